@@ -1,0 +1,265 @@
+"""The `emocache` command. stdout holds results, stderr progress; a known error is one line and exit code 2.
+
+Exit codes: 0 all is well, 1 done but some utterances could not be encoded, 2 bad input, 130 interrupted.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from emocache import __version__, manifest, places
+from emocache.errors import EmocacheError, UsageError
+from heads import cli as heads_cli
+
+if TYPE_CHECKING:
+    from emocache.pipeline import Job, Outcome
+    from emocache.types import Corpus
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Run frozen speech and text encoders over a corpus once, cache every layer to Zarr, train emotion-recognition heads on the cache.",
+)
+app.command("train")(heads_cli.train)
+
+MUCH_BYTES = 10_000_000_000
+"""From here on, a cache inside a home folder is worth a warning: such folders tend to have quotas."""
+
+DataOption = Annotated[Path, typer.Option("--data", help="Folder of prepared corpora.")]
+CacheOption = Annotated[Path | None, typer.Option("--cache", help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    try:
+        app(args=list(arguments) if arguments is not None else None)
+    except EmocacheError as error:
+        typer.echo(f"emocache: {error}", err=True)
+        sys.exit(2)
+    sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def _version(ctx: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command(epilog="Examples: emocache prepare iemocap /data/IEMOCAP_full_release  |  emocache prepare csv my.csv --name noise --root /data/wavs")
+def prepare(
+    reader: Annotated[str, typer.Argument(metavar="CORPUS", help="iemocap, ravdess, or csv for a list of your own.")],
+    root: Annotated[Path, typer.Argument(help="The corpus's folder, or the CSV file.")],
+    name: Annotated[str | None, typer.Option(help="What to call it (default: the reader's name).")] = None,
+    data: DataOption = Path("data"),
+    audio_root: Annotated[Path | None, typer.Option("--root", help="Folder that audio paths are relative to.")] = None,
+    scheme: Annotated[str | None, typer.Option(help="Label scheme, such as iemocap-4, iemocap-improvised, ravdess-4, as-is.")] = None,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out audio that cannot be used, listed by id.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read a corpus and write its manifest to DATA/NAME/."""
+    from emocache.corpora.prepare import prepare as prepare_corpus
+
+    done = prepare_corpus(reader, root, name=name, data=data, audio_root=audio_root, scheme=scheme, skip_broken=skip_broken)
+    corpus = done.corpus
+    counts = _counts(corpus)
+    if as_json:
+        about = {"name": corpus.name, "manifest": str(done.manifest), "utterances": len(corpus.utterances), "seconds": done.seconds}
+        more = {"scheme": corpus.scheme, "classes": counts, "left_out": dict(corpus.left_out), "skipped": dict(done.skipped), "differs": list(corpus.differs)}
+        typer.echo(json.dumps(about | more))
+        return
+    typer.echo(f"{done.manifest}: {len(corpus.utterances)} utterances, {done.seconds / 3600:.2f} h, licence {corpus.licence}")
+    typer.echo(f"label scheme {corpus.scheme}: " + ", ".join(f"{label} {count}" for label, count in counts.items()))
+    if corpus.left_out:
+        typer.echo("left out: " + ", ".join(f"{label} {count}" for label, count in corpus.left_out.items()))
+    for utterance, reason in done.skipped.items():
+        typer.echo(f"skipped {utterance}: {reason}", err=True)
+    for difference in corpus.differs:
+        typer.echo(f"not as published: {difference}", err=True)
+
+
+@app.command(epilog="Examples: emocache extract --model hubert-large --layers 12,18,24  |  emocache extract --model ./my-checkpoint --levels frames,utterance")
+def extract(
+    model: Annotated[str, typer.Option("--model", "--encoder", help="A named encoder, a hub id org/name[@revision], or a folder ./name.")],
+    corpus: Annotated[str | None, typer.Option(help="Which prepared corpus (needed when there are several).")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All prepared corpora.")] = False,
+    data: DataOption = Path("data"),
+    cache: CacheOption = None,
+    name: Annotated[str | None, typer.Option(help="What to call the features (default: the encoder's name).")] = None,
+    layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0,6,12.")] = "all",
+    levels: Annotated[str | None, typer.Option(help="frames or tokens, utterance (mean and standard deviation), or both.")] = None,
+    dtype: Annotated[str, typer.Option(help="Stored as fp16 or fp32.")] = "fp16",
+    precision: Annotated[str, typer.Option(help="Computed in fp32, tf32, bf16 or fp16.")] = "fp32",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
+    max_gb: Annotated[float | None, typer.Option("--max-gb", help="Stop when more than this would be stored.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Encode a corpus and store its features; what is there already is not encoded again."""
+    from emocache import pipeline
+
+    failed = 0
+    for found in _corpora(data, corpus, every):
+        job = pipeline.prepare_job(
+            found, data, model, cache=cache or places.cache_root(), name=name, layers=layers, dtype=dtype, precision=precision,
+            levels=levels.split(",") if levels else (), device=device,
+        )  # fmt: skip
+        _announce(job)
+        pipeline.check_room(job, max_gb)
+        try:
+            outcome = pipeline.extract(job)
+        except KeyboardInterrupt:
+            typer.echo("interrupted; what was committed is kept, and the same command goes on from there", err=True)
+            raise typer.Exit(130) from None
+        _report(job, outcome, as_json)
+        failed += len(outcome.failures)
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command("ls", epilog="Example: emocache ls --cache /lab/emocache")
+def list_features(cache: CacheOption = None, as_json: JsonOption = False) -> None:
+    """List what is in a cache."""
+    from emocache.store import open_cache
+
+    opened = open_cache(cache or places.cache_root())
+    rows = [_summary(opened.features(corpus, model)) for corpus in opened.corpora() for model in opened.models(corpus)]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    typer.echo(f"cache {opened.root}")
+    header = ["features", "utterances", "levels", "layers", "stored", "computed", "size"]
+    _table(header, [[row["features"], f"{row['utterances']}/{row['planned']}", ",".join(row["levels"]), row["layers"], row["dtype"], row["precision"], _size(row["bytes"])] for row in rows])
+
+
+@app.command(epilog="Example: emocache info ravdess/whisper-tiny.en")
+def info(
+    features: Annotated[str, typer.Argument(metavar="CORPUS/FEATURES", help="As `emocache ls` names them.")],
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how features were made and what of them is there."""
+    from emocache.store import open_cache
+
+    corpus, _, model = features.partition("/")
+    if not model:
+        raise UsageError(f"{features!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
+    found = open_cache(cache or places.cache_root()).features(corpus, model)
+    about = _summary(found) | {"path": str(found.paths.root), "card": found.card, "failures": dict(found.failures), "digest": found.digest}
+    if as_json:
+        typer.echo(json.dumps(about))
+        return
+    card = found.card
+    typer.echo(f"{about['features']}: {len(found.ids)} of {found.planned} utterances, {_size(about['bytes'])}")
+    typer.echo(f"path      {found.paths.root}")
+    typer.echo(f"encoder   {card['encoder']} from {card['origin']} at {card['revision']}, licence {card['encoder_licence']}")
+    for name in found.levels:
+        typer.echo(f"level     {name}: layers {_ranges(found.layers_of(name))}, {found.dim(name)} wide; {card['levels'][name]}")
+    for name, value in card["key"].items():
+        typer.echo(f"key       {name}: {value}")
+    typer.echo("made with " + ", ".join(f"{name} {number}" for name, number in card["made_with"].items()))
+    for utterance, reason in found.failures.items():
+        typer.echo(f"failed    {utterance}: {reason}")
+
+
+def _corpora(data: Path, name: str | None, every: bool) -> Iterator["Corpus"]:
+    """The corpora that an extraction is for."""
+    known = manifest.names(data)
+    if not known:
+        raise UsageError(f"no prepared corpus in {data}; run `emocache prepare` first, or give --data")
+    if name is None and not every and len(known) > 1:
+        raise UsageError(f"{data} holds {', '.join(known)}; say which with --corpus, or --all")
+    chosen = known if name is None else [name]
+    yield from (manifest.load(data, one) for one in chosen)
+
+
+def _announce(job: "Job") -> None:
+    """What is about to be done, on stderr."""
+    encoder, size = job.encoder, job.size()
+    cached = ", ".join(f"{level} {_size(amount)}" for level, amount in size.items())
+    heard = f"{job.hours:.2f} h of audio" if encoder.modality == "audio" else "as text"
+    lines = [
+        f"corpus   {job.corpus.name}: {len(job.utterances)} utterances, {heard}",
+        f"encoder  {job.source.name} from {job.source.origin} at {job.source.revision}, computed in {encoder.precision} on {encoder.device}",
+        f"stored   {cached} as {job.dtype}, layers {_ranges(next(iter(job.levels.values())))}",
+        f"cache    {job.cache} (free: {_size(_free(job.cache))})",
+    ]
+    if sum(size.values()) > MUCH_BYTES and Path.home() in job.cache.absolute().parents:
+        lines.append("warning  this cache lies in a home folder, where a quota may apply; --cache or $EMOCACHE_HOME moves it")
+    if job.notes:
+        name, note = next(iter(job.notes.items()))
+        lines.append(f"note     {len(job.notes)} utterances, first {name}: {note}")
+    typer.echo("\n".join(lines), err=True)
+
+
+def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
+    """What an extraction did."""
+    features = outcome.features
+    if as_json:
+        about = _summary(features) | {"encoded": outcome.encoded, "failures": dict(outcome.failures), "notes": dict(job.notes)}
+        typer.echo(json.dumps(about | {"path": str(features.paths.root), "digest": features.digest}))
+        return
+    typer.echo(f"{features.corpus}/{features.name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
+    for name, reason in outcome.failures.items():
+        typer.echo(f"not encoded: {name}: {reason}", err=True)
+
+
+def _summary(features: Any) -> dict[str, Any]:
+    """One feature set as a row."""
+    return {
+        "features": f"{features.corpus}/{features.name}",
+        "utterances": len(features.ids),
+        "planned": features.planned,
+        "levels": list(features.levels),
+        "layers": _ranges(features.layers),
+        "dtype": features.card["key"]["dtype"],
+        "precision": features.card["key"]["precision"],
+        "bytes": sum(path.stat().st_size for path in features.paths.zarr.rglob("*") if path.is_file()),
+    }
+
+
+def _counts(corpus: "Corpus") -> dict[str, int]:
+    """Utterances per class."""
+    labels = [utterance.emotion or "(no label)" for utterance in corpus.utterances]
+    return {label: labels.count(label) for label in sorted(set(labels))}
+
+
+def _ranges(layers: Sequence[int]) -> str:
+    """0,1,2,3,6 as 0-3,6."""
+    runs: list[list[int]] = []
+    for layer in layers:
+        if runs and layer == runs[-1][-1] + 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _free(path: Path) -> int:
+    from emocache.pipeline import free_bytes
+
+    return free_bytes(path)
+
+
+def _size(amount: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.2f} TB"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns."""
+    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
+    for row in [header, *rows]:
+        typer.echo("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    main()

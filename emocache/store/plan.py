@@ -1,0 +1,166 @@
+"""What goes where: utterances into units, and the rows of every level, fixed before anything is encoded.
+
+A unit is a fixed list of utterances, longest first; batches never cross it, so what is stored depends on the unit
+alone. In every level it owns whole shards:
+
+    unit 0: a a a a a a b b b b c c . .|    unit 1: d d d d e . . . . . . . . .|
+            ^ start of c = 10               ^ every unit starts on a shard
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count, takewhile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emocache.store.layout import (
+    LARGE_ROWS,
+    UNIT_ROWS,
+    UNIT_ROWS_LARGE,
+    UNIT_UTTERANCES,
+    Level,
+    Paths,
+    read_array,
+    write_folder,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One utterance as the store sees it: what it is made from (`digest`, hex) and its rows in each level.
+
+    `group` is what a user may want alone later (a session or fold): no unit holds two groups. `columns` says of each
+    row of a level what it stands for: column name -> int32 [rows].
+    """
+
+    id: str
+    digest: str
+    group: str
+    rows: Mapping[str, int]
+    columns: Mapping[str, Mapping[str, NDArray[np.int32]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The utterances planned together: ids [n] (UTF-8), digests [n, 32], units [u + 1] (first utterance of each)."""
+
+    paths: Paths
+    number: int
+    first_unit: int
+    ids: NDArray[np.bytes_]
+    digests: NDArray[np.uint8]
+    units: NDArray[np.int64]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The ids as text."""
+        return [name.decode() for name in self.ids.tolist()]
+
+    def digest(self, index: int) -> str:
+        """Hex digest of what the utterance is made from."""
+        return bytes(self.digests[index]).hex()
+
+    def unit_range(self, unit: int) -> range:
+        """The utterances of unit `unit` (a number over all generations)."""
+        local = unit - self.first_unit
+        return range(int(self.units[local]), int(self.units[local + 1]))
+
+    @property
+    def unit_numbers(self) -> range:
+        """The units of this generation, numbered over all generations."""
+        return range(self.first_unit, self.first_unit + len(self.units) - 1)
+
+    @cached_property
+    def unit_of(self) -> NDArray[np.int64]:
+        """The unit of each utterance [n]."""
+        return np.repeat(np.asarray(self.unit_numbers), np.diff(self.units))
+
+    def rows(self, level: str) -> "Rows":
+        """Where the rows of each utterance lie in a level."""
+        folder = self.paths.plan(self.number) / level
+        return Rows(read_array(folder / "start.npy"), read_array(folder / "length.npy"), read_array(folder / "shard.npy"))
+
+    def has_level(self, level: str) -> bool:
+        """Whether the rows of a level are planned."""
+        return (self.paths.plan(self.number) / level).is_dir()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """start [n] and length [n] in rows of the level's arrays; shard [u + 1], the first shard of each unit."""
+
+    start: NDArray[np.int64]
+    length: NDArray[np.int32]
+    shard: NDArray[np.int64]
+
+
+def read_generations(paths: Paths) -> list[Generation]:
+    """Every generation, oldest first."""
+    found: list[Generation] = []
+    first_unit = 0
+    for number in takewhile(lambda number: paths.plan(number).is_dir(), count()):
+        folder = paths.plan(number)
+        arrays: list[Any] = [read_array(folder / f"{name}.npy") for name in ("ids", "digests", "units")]
+        found.append(Generation(paths, number, first_unit, *arrays))
+        first_unit += len(arrays[2]) - 1
+    return found
+
+
+def write_generation(paths: Paths, number: int, items: Sequence[Item], native: str, limit: int) -> bool:
+    """Cut items into units and write them as generation `number`; False when another writer was first."""
+    order, units = cut_units([item.rows[native] for item in items], [item.group for item in items], limit)
+    digests = np.frombuffer(b"".join(bytes.fromhex(items[i].digest) for i in order), np.uint8).reshape(-1, 32)
+    ids = np.array([items[i].id.encode() for i in order])
+    return write_folder(paths.plan(number), {"ids": ids, "digests": digests, "units": np.array(units, np.int64)})
+
+
+def cut_units(rows: Sequence[int], groups: Sequence[str], limit: int) -> tuple[list[int], list[int]]:
+    """The order of utterances, and where units begin in it (with the end as last entry).
+
+    Group after group, longest first; a unit ends before it would pass `limit` rows or UNIT_UTTERANCES.
+    """
+    order = sorted(range(len(rows)), key=lambda i: (groups[i], -rows[i], i))
+    units = [0]
+    filled = 0
+    for position, i in enumerate(order):
+        crowded = filled + rows[i] > limit or position - units[-1] >= UNIT_UTTERANCES
+        if position > units[-1] and (crowded or groups[i] != groups[order[position - 1]]):
+            units.append(position)
+            filled = 0
+        filled += rows[i]
+    return order, [*units, len(order)]
+
+
+def unit_rows(rows: int) -> int:
+    """Most rows of a unit, and rows of a shard, for a corpus of `rows` rows in all: more for large ones."""
+    return UNIT_ROWS_LARGE if rows >= LARGE_ROWS else UNIT_ROWS
+
+
+def write_level(generation: Generation, level: Level, items: Sequence[Item | None], first_shard: int) -> int:
+    """Lay out the rows of a level for one generation, from shard `first_shard` on; the next free shard.
+
+    `items` are the generation's utterances in its order; None stands for one that gets no rows.
+    """
+    length = np.array([item.rows[level.name] if item else 0 for item in items], np.int32)
+    rows = np.add.reduceat(length.astype(np.int64), generation.units[:-1])
+    shard = np.concatenate([[first_shard], first_shard + np.cumsum(-(-rows // level.shard_rows))])
+    before = np.cumsum(length, dtype=np.int64) - length
+    in_unit = before - np.repeat(before[generation.units[:-1]], np.diff(generation.units))
+    start = in_unit + np.repeat(shard[:-1] * level.shard_rows, np.diff(generation.units))
+    write_folder(
+        generation.paths.plan(generation.number) / level.name,
+        {"start": start.astype(np.int64), "length": length, "shard": shard.astype(np.int64)} | _columns(level.name, items),
+    )
+    return int(shard[-1])
+
+
+def _columns(level: str, items: Sequence[Item | None]) -> dict[str, NDArray[np.int32]]:
+    """The columns of a level over all utterances, each flat: one value per row."""
+    parts: dict[str, list[NDArray[np.int32]]] = {}
+    for item in items:
+        for name, values in (item.columns.get(level, {}) if item else {}).items():
+            parts.setdefault(f"column.{name}", []).append(values)
+    return {name: np.concatenate(values).astype(np.int32) for name, values in parts.items()}

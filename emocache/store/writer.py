@@ -1,0 +1,183 @@
+"""Writing a feature set: plan, claim a unit, append its rows to part files, rename them into place, commit.
+
+Whoever is killed at whatever moment leaves part files and unreferenced shards at most: readers believe commit entries
+alone, and a commit entry is created once, whole, by a hard link that cannot overwrite.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emocache.errors import CacheError, KeyMismatch
+from emocache.store.index import Array, Index, arrays_of, read_index
+from emocache.store.layout import Level, Paths, level, make_arrays, make_root, read_json, to_json, write_whole
+from emocache.store.plan import Item, write_generation, write_level
+from emocache.store.unit import DTYPES, UnitWriter
+
+WAIT_S = 0.5
+"""Between looks at units that another process is making."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One unit still to be made in one pass: the utterances to encode, out of those it holds, and the arrays."""
+
+    pass_id: str
+    unit: int
+    ids: tuple[str, ...]
+    arrays: tuple[Array, ...]
+
+
+class FeatureWriter:
+    """One feature set, opened for writing; made if it is not there yet.
+
+    `card` describes the features; its "key" says what decides their numbers. Raises KeyMismatch when features of this
+    name were made in another way.
+    """
+
+    def __init__(self, root: Path, corpus: str, name: str, card: Mapping[str, Any]) -> None:
+        self.paths = Paths(root / corpus / name)
+        self.levels: dict[str, Level] = {}
+        try:
+            make_root(root)
+            for folder in (self.paths.parts, self.paths.root / "claims", self.paths.root / "plan"):
+                folder.mkdir(parents=True, exist_ok=True)
+            if not self.paths.card.exists():
+                write_whole(self.paths.card, to_json(card))
+        except OSError as error:
+            raise CacheError(f"{self.paths.root}: cannot be written ({error.strerror}); choose another --cache") from None
+        self.card = read_json(self.paths.card)
+        check_key(self.card, card, f"{corpus}/{name}")
+        self.dtype = DTYPES[self.card["key"]["dtype"]]
+
+    def plan(self, items: Sequence[Item], wanted: Mapping[str, Sequence[int]], dims: Mapping[str, int]) -> list[Work]:
+        """Give every item its place and say what is still to be made, the unit with the longest utterance first.
+
+        `wanted` maps levels to layers, `dims` levels to the width of a row. Items whose newest rows were made from the
+        same input keep them; new, changed and failed ones go into a new generation.
+        """
+        arrays = arrays_of(wanted)
+        with self._lock("plan"):
+            index = read_index(self.paths)
+            while new := [item for item in items if not _placed(index, item, arrays)]:
+                write_generation(self.paths, len(index.generations), new, self.card["native"], self.card["unit_rows"])
+                index = read_index(self.paths)
+            for name, layers in wanted.items():
+                cut = self.levels[name] = level(name, dims[name], self.card["unit_rows"], self.card["levels"][name])
+                make_arrays(self.paths, cut, layers, _plan_level(index, items, cut), self.dtype)
+        return _work(index, items, arrays, self.card["native"])
+
+    def units(self, work: Sequence[Work]) -> Iterator[tuple[Work, UnitWriter]]:
+        """Claim one unit after the other; the caller puts its utterances and commits it.
+
+        Units that another process holds are waited for at the end, and made here should that process vanish.
+        """
+        pending = list(work)
+        while pending:
+            before = len(pending)
+            for item in list(pending):
+                with self._claim(item) as unit:
+                    if unit is not None:
+                        yield item, unit
+                if self.committed(item):
+                    pending.remove(item)
+            if len(pending) == before:
+                time.sleep(WAIT_S)
+
+    def committed(self, work: Work) -> bool:
+        """Whether a unit is complete in a pass."""
+        return (self.paths.commits(work.pass_id) / f"{work.unit}.json").exists()
+
+    @contextlib.contextmanager
+    def _claim(self, work: Work) -> Iterator[UnitWriter | None]:
+        """Hold a unit's lock while it is made; None when it is held elsewhere or complete already."""
+        with self._lock(str(work.unit), wait=False) as held:
+            if not held or self.committed(work):
+                yield None
+                return
+            for part in self.paths.parts.glob(f"{work.unit}.*"):  # of a writer that died: its claim is ours now
+                part.unlink()
+            index = read_index(self.paths)
+            commits = self.paths.commits(work.pass_id)
+            commits.mkdir(parents=True, exist_ok=True)
+            if not (commits / "pass.json").exists():
+                write_whole(commits / "pass.json", to_json({"arrays": [f"{name}/{layer}" for name, layer in work.arrays]}))
+            generation = next(g for g in index.generations if work.unit in g.unit_numbers)
+            unit = UnitWriter(self.paths, generation, work.unit, work.pass_id, work.arrays, self.levels, self.dtype)
+            try:
+                yield unit
+            finally:
+                unit.close()
+
+    @contextlib.contextmanager
+    def _lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+        """An exclusive kernel lock, which vanishes with its process; False when not waiting and held elsewhere."""
+        with (self.paths.root / "claims" / f"{name}.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            except OSError as error:
+                raise CacheError(f"{file.name}: file locks do not work here ({error.strerror}); choose another --cache") from None
+            yield True
+
+
+def check_key(there: Mapping[str, Any], wanted: Mapping[str, Any], where: str) -> None:
+    """KeyMismatch that names each differing field, unless both cards have the same key."""
+    old, new = there["key"], wanted["key"]
+    differing = [f"{name} ({old.get(name)} there, {new.get(name)} asked for)" for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    if differing:
+        raise KeyMismatch(f"{where} was made with other {'; '.join(differing)}. Keep both with --name OTHER_NAME, or remove it first")
+
+
+def _placed(index: Index, item: Item, arrays: Sequence[Array]) -> bool:
+    """Whether the newest place of an item is for the same input, and no commit says that it failed there."""
+    place = index.newest.get(item.id)
+    if place is None or index.generations[place[0]].digest(place[1]) != item.digest:
+        return False
+    unit = int(index.generations[place[0]].unit_of[place[1]])
+    return not any((unit, item.id) in index.failed.get(array, {}) for array in arrays)
+
+
+def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
+    """Lay out a level in every generation that lacks it; the number of its shards in all.
+
+    Utterances that were planned earlier, but are gone or were made from other input, get no rows.
+    """
+    by_id = {item.id: item for item in items}
+    shards = 0
+    for generation in index.generations:
+        if generation.has_level(cut.name):
+            shards = int(generation.rows(cut.name).shard[-1])
+            continue
+        found = [by_id.get(name) for name in generation.names]
+        same = [item if item and item.digest == generation.digest(i) else None for i, item in enumerate(found)]
+        shards = write_level(generation, cut, same, shards)
+    return shards
+
+
+def _work(index: Index, items: Sequence[Item], arrays: Sequence[Array], native: str) -> list[Work]:
+    """The units that hold any of the items and lack any of the arrays."""
+    members: dict[int, list[tuple[int, Item]]] = {}
+    for item in items:
+        generation, position = index.newest[item.id]
+        members.setdefault(int(index.generations[generation].unit_of[position]), []).append((position, item))
+    found: list[tuple[int, Work]] = []
+    for unit, held in members.items():
+        if missing := tuple(array for array in arrays if unit not in index.stored.get(array, {})):
+            ids = tuple(item.id for _, item in sorted(held, key=lambda pair: pair[0]))
+            longest = max(item.rows[native] for _, item in held)
+            found.append((longest, Work(_pass_id(missing), unit, ids, missing)))
+    return [work for _, work in sorted(found, key=lambda pair: (-pair[0], pair[1].unit))]
+
+
+def _pass_id(arrays: Sequence[Array]) -> str:
+    """The same for the same levels and layers, so that a repeated command goes on where it stopped."""
+    return hashlib.sha256(json.dumps(sorted(arrays)).encode()).hexdigest()[:8]

@@ -1,0 +1,92 @@
+"""The nouns that travel between the rooms: an utterance, a corpus, and what is known of both.
+
+Utterance -> waveform or words -> frames per layer -> store -> packed tensors -> head -> scores.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SAMPLE_RATE = 16_000
+"""Samples per second of every waveform that an encoder is given."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Utterance:
+    """One labelled stretch of speech.
+
+    `path` is relative to the corpus's audio root (or absolute). `start_s` and `end_s` cut it out of a longer file,
+    `channel` (0 = first) picks one channel; None means the mean of all. `samples` and `audio_sha256` describe the
+    float32 waveform after channel, cropping and resampling to 16 kHz; they are None until the audio was scanned.
+    """
+
+    id: str
+    path: str
+    emotion: str | None = None
+    speaker: str | None = None
+    gender: str | None = None
+    session: str | None = None
+    fold: str | None = None
+    split: str | None = None
+    dialogue: str | None = None
+    turn: int | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    channel: int | None = None
+    transcript: str | None = None
+    language: str | None = None
+    valence: float | None = None
+    arousal: float | None = None
+    dominance: float | None = None
+    votes: str | None = None
+    parent: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+    samples: int | None = None
+    audio_sha256: str | None = None
+
+    def label(self, column: str) -> str | None:
+        """The label in `column`: 'emotion', another field, or an extra column of the manifest; '' counts as None."""
+        value = getattr(self, column) if column in LABEL_FIELDS else self.extra.get(column)
+        return value or None
+
+
+LABEL_FIELDS = ("emotion", "speaker", "gender", "session", "fold", "split", "dialogue", "language")
+"""Fields of an utterance that can serve as a label or group; every extra column can too."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusInfo:
+    """What is known of a corpus apart from its files.
+
+    `share` says whether features may be passed on: 'free', 'ask' or 'forbidden'.
+    `expected` holds the number of utterances per label scheme and class, `broken` the known broken ids.
+    """
+
+    title: str
+    licence: str
+    share: str
+    citation: str
+    scheme: str
+    language: str | None = None
+    expected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Corpus:
+    """A prepared corpus: its utterances and where their audio lies.
+
+    `differs` lists in words how the counts differ from what is expected (empty: as expected, or nothing known).
+    `left_out` counts what was left out: by label for the label scheme, and audio that cannot be used.
+    """
+
+    name: str
+    reader: str
+    scheme: str
+    audio_root: Path
+    utterances: tuple[Utterance, ...]
+    licence: str = "unknown"
+    share: str = "ask"
+    citation: str = ""
+    differs: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,22 @@
+"""Light heads trained on cached features: `HEADS` names them, and a head's module is imported only when it is used."""
+
+import importlib
+from typing import TYPE_CHECKING, cast
+
+from emocache.errors import UsageError
+
+if TYPE_CHECKING:
+    from heads.config import HeadModule
+
+HEADS = {
+    "linear": "heads.linear",
+    "late": "heads.late",
+}
+"""Name of a head -> its module, which holds Config, PAPER, NEEDS, build and deviations (`heads.config.HeadModule`)."""
+
+
+def head(name: str) -> "HeadModule":
+    """The module of a head, or a UsageError that lists them all."""
+    if name not in HEADS:
+        raise UsageError(f"no head {name!r}; there are: {', '.join(HEADS)}")
+    return cast("HeadModule", importlib.import_module(HEADS[name]))

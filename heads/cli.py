@@ -1,0 +1,95 @@
+"""`emocache train`: options and examples. Everything heavy is imported when the command runs."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emocache.errors import UsageError
+from heads import HEADS
+
+EXAMPLES = "Examples: emocache train linear --encoders whisper-tiny.en --protocol given  |  emocache train late --corpus iemocap --encoders hubert-large,bert-base --protocol loso --seeds 0-4 --json"
+
+
+def train(
+    head: Annotated[str, typer.Argument(help=f"Which head: {', '.join(HEADS)}.")],
+    encoders: Annotated[str, typer.Option("--encoders", "--encoder", help="Feature sets in the cache, with commas between: whisper-tiny.en,ecapa.")],
+    protocol: Annotated[str, typer.Option(help="loso (session), lopo (person), speaker-folds, or given (the manifest's fold or split).")],
+    corpus: Annotated[str | None, typer.Option(help="Which corpus (needed when several are prepared).")] = None,
+    seeds: Annotated[str, typer.Option(help="0-2, or 0,3,5.")] = "0",
+    label: Annotated[str, typer.Option(help="The manifest's column to learn.")] = "emotion",
+    levels: Annotated[str | None, typer.Option(help="One level for all encoders, or one for each (default: what each encoder gives itself).")] = None,
+    layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0,6,12.")] = "all",
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the head, such as lr=1e-4; may be repeated.")] = None,
+    validation: Annotated[str, typer.Option(help="random (a tenth of the training utterances) or speaker (one person of them).")] = "random",
+    folds: Annotated[int, typer.Option(help="How many speaker-folds.")] = 5,
+    name: Annotated[str | None, typer.Option(help="What to call the run (default: made from head, corpus, protocol and a digest).")] = None,
+    runs: Annotated[Path, typer.Option(help="Folder that runs are written to.")] = Path("runs"),
+    data: Annotated[Path, typer.Option(help="Folder of prepared corpora.")] = Path("data"),
+    cache: Annotated[Path | None, typer.Option(help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
+    allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Train although the corpus is not as published.")] = False,
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")] = False,
+    allow_speaker_overlap: Annotated[bool, typer.Option("--allow-speaker-overlap", help="Let the given folds have a speaker on both sides.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
+) -> None:
+    """Train a head on cached features over all folds and seeds of a protocol; results go to RUNS/NAME/."""
+    if head not in HEADS:
+        raise UsageError(f"no head {head!r}; there are: {', '.join(HEADS)}")
+    chosen, numbers = corpus or only_corpus(data), parse_seeds(seeds)
+
+    from emocache.store import default_root, open_cache
+    from heads import report
+    from heads.experiment import Experiment, run
+
+    ask = Experiment(
+        head=head,
+        corpus=chosen,
+        encoders=_names(encoders),
+        protocol=protocol,
+        seeds=numbers,
+        label=label,
+        levels=_names(levels or ""),
+        layers=layers,
+        settings=tuple(settings or ()),
+        validation=validation,
+        folds=folds,
+        name=name,
+        runs=runs,
+        data=data,
+        device=device,
+        allow_counts=allow_counts,
+        allow_missing=allow_missing,
+        allow_speaker_overlap=allow_speaker_overlap,
+    )
+    result = run(ask, open_cache(cache or default_root()), quiet=quiet)
+    typer.echo(json.dumps(report.to_json(result)) if as_json else report.to_text(result))
+
+
+def only_corpus(data: Path) -> str:
+    """The one prepared corpus, or a UsageError that lists them."""
+    from emocache import manifest
+
+    known = manifest.names(data)
+    if len(known) != 1:
+        raise UsageError(f"{data} holds {', '.join(known) or 'no prepared corpus'}; say which with --corpus")
+    return known[0]
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """'0-2' or '0,3,5' or both as numbers, each once, in their order."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not match or int(match[2] or match[1]) < int(match[1]):
+            raise UsageError(f"--seeds {text!r}: expected numbers such as 0-2 or 0,3,5")
+        numbers.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(dict.fromkeys(numbers))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names with commas between."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,109 @@
+"""What a head states of itself: its settings, the paper it follows and the inputs it needs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
+
+from emocache.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from heads.data import Input
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a head is trained, unless its own Config says otherwise."""
+
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    batch: int = 32
+    """Utterances per step."""
+    epochs: int = 100
+    patience: int = 4
+    """Epochs without a lower validation loss after which training stops; the best epoch is kept."""
+    clip: float = 1.0
+    """Largest absolute value of an entry of a gradient; 0 clips nothing."""
+    normalise: Literal["global", "speech", "none"] = "global"
+    """Standardise each layer and dimension with the training part's statistics: of all inputs, of speech alone, of none."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        for name in ("lr", "batch", "epochs", "patience"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected more than 0")
+        for name in ("weight_decay", "clip"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected 0 or more")
+        if not 0 <= getattr(self, "dropout", 0.0) < 1:
+            raise UsageError(f"dropout is {getattr(self, 'dropout', None)}, expected 0 or more and less than 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paper:
+    """Where a head comes from and what was printed there; `reported` is never shown as a result of ours."""
+
+    title: str
+    url: str
+    protocol: str
+    reported: Mapping[str, float] = field(default_factory=dict)
+    """UA in percent by the paper's name of the row."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needs:
+    """How many feature sets a head takes, and of which levels (none named: any)."""
+
+    least: int = 1
+    most: int | None = None
+    levels: tuple[str, ...] = ()
+
+
+class HeadModule(Protocol):
+    """What every module in `heads.HEADS` has."""
+
+    Config: type[Training]
+    PAPER: Paper
+    NEEDS: Needs
+
+    def build(self, config: Any, inputs: "Sequence[Input]", classes: int) -> "nn.Module":
+        """The head, initialised from torch's global generator; its forward takes a Batch and gives an Output."""
+        ...
+
+    def deviations(self, config: Any, inputs: "Sequence[Input]") -> list[str]:
+        """In words, where this configuration is not what the paper describes."""
+        ...
+
+
+C = TypeVar("C", bound=Training)
+
+
+def override(config: C, assignments: Sequence[str]) -> C:
+    """The config with `name=value` texts applied, each in its field's type. UsageError lists names or values that fit."""
+    changes: dict[str, object] = {}
+    hints = get_type_hints(type(config))
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise UsageError(f"--set {assignment}: expected name=value")
+        if name not in hints:
+            raise UsageError(f"--set {name}: no such setting; there are: {', '.join(f.name for f in fields(config))}")
+        changes[name] = _typed(name, text, hints[name])
+    return replace(config, **changes)
+
+
+def _typed(name: str, text: str, kind: Any) -> object:
+    """One value of `--set` in the type of its field."""
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise UsageError(f"--set {name}={text}: expected one of {', '.join(get_args(kind))}")
+        return text
+    if kind is bool:
+        if text not in {"true", "false"}:
+            raise UsageError(f"--set {name}={text}: expected true or false")
+        return text == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise UsageError(f"--set {name}={text}: expected {'a whole number' if kind is int else 'a number'}") from None

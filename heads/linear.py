@@ -1,0 +1,77 @@
+"""`linear`: learned layer weights, two dense layers and the mean over time, on one encoder.
+
+The branch of Pepino et al. (Interspeech 2021) as multi-level fusion uses it; its released code leaves the hidden sizes,
+which the paper does not print, at 128.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from heads.blocks import Branch, LayerMix, LayerWeights, Pooling
+from heads.config import Needs, Paper, Training
+from heads.data import Batch, Input, Output
+
+PAPER = Paper(
+    title="Multi-level Fusion of Wav2vec 2.0 and BERT for Multimodal Emotion Recognition",
+    url="https://arxiv.org/abs/2207.04697",
+    protocol="IEMOCAP, 4 classes, 5-fold by session, 5 repeats; validation on a random tenth of the training folds",
+    reported={"text": 68.12, "frame": 65.44, "phone": 64.24, "syllable": 63.86, "word": 64.48},
+)
+NEEDS = Needs(least=1, most=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Training):
+    """The paper's values; what it does not print is Pepino's."""
+
+    hidden: int = 128
+    dropout: float = 0.2
+    layer_weights: LayerWeights = "plain"
+    """w / sum(w) as in the paper, or Pepino's |w| / sum(|w|)."""
+    pooling: Pooling = "mean"
+
+
+class Linear(nn.Module):
+    """Logits of the mean over time of two dense layers: one input -> [batch, classes]."""
+
+    def __init__(self, branch: Branch) -> None:
+        """One branch."""
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, batch: Batch) -> Output:
+        """Cross-entropy of the one branch."""
+        (packed,) = batch.inputs
+        logits = self.branch(packed.values, packed.offsets)
+        return Output(logits, {"cross_entropy": F.cross_entropy(logits, batch.labels)})
+
+
+def branch(config: Config, one: Input, classes: int) -> Branch:
+    """The branch of one input, of its own width and layers."""
+    shape = (len(one.layers), one.dim)
+    mean, std = (one.moments.mean, one.moments.std) if one.moments else (torch.zeros(shape), torch.ones(shape))
+    mix = LayerMix(len(one.layers), mean, std, config.layer_weights)
+    return Branch(mix, one.dim, classes, hidden=(config.hidden,) * 2, dropout=config.dropout, pooling=config.pooling)
+
+
+def build(config: Config, inputs: Sequence[Input], classes: int) -> Linear:
+    """The head: 117,008 parameters for 12 layers of 768 and 4 classes."""
+    (one,) = inputs
+    return Linear(branch(config, one, classes))
+
+
+def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
+    """In words, where this configuration is not what the paper describes."""
+    found = [f"{name} is {getattr(config, name)}, not {value}" for name, value in vars(Config()).items() if getattr(config, name) != value]
+    found += [f"{one.name}: layer 0 is used too, where the paper takes the transformer layers" for one in inputs if 0 in one.layers and len(one.layers) > 1]
+    found += [f"{one.name}: features of an encoder that the paper does not use" for one in inputs if one.name not in PAPER_ENCODERS]
+    if config.normalise == "global":
+        found += [f"{one.name}: standardised, where the paper standardises speech alone" for one in inputs if one.text]
+    return found
+
+
+PAPER_ENCODERS = ("wav2vec2-base", "bert-base")

@@ -1,0 +1,126 @@
+"""What an experiment works on: feature sets from the cache, labels from the manifest, and what was left out on the way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from emocache import manifest
+from emocache.errors import CacheError, ProtocolError, UsageError
+from emocache.store import Cache, Features, parse_layers
+from emocache.types import LABEL_FIELDS, Corpus, Utterance
+from heads.config import Needs
+from heads.data import Examples, Input, to_tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Material:
+    """The utterances that have a label and features in every input, in the manifest's order.
+
+    `left_out` counts the others by reason; `notes` say in words what a reader of the result must know.
+    """
+
+    utterances: tuple[Utterance, ...]
+    label: str
+    classes: tuple[str, ...]
+    left_out: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def class_of(self, utterance: Utterance) -> int:
+        """The number of an utterance's class."""
+        return self.classes.index(utterance.label(self.label) or "")
+
+
+def inputs_of(sets: Sequence[Features], needs: Needs, *, levels: Sequence[str] = (), layers: str = "all") -> list[Input]:
+    """What of each feature set a head is given. No `levels`: the encoder's own; one level serves all.
+
+    Raises UsageError or CacheError that lists what there is.
+    """
+    if not needs.least <= len(sets) <= (needs.most or len(sets)):
+        expected = str(needs.least) if needs.most == needs.least else f"{needs.least} or more"
+        raise UsageError(f"{len(sets)} encoders given, this head takes {expected} (linear takes one, late several)")
+    if len(levels) not in {0, 1, len(sets)}:
+        raise UsageError(f"{len(levels)} levels for {len(sets)} encoders; give one for each, or one for all")
+    chosen = [features.native for features in sets] if not levels else [*levels] * (len(sets) if len(levels) == 1 else 1)
+    for features, level in zip(sets, chosen, strict=True):
+        if level not in features.levels:
+            raise CacheError(f"{features.corpus}/{features.name}: no level {level!r}; there are: {', '.join(features.levels) or 'none yet'}")
+        if needs.levels and level not in needs.levels:
+            raise UsageError(f"this head takes the levels {', '.join(needs.levels)}, not {level}")
+    return [
+        Input(
+            name=features.name,
+            level=level,
+            layers=parse_layers(layers, features.layers_of(level)),
+            dim=features.dim(level),
+            text=features.card.get("modality") == "text",
+        )
+        for features, level in zip(sets, chosen, strict=True)
+    ]
+
+
+def gather(cache: Cache, corpus: str, sets: Sequence[Features], *, label: str, data: Path, allow_counts: bool, allow_missing: bool) -> Material:
+    """The utterances to work on.
+
+    Labels come from the prepared manifest in `data`, else from the copy that the cache keeps. ProtocolError when its
+    counts are not as published, CacheError when features are missing or were made from something else.
+    """
+    found, source = _corpus(cache, corpus, data)
+    notes = [f"labels from {source}"]
+    if found.differs and not allow_counts:
+        raise ProtocolError(f"{corpus}: {'; '.join(found.differs)}; prepare the whole corpus, or accept it with --allow-counts")
+    notes += [f"not as published: {difference}" for difference in found.differs]
+    labelled = [utterance for utterance in found.utterances if utterance.label(label)]
+    _check_label(found.utterances, labelled, label)
+    kept = _with_features(labelled, sets, allow_missing=allow_missing)
+    left_out = {"no label": len(found.utterances) - len(labelled), "no features": len(labelled) - len(kept)}
+    notes += [f"{count} of {len(found.utterances)} utterances left out: {reason}" for reason, count in left_out.items() if count]
+    for features in sets:
+        features.check(kept)
+    classes = tuple(sorted({utterance.label(label) or "" for utterance in kept}))
+    return Material(utterances=tuple(kept), label=label, classes=classes, left_out=left_out, notes=tuple(notes))
+
+
+def load(material: Material, sets: Sequence[Features], inputs: Sequence[Input], device: torch.device, *, quiet: bool = False) -> Examples:
+    """All rows that the experiment needs, read once, in their stored dtype, on the device."""
+    ids = [utterance.id for utterance in material.utterances]
+    packed = [
+        to_tensor(features.load(one.level, one.layers, ids), f"{features.corpus}/{features.name}", ids, device)
+        for features, one in tqdm(list(zip(sets, inputs, strict=True)), "loading features", unit="set", delay=1, disable=quiet)
+    ]
+    labels = torch.tensor([material.class_of(utterance) for utterance in material.utterances], device=device)
+    return Examples(tuple(ids), tuple(packed), labels)
+
+
+def _corpus(cache: Cache, name: str, data: Path) -> tuple[Corpus, str]:
+    """The corpus with its labels, and in words where these are from."""
+    if (data / name / manifest.MANIFEST).is_file():
+        return manifest.load(data, name), str(data / name / manifest.MANIFEST)
+    utterances = tuple(cache.utterances(name))
+    corpus = Corpus(name=name, reader="cache", scheme="as-is", audio_root=Path(), utterances=utterances)
+    return corpus, f"the cache's copy of the manifest, there being none in {data / name}"
+
+
+def _check_label(utterances: Sequence[Utterance], labelled: Sequence[Utterance], label: str) -> None:
+    """ProtocolError when a label column tells nothing apart."""
+    if not labelled:
+        columns = [*LABEL_FIELDS, *dict.fromkeys(name for utterance in utterances for name in utterance.extra)]
+        raise ProtocolError(f"no utterance has anything in the label column {label!r}; columns are: {', '.join(columns)}")
+    if len({utterance.label(label) for utterance in labelled}) < 2:
+        raise ProtocolError(f"all {len(labelled)} utterances have the same {label}, {labelled[0].label(label)!r}; there is nothing to learn")
+
+
+def _with_features(utterances: Sequence[Utterance], sets: Sequence[Features], *, allow_missing: bool) -> list[Utterance]:
+    """The utterances that every feature set holds; CacheError when that is not all of them, unless allowed."""
+    for features in sets:
+        held = set(features.ids)
+        missing = [utterance.id for utterance in utterances if utterance.id not in held]
+        if missing and (not allow_missing or len(missing) == len(utterances)):
+            raise CacheError(
+                f"{features.corpus}/{features.name}: no features for {len(missing)} of {len(utterances)} labelled utterances, first {missing[0]}; "
+                f"run `emocache extract --model {features.name}`, or leave them out with --allow-missing"
+            )
+        utterances = [utterance for utterance in utterances if utterance.id in held]
+    return list(utterances)

@@ -1,0 +1,63 @@
+"""The folder of an experiment, `runs/NAME/`: it appears whole or not at all, and never in the place of another experiment.
+
+    config.json       everything that decides the numbers, and the versions that computed them
+    splits.json       the ids of every part, by seed and fold
+    predictions.csv   id, speaker, fold, seed, label, predicted, and one probability for each class
+    curves.json       losses of every epoch, by seed and fold
+    result.json       scores, intervals, confusion matrix: what `--json` prints
+"""
+
+import csv
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emocache.errors import UsageError
+
+CONFIG = "config.json"
+
+
+def check_target(folder: Path, digest: str) -> None:
+    """Raise UsageError when `folder` cannot be, or holds anything but an earlier run of the experiment with this digest."""
+    if folder.name.startswith(".") or not folder.name or folder.name != Path(folder.name).name:
+        raise UsageError(f"--name {folder.name!r}: expected a plain folder name")
+    if not folder.exists():
+        return
+    try:
+        found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{folder}: is there and is no run of emocache; give another --name") from None
+    if found != digest:
+        raise UsageError(f"{folder}: holds another experiment ({found[:8]}, this one is {digest[:8]}); give another --name or remove it")
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write texts by file name to a new folder, then put it in the place of an older one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    part.chmod(0o755)  # mkdtemp's own mode would keep the runs from everybody else
+    for name, text in files.items():
+        (part / name).write_text(text, encoding="utf-8")
+    old = part.with_suffix(".old")
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def to_json(value: object) -> str:
+    """Indented JSON; whatever JSON does not know is written as text."""
+    return json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n"
+
+
+def to_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """CSV text."""
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return sink.getvalue()

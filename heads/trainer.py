@@ -1,0 +1,120 @@
+"""One run: a head trained on one fold with one seed, its epoch chosen on the validation part, its test part predicted once."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from emocache.errors import ProtocolError
+from heads.config import HeadModule, Training
+from heads.data import Examples, Input, moments
+
+EVALUATION_BATCH = 128
+"""Utterances per step where no gradient is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where the utterances of a fold lie among the examples, each int64 [utterances]."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Mean losses of one epoch; the training loss is taken while the weights move and with dropout."""
+
+    train_loss: float
+    validation_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a run leaves: the curve, the epoch that was chosen (from 1), and the test part's probabilities."""
+
+    curve: tuple[Epoch, ...]
+    chosen: int
+    probabilities: NDArray[np.float32]  # [test, classes]
+
+
+def fit(
+    head: HeadModule,
+    config: Training,
+    inputs: Sequence[Input],
+    examples: Examples,
+    parts: Parts,
+    *,
+    classes: int,
+    seed: int,
+    on_epoch: Callable[[int, Epoch], None] = lambda number, epoch: None,
+) -> Fitted:
+    """Train until `patience` epochs bring no lower validation loss, and predict the test part with the best epoch's weights.
+
+    Deterministic for a seed on one machine; torch's global generator is left as it was. Raises ProtocolError when a loss
+    is not finite.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = head.build(config, with_moments(config, inputs, examples, parts.train), classes).to(examples.labels.device)
+        optimiser = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        order = torch.Generator().manual_seed(seed)
+        curve: list[Epoch] = []
+        chosen, best = 0, copy.deepcopy(model.state_dict())
+        while len(curve) < config.epochs and len(curve) - chosen < config.patience:
+            train_loss = _train_epoch(model, optimiser, config, examples, parts.train, order)
+            epoch = Epoch(train_loss, evaluate(model, examples, parts.validation)[0])
+            curve.append(epoch)
+            if not np.isfinite([epoch.train_loss, epoch.validation_loss]).all():
+                raise ProtocolError(
+                    f"the loss is {epoch.validation_loss} in epoch {len(curve)} (seed {seed}); "
+                    f"lower the learning rate (--set lr={config.lr / 10:g}), or look for values that are not finite in the features"
+                )
+            if not chosen or epoch.validation_loss < curve[chosen - 1].validation_loss:
+                chosen, best = len(curve), copy.deepcopy(model.state_dict())
+            on_epoch(len(curve), epoch)
+        model.load_state_dict(best)
+        logits = evaluate(model, examples, parts.test)[1]
+    return Fitted(tuple(curve), chosen, logits.softmax(1).cpu().numpy())
+
+
+def with_moments(config: Training, inputs: Sequence[Input], examples: Examples, train: Tensor) -> list[Input]:
+    """The inputs with the statistics of the training part alone, where the configuration standardises them."""
+    return [
+        replace(one, moments=moments(packed, train)) if config.normalise == "global" or (config.normalise == "speech" and not one.text) else one
+        for one, packed in zip(inputs, examples.inputs, strict=True)
+    ]
+
+
+def _train_epoch(model: nn.Module, optimiser: torch.optim.Optimizer, config: Training, examples: Examples, train: Tensor, order: torch.Generator) -> float:
+    """One pass over the training part in random order; the mean loss of an utterance."""
+    model.train()
+    total = torch.zeros((), device=train.device)
+    shuffled = train[torch.randperm(len(train), generator=order).to(train.device)]
+    for which in shuffled.split(config.batch):
+        loss = torch.stack(list(model(examples.batch(which)).losses.values())).sum()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if config.clip:
+            nn.utils.clip_grad_value_(model.parameters(), config.clip)
+        optimiser.step()
+        total += loss.detach() * len(which)
+    return float(total) / len(train)
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, examples: Examples, which: Tensor) -> tuple[float, Tensor]:
+    """Mean loss of an utterance, and logits [utterances, classes] in the order of `which`."""
+    model.eval()
+    total = torch.zeros((), device=which.device)
+    logits = []
+    for part in which.split(EVALUATION_BATCH):
+        output = model(examples.batch(part))
+        total += torch.stack(list(output.losses.values())).sum() * len(part)
+        logits.append(output.logits)
+    return float(total) / len(which), torch.cat(logits)

@@ -1,0 +1,87 @@
+"""Tiny random checkpoints in the layout of the real ones: same convolutions and norms, few and narrow blocks."""
+
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+import tokenizers.processors
+import torch
+
+from emocache.encoders.torchaudio_shim import make_torchaudio_importable
+
+make_torchaudio_importable()
+
+import transformers  # noqa: E402  # torchaudio must be importable first
+
+CONV = {"conv_dim": [16] * 7, "conv_kernel": [10, 3, 3, 3, 3, 2, 2], "conv_stride": [5, 2, 2, 2, 2, 2, 2]}
+SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
+POSITIONS = {"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
+GROUP_NORM = {"feat_extract_norm": "group", "do_stable_layer_norm": False, "conv_bias": False}
+LAYER_NORM = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "i", "do", "not", "don", "'", "t", "know", "really", "##ly", "kids", "talk", "##ing", ",", "!"]
+
+
+def speech(folder: Path, kind: str = "hubert", norm: dict[str, object] = GROUP_NORM, *, normalise: bool = True) -> Path:
+    """HuBERT, wav2vec 2.0 or WavLM; group norm is the base kind, layer norm the large one."""
+    names = {"hubert": "Hubert", "wav2vec2": "Wav2Vec2", "wavlm": "WavLM"}
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{names[kind]}Config")(**CONV, **SMALL, **POSITIONS, **norm)
+    getattr(transformers, f"{names[kind]}Model")(config).save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=normalise).save_pretrained(folder)
+    return folder
+
+
+def whisper(folder: Path, *, window_s: int = 1) -> Path:
+    """Whisper with a short window."""
+    torch.manual_seed(0)
+    config = transformers.WhisperConfig(
+        vocab_size=50, d_model=32, encoder_layers=2, decoder_layers=1, encoder_attention_heads=4, decoder_attention_heads=4,
+        encoder_ffn_dim=48, decoder_ffn_dim=48, max_source_positions=50 * window_s, max_target_positions=8,
+        bos_token_id=1, eos_token_id=1, pad_token_id=1, decoder_start_token_id=2, suppress_tokens=None, begin_suppress_tokens=None,
+    )  # fmt: skip
+    transformers.WhisperModel(config).save_pretrained(folder)
+    transformers.WhisperFeatureExtractor(chunk_length=window_s).save_pretrained(folder)
+    return folder
+
+
+def bert(folder: Path, *, positions: int = 40) -> Path:
+    """BERT with word pieces of a vocabulary of a few words."""
+    pieces = tokenizers.BertWordPieceTokenizer({word: i for i, word in enumerate(WORDS)})
+    specials = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), WORDS, strict=False))
+    _save_tokenizer(pieces, folder, positions, specials)
+    torch.manual_seed(0)
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(WORDS), max_position_embeddings=positions, **SMALL)).save_pretrained(folder)
+    return folder
+
+
+def roberta(folder: Path, kind: str = "Roberta") -> Path:
+    """RoBERTa or MPNet, whose positions begin behind the padding index, with byte-level tokens."""
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    bpe = tokenizers.ByteLevelBPETokenizer(trim_offsets=True)
+    bpe.train_from_iterator(["kids are talking by the door", "i do not know"], vocab_size=300, special_tokens=specials, show_progress=False)
+    bpe.post_processor = tokenizers.processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
+    names = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
+    _save_tokenizer(bpe, folder, 512, dict(zip(names, specials, strict=True)))
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{kind}Config")(vocab_size=bpe.get_vocab_size(), max_position_embeddings=34, pad_token_id=1, **SMALL)
+    getattr(transformers, f"{kind}Model")(config).save_pretrained(folder)
+    return folder
+
+
+def _save_tokenizer(pieces: Any, folder: Path, limit: int, specials: dict[str, str]) -> None:
+    """Save a tokenizer as every release of transformers reads it."""
+    transformers.PreTrainedTokenizerFast(tokenizer_object=pieces._tokenizer, model_max_length=limit, **specials).save_pretrained(folder)
+
+
+def ecapa(folder: Path) -> Path:
+    """ECAPA-TDNN at its real size, with random weights."""
+    from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    model = ECAPA_TDNN(
+        80, channels=[1024, 1024, 1024, 1024, 3072], kernel_sizes=[5, 3, 3, 3, 1], dilations=[1, 2, 3, 4, 1],
+        attention_channels=128, lin_neurons=192,
+    )  # fmt: skip
+    torch.save(model.state_dict(), folder / "embedding_model.ckpt")
+    return folder

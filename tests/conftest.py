@@ -1,0 +1,27 @@
+"""Shared fixtures; and under pytest, shapes written in signatures are checked (jaxtyping with beartype)."""
+
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook(["heads", "emocache.pooling"], "beartype.beartype")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture
+def ravdess_root() -> Path:
+    """Real emotional speech, where it is at hand."""
+    root = SHARED / "corpora" / "ravdess"
+    if not root.is_dir():
+        pytest.skip("the RAVDESS corpus is not beside the project")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the caches of whoever runs it, or asks the network for a model."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("EMOCACHE_HOME", raising=False)

@@ -1,0 +1,250 @@
+"""Encoders give what transformers gives for one utterance alone, layer by layer."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests import checkpoints
+from tests.small_corpus import wave
+
+import transformers
+from emocache import encoders
+from emocache.encoders.base import weights_digest
+from emocache.encoders.weights import locate, needed, verify_snapshot
+from emocache.errors import EncoderError, UsageError
+from emocache.types import Utterance
+
+CPU = torch.device("cpu")
+SPEECH = [("hubert", "GROUP_NORM"), ("hubert", "LAYER_NORM"), ("wav2vec2", "GROUP_NORM"), ("wav2vec2", "LAYER_NORM"), ("wavlm", "GROUP_NORM"), ("wavlm", "LAYER_NORM")]
+
+
+def _load(folder: Path) -> encoders.Encoder:
+    return encoders.load(encoders.find(str(folder)), CPU)
+
+
+@pytest.mark.parametrize(("kind", "norm"), SPEECH)
+def test_a_speech_encoder_gives_the_hidden_states_of_transformers(tmp_path: Path, kind: str, norm: str) -> None:
+    folder = checkpoints.speech(tmp_path / "model", kind, getattr(checkpoints, norm))
+    sound = wave(1, 0.7)
+    extract, model = transformers.AutoFeatureExtractor.from_pretrained(folder), transformers.AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        direct = model(**extract(sound, sampling_rate=16_000, return_tensors="pt"), output_hidden_states=True)
+    expected = torch.cat([*direct.hidden_states[:-1], direct.last_hidden_state])
+    got = _load(folder).encode([sound], (0, 1, 2, 3))[0]
+    assert torch.equal(got, expected)
+
+
+def test_the_last_layer_of_a_large_kind_is_taken_after_the_final_norm(tmp_path: Path) -> None:
+    encoder = _load(checkpoints.speech(tmp_path / "model", "hubert", checkpoints.LAYER_NORM))
+    last = encoder.encode([wave(1, 0.7)], (3,))[0]
+    assert last.mean(-1).abs().max() < 1e-5  # a LayerNorm with its initial weights
+    assert (last.std(-1, correction=0) - 1).abs().max() < 1e-2
+
+
+@pytest.mark.parametrize("samples", [399, 400, 719, 720, 16_000, 52_853])
+def test_a_speech_encoder_knows_its_number_of_frames_beforehand(tmp_path: Path, samples: int) -> None:
+    encoder = _load(checkpoints.speech(tmp_path / "model"))
+    utterance = Utterance(id="a", path="a", samples=samples)
+    assert encoder.rows(utterance) == max(0, (samples - 400) // 320 + 1)
+    if samples >= 400:
+        assert encoder.encode([wave(0, samples / 16_000)], (3,))[0].shape == (1, encoder.rows(utterance), 32)
+
+
+def test_the_preprocessing_of_a_checkpoint_is_followed_and_part_of_the_key(tmp_path: Path) -> None:
+    loud, plain = (_load(checkpoints.speech(tmp_path / name, normalise=name == "loud")) for name in ("loud", "plain"))
+    assert loud.weights == plain.weights
+    assert loud.preprocessing != plain.preprocessing
+    assert not torch.equal(loud.encode([wave(1, 0.7)], (0,))[0], plain.encode([wave(1, 0.7)], (0,))[0])
+
+
+def test_whisper_gives_the_hidden_states_of_transformers_cropped_to_the_audio(tmp_path: Path) -> None:
+    folder = checkpoints.whisper(tmp_path / "model")
+    sound = wave(1, 0.7)
+    extract, model = transformers.WhisperFeatureExtractor.from_pretrained(folder), transformers.WhisperModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        direct = model.encoder(extract(sound, sampling_rate=16_000, return_tensors="pt").input_features, output_hidden_states=True)
+    expected = torch.cat([*direct.hidden_states[:-1], direct.last_hidden_state])[:, :35]
+    got = _load(folder).encode([sound], (0, 1, 2))[0]
+    assert torch.equal(got, expected)
+
+
+def test_whisper_encodes_audio_beyond_its_window_in_further_windows(tmp_path: Path) -> None:
+    encoder = _load(checkpoints.whisper(tmp_path / "model"))
+    sound = wave(1, 2.5)
+    whole = encoder.encode([sound], (0, 1, 2))[0]
+    parts = [encoder.encode([sound[start : start + 16_000]], (0, 1, 2))[0] for start in (0, 16_000, 32_000)]
+    assert whole.shape[1] == encoder.rows(Utterance(id="a", path="a", samples=40_000)) == 125
+    torch.testing.assert_close(whole, torch.cat(parts, dim=1), rtol=1e-5, atol=1e-5)
+    assert "windows" in str(encoder.note(Utterance(id="a", path="a", samples=40_000)))
+
+
+def test_batch_mates_change_nothing(tmp_path: Path) -> None:
+    sounds = [wave(i, seconds) for i, seconds in enumerate((0.2, 0.9, 2.0))]
+    for folder in (checkpoints.speech(tmp_path / "hubert"), checkpoints.whisper(tmp_path / "whisper"), checkpoints.ecapa(tmp_path / "ecapa")):
+        encoder = _load(folder)
+        for sound, together in zip(sounds, encoder.encode(sounds, encoder.layers), strict=True):
+            alone = encoder.encode([sound], encoder.layers)[0]
+            assert (together - alone).abs().max() <= 1e-5 * alone.abs().max()
+
+
+@pytest.mark.parametrize("make", [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet")])
+def test_a_text_encoder_gives_the_hidden_states_of_transformers(tmp_path: Path, make: object) -> None:
+    folder = make(tmp_path / "model")  # type: ignore[operator]
+    text = "i don't know, really!"
+    tokenizer, model = transformers.AutoTokenizer.from_pretrained(folder), transformers.AutoModel.from_pretrained(folder).eval()
+    inputs = tokenizer(text, return_tensors="pt", truncation=True, max_length=32)
+    with torch.no_grad():
+        direct = model(**inputs, output_hidden_states=True)
+    assert len(set(inputs["input_ids"][0].tolist())) > 6  # the text is not all unknown tokens
+    got = _load(folder).encode([text], (0, 1, 2, 3))[0]
+    assert torch.equal(got, torch.cat([*direct.hidden_states[:-1], direct.last_hidden_state]))
+
+
+@pytest.mark.parametrize("make", [checkpoints.bert, checkpoints.roberta])
+def test_every_token_knows_its_word_and_its_characters(tmp_path: Path, make: object) -> None:
+    encoder = _load(make(tmp_path / "model"))  # type: ignore[operator]
+    text = "kids  talking, don't"
+    columns = encoder.columns(Utterance(id="a", path="a", transcript=text))
+    assert columns["word"][0] == columns["word"][-1] == -1
+    spelled = ["", "", ""]
+    for word, begin, end in zip(columns["word"], columns["begin"], columns["end"], strict=True):
+        if word >= 0:
+            spelled[word] += text[begin:end]
+    assert spelled == ["kids", "talking,", "don't"]
+
+
+def test_a_text_too_long_is_cut_and_noted(tmp_path: Path) -> None:
+    encoder = _load(checkpoints.bert(tmp_path / "model", positions=12))
+    utterance = Utterance(id="a", path="a", transcript="know " * 20)
+    assert encoder.rows(utterance) == 12
+    assert encoder.note(utterance) == "text cut from 22 to 12 tokens"
+
+
+def test_an_empty_text_is_encoded_and_noted(tmp_path: Path) -> None:
+    encoder = _load(checkpoints.bert(tmp_path / "model"))
+    assert encoder.rows(Utterance(id="a", path="a")) == 2
+    assert "no transcript" in str(encoder.note(Utterance(id="a", path="a")))
+    assert encoder.encode([""], (0,))[0].shape == (1, 2, 32)
+
+
+def test_ecapa_gives_what_speechbrain_gives(tmp_path: Path) -> None:
+    from speechbrain.lobes.features import Fbank
+    from speechbrain.processing.features import InputNormalization
+
+    encoder = _load(checkpoints.ecapa(tmp_path / "model"))
+    sound = wave(2, 1.3)
+    bands = InputNormalization(norm_type="sentence", std_norm=False)(Fbank(n_mels=80)(torch.from_numpy(sound)[None]), torch.ones(1))
+    expected = encoder._model(bands, torch.ones(1))  # type: ignore[attr-defined]
+    assert torch.equal(encoder.encode([sound], (0,))[0], expected)
+    assert encoder.rows(Utterance(id="a", path="a", samples=1599)) == 0
+    assert encoder.encode([wave(2, 0.1)], (0,))[0].isfinite().all()
+
+
+def test_copies_of_a_checkpoint_in_other_containers_have_one_digest(tmp_path: Path) -> None:
+    folder = checkpoints.bert(tmp_path / "model")
+    model = transformers.BertModel.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    assert _load(folder).weights == weights_digest(model)
+
+
+def test_one_changed_weight_changes_the_digest(tmp_path: Path) -> None:
+    model = transformers.BertModel.from_pretrained(checkpoints.bert(tmp_path / "model"))
+    before = weights_digest(model)
+    with torch.no_grad():
+        model.encoder.layer[1].attention.self.query.weight[0, 0] += 1e-3
+    assert weights_digest(model) != before
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+    folder = checkpoints.bert(tmp_path / "model")
+    model = transformers.BertModel.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save({name: value for name, value in model.state_dict().items() if "layer.1.output" not in name}, folder / "pytorch_model.bin")
+    with pytest.raises(EncoderError, match="lacks 4 weights"):
+        _load(folder)
+
+
+def test_a_checkpoint_of_arbitrary_pickles_is_not_run(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    torch.save({"harm": Path("/")}, folder / "embedding_model.ckpt")
+    with pytest.raises(EncoderError, match="cannot be read"):
+        _load(folder)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("hubert-lrge", "did you mean hubert-large"),
+        ("./nowhere", "no such folder"),
+        ("nobody/nothing", "the Hub cannot be reached"),
+    ],
+)
+def test_a_model_that_cannot_be_found_is_one_clear_line(model: str, message: str) -> None:
+    with pytest.raises(EncoderError, match=message) as caught:
+        encoders.find(model)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_model_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="no transformers model"):
+        _load(tmp_path)
+
+
+def test_a_speech_model_without_its_feature_extractor_is_refused(tmp_path: Path) -> None:
+    folder = checkpoints.speech(tmp_path / "model")
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(EncoderError, match=r"preprocessor_config\.json"):
+        _load(folder)
+
+
+def test_a_named_row_that_holds_another_size_is_refused(tmp_path: Path) -> None:
+    source = locate(str(checkpoints.bert(tmp_path / "model")), {})
+    wrong = encoders.Source(source.name, source.folder, source.origin, source.revision, encoders.ENCODERS["bert-base"])
+    with pytest.raises(EncoderError, match="expected 12 blocks of 768"):
+        encoders.load(wrong, CPU)
+
+
+def test_only_one_format_of_the_weights_is_downloaded() -> None:
+    files = ["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "onnx/model.onnx", "vocab.txt", "README.md"]
+    assert needed(files) == ["config.json", "vocab.txt", "model.safetensors"]
+
+
+def test_a_damaged_download_is_refused(tmp_path: Path) -> None:
+    import hashlib
+
+    blob = tmp_path / hashlib.sha256(b"weights").hexdigest()
+    blob.write_bytes(b"weights")
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "snapshot" / "model.safetensors").symlink_to(blob)
+    verify_snapshot(tmp_path / "snapshot")
+    blob.write_bytes(b"weightz")
+    with pytest.raises(EncoderError, match="SHA-256"):
+        verify_snapshot(tmp_path / "snapshot")
+
+
+def test_a_gpu_that_does_not_work_is_an_error() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("the GPU of this machine works")
+    with pytest.raises(UsageError, match="--device cpu"):
+        encoders.pick_device("cuda")
+
+
+def test_a_gpu_that_torch_cannot_use_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("torch uses the GPU of this machine")
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'GPU 0: something'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(UsageError, match="device cuda does not work here"):
+        encoders.pick_device(None)
+
+
+def test_bf16_is_computed_in_bf16(tmp_path: Path) -> None:
+    source = encoders.find(str(checkpoints.bert(tmp_path / "model")))
+    exact, coarse = (encoders.load(source, CPU, precision).encode(["i do not know"], (3,))[0].numpy() for precision in ("fp32", "bf16"))
+    error = np.abs(exact - coarse).max() / np.abs(exact).max()
+    assert 1e-5 < error < 5e-2

@@ -1,0 +1,189 @@
+"""A corpus goes in, features come out, and only what changed is encoded again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from tests import checkpoints, small_corpus
+
+import transformers
+from emocache import manifest, pipeline
+from emocache.errors import CacheError, CorpusError, KeyMismatch, UsageError
+from emocache.store import open_cache
+from emocache.types import Corpus
+
+
+@pytest.fixture(scope="module")
+def hubert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoints.speech(tmp_path_factory.mktemp("models") / "tiny-hubert")
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoints.bert(tmp_path_factory.mktemp("models") / "tiny-bert")
+
+
+def run(tmp_path: Path, corpus: Corpus, model: Path, **options: object) -> pipeline.Outcome:
+    """Extract into tmp_path/cache."""
+    job = pipeline.prepare_job(corpus, tmp_path / "data", str(model), cache=tmp_path / "cache", device="cpu", **options)  # type: ignore[arg-type]
+    return pipeline.extract(job)
+
+
+def test_stored_frames_are_those_of_transformers_but_for_rounding(tmp_path: Path, hubert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    features = run(tmp_path, corpus, hubert).features
+    extract, model = transformers.AutoFeatureExtractor.from_pretrained(hubert), transformers.AutoModel.from_pretrained(hubert).eval()
+    for utterance in corpus.utterances:
+        sound, rate = soundfile.read(corpus.audio_root / utterance.path, dtype="float32")
+        with torch.no_grad():
+            direct = model(**extract(sound, sampling_rate=rate, return_tensors="pt"), output_hidden_states=True)
+        np.testing.assert_array_equal(features.read(utterance.id), torch.cat(direct.hidden_states).half().numpy())
+
+
+def test_stored_tokens_are_those_of_transformers_but_for_rounding(tmp_path: Path, bert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    features = run(tmp_path, corpus, bert).features
+    tokenizer, model = transformers.AutoTokenizer.from_pretrained(bert), transformers.AutoModel.from_pretrained(bert).eval()
+    for utterance in corpus.utterances:
+        with torch.no_grad():
+            direct = model(**tokenizer(utterance.transcript, return_tensors="pt"), output_hidden_states=True)
+        np.testing.assert_array_equal(features.read(utterance.id), torch.cat(direct.hidden_states).half().numpy())
+        assert len(features.columns(utterance.id, "tokens")["word"]) == features.read(utterance.id).shape[1]
+
+
+def test_float32_is_stored_exactly_when_asked_for(tmp_path: Path, hubert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    exact = run(tmp_path, corpus, hubert, dtype="fp32").features
+    assert exact.read("u1").dtype == np.float32
+    with pytest.raises(KeyMismatch, match=r"dtype \(fp32 there, fp16 asked for\)"):
+        run(tmp_path, corpus, hubert)
+    rounded = run(tmp_path, corpus, hubert, name="rounded").features
+    np.testing.assert_array_equal(exact.read("u1").astype(np.float16), rounded.read("u1"))
+
+
+def test_the_utterance_level_is_mean_and_deviation_over_all_frames(tmp_path: Path, hubert: Path) -> None:
+    features = run(tmp_path, small_corpus.make(tmp_path), hubert, levels=["frames", "utterance"], dtype="fp32").features
+    frames, pooled = features.read("u3", "frames"), features.read("u3", "utterance")
+    expected = np.concatenate([frames.mean(axis=1), frames.std(axis=1)], axis=-1)[:, None]
+    np.testing.assert_allclose(pooled, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_some_layers_only_are_stored_when_asked_for(tmp_path: Path, hubert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    assert run(tmp_path, corpus, hubert, layers="last").features.layers == (3,)
+    outcome = run(tmp_path, corpus, hubert, layers="0,2")
+    assert outcome.features.layers == (0, 2, 3)
+    whole = run(tmp_path, corpus, hubert, name="whole").features
+    np.testing.assert_array_equal(outcome.features.read("u2"), whole.read("u2", layers=[0, 2, 3]))
+
+
+def test_a_second_run_encodes_nothing(tmp_path: Path, hubert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    assert run(tmp_path, corpus, hubert).encoded == len(corpus.utterances)
+    assert run(tmp_path, corpus, hubert).encoded == 0
+
+
+def test_a_relabelled_corpus_encodes_nothing_and_carries_the_new_labels(tmp_path: Path, hubert: Path, bert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    run(tmp_path, corpus, hubert)
+    run(tmp_path, corpus, bert)
+    relabelled = small_corpus.changed(corpus, "u1", emotion="ang", speaker="someone else")
+    assert run(tmp_path, relabelled, hubert).encoded == run(tmp_path, relabelled, bert).encoded == 0
+    assert open_cache(tmp_path / "cache").utterances("tiny")[1].emotion == "ang"
+
+
+def test_changed_audio_is_seen_and_encoded_again(tmp_path: Path, hubert: Path, bert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    before = run(tmp_path, corpus, hubert).features.read("u1")
+    run(tmp_path, corpus, bert)
+    soundfile.write(corpus.audio_root / "u1.wav", small_corpus.wave(77, 1.1), 16_000, subtype="FLOAT")
+    outcome = run(tmp_path, corpus, hubert)
+    assert outcome.encoded == 1
+    assert outcome.features.read("u1").shape[1] != before.shape[1]
+    assert run(tmp_path, corpus, bert).encoded == 0
+
+
+def test_a_changed_transcript_is_encoded_again_by_text_encoders_alone(tmp_path: Path, hubert: Path, bert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    run(tmp_path, corpus, hubert)
+    features = run(tmp_path, corpus, bert).features
+    other = small_corpus.changed(corpus, "u0", transcript="kids know")
+    features.check(corpus.utterances)
+    with pytest.raises(CacheError, match=r"features of 1 utterances \(first 'u0'\) were made from other text"):
+        features.check(other.utterances)
+    assert run(tmp_path, other, bert).encoded == 1
+    assert run(tmp_path, other, hubert).encoded == 0
+
+
+def test_new_utterances_alone_are_encoded(tmp_path: Path, hubert: Path) -> None:
+    small = small_corpus.make(tmp_path)
+    run(tmp_path, small, hubert)
+    larger = small_corpus.make(tmp_path, (*small_corpus.SECONDS, 0.8, 1.2))
+    outcome = run(tmp_path, larger, hubert)
+    assert (outcome.encoded, len(outcome.features.ids)) == (2, 8)
+
+
+def test_an_utterance_too_short_for_a_frame_is_listed_and_the_rest_encoded(tmp_path: Path, hubert: Path) -> None:
+    corpus = small_corpus.make(tmp_path, (0.02, 0.5, 0.6))
+    outcome = run(tmp_path, corpus, hubert)
+    assert outcome.failures == {"u0": "too short for one row (0.0200 s)"}
+    assert sorted(outcome.features.ids) == ["u1", "u2"]
+
+
+def test_audio_that_broke_since_it_was_prepared_is_listed_and_the_rest_encoded(tmp_path: Path, hubert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    (corpus.audio_root / "u2.wav").write_bytes(b"")
+    (corpus.audio_root / "u3.wav").unlink()
+    outcome = run(tmp_path, corpus, hubert)
+    assert sorted(outcome.failures) == ["u2", "u3"]
+    assert "empty" in outcome.failures["u2"]
+    assert len(outcome.features.ids) == 4
+
+
+def test_audio_that_changes_during_extraction_fails_by_name(tmp_path: Path, hubert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    job = pipeline.prepare_job(corpus, tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
+    soundfile.write(corpus.audio_root / "u1.wav", small_corpus.wave(77, 1.6), 16_000, subtype="FLOAT")
+    outcome = pipeline.extract(job)
+    assert "changed while" in outcome.failures["u1"]
+    assert len(outcome.features.ids) == 5
+    assert run(tmp_path, corpus, hubert).failures == {}
+
+
+def test_what_would_not_fit_is_refused_before_anything_is_written(tmp_path: Path, hubert: Path) -> None:
+    job = pipeline.prepare_job(small_corpus.make(tmp_path), tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
+    with pytest.raises(CacheError, match="--levels utterance"):
+        pipeline.check_room(job, max_gb=1e-5)
+    pipeline.check_room(job, max_gb=1)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_announced_size_is_what_is_stored(tmp_path: Path, hubert: Path) -> None:
+    job = pipeline.prepare_job(small_corpus.make(tmp_path), tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
+    features = pipeline.extract(job).features
+    assert job.size() == {"frames": features.load().values.nbytes}
+
+
+def test_a_corpus_without_transcripts_is_refused_by_a_text_encoder(tmp_path: Path, bert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    silent = replace(corpus, utterances=tuple(replace(u, transcript=None) for u in corpus.utterances))
+    with pytest.raises(CorpusError, match="has no transcripts"):
+        run(tmp_path, silent, bert)
+
+
+@pytest.mark.parametrize(("options", "message"), [({"levels": ["tokens"]}, "gives frames, utterance"), ({"layers": "9"}, "no layer 9"), ({"dtype": "int8"}, "--dtype")])
+def test_options_that_cannot_be_are_refused(tmp_path: Path, hubert: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        run(tmp_path, small_corpus.make(tmp_path), hubert, **options)
+
+
+def test_real_speech_is_decoded_once_and_remembered(tmp_path: Path, ravdess_root: Path, hubert: Path) -> None:
+    utterances = tuple(manifest.read_csv(ravdess_root / "manifest.csv")[:3])
+    corpus = Corpus(name="ravdess", reader="csv", scheme="as-is", audio_root=ravdess_root, utterances=utterances)
+    (tmp_path / "data/ravdess").mkdir(parents=True)
+    features = run(tmp_path, corpus, hubert).features
+    assert [features.read(u.id).shape[1] for u in utterances] == [(int(u.extra["num_samples"]) - 400) // 320 + 1 for u in utterances]
+    assert len((tmp_path / "data/ravdess/audio.csv").read_text().splitlines()) == 3
