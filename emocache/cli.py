@@ -5,7 +5,7 @@ Exit codes: 0 all is well, 1 done but some utterances could not be encoded, 2 ba
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -22,16 +22,24 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Run frozen speech and text encoders over a corpus once, cache every layer to Zarr, train emotion-recognition heads on the cache.",
 )
-app.command("train")(heads_cli.train)
+
+
+def _examples(*lines: str) -> str:
+    """Example commands under a command's help, one a line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
 
 MUCH_BYTES = 10_000_000_000
 """From here on, a cache inside a home folder is worth a warning: such folders tend to have quotas."""
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of prepared corpora.")]
-CacheOption = Annotated[Path | None, typer.Option("--cache", help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -45,14 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
+app.command("train", epilog=_examples(*heads_cli.EXAMPLES.removeprefix("Examples: ").split("  |  ")))(heads_cli.train)
+
+
 @app.callback(invoke_without_command=True)
-def _version(ctx: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False) -> None:
+def _version(
+    ctx: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False
+) -> None:
     if version:
         typer.echo(__version__)
         raise typer.Exit
 
 
-@app.command(epilog="Examples: emocache prepare iemocap /data/IEMOCAP_full_release  |  emocache prepare csv my.csv --name noise --root /data/wavs")
+@app.command(
+    epilog=_examples("emocache prepare iemocap /data/IEMOCAP_full_release", "emocache prepare csv my.csv --name noise --root /data/wavs")
+)
 def prepare(
     reader: Annotated[str, typer.Argument(metavar="CORPUS", help="iemocap, ravdess, or csv for a list of your own.")],
     root: Annotated[Path, typer.Argument(help="The corpus's folder, or the CSV file.")],
@@ -71,7 +86,13 @@ def prepare(
     counts = _counts(corpus)
     if as_json:
         about = {"name": corpus.name, "manifest": str(done.manifest), "utterances": len(corpus.utterances), "seconds": done.seconds}
-        more = {"scheme": corpus.scheme, "classes": counts, "left_out": dict(corpus.left_out), "skipped": dict(done.skipped), "differs": list(corpus.differs)}
+        more = {
+            "scheme": corpus.scheme,
+            "classes": counts,
+            "left_out": dict(corpus.left_out),
+            "skipped": dict(done.skipped),
+            "differs": list(corpus.differs),
+        }
         typer.echo(json.dumps(about | more))
         return
     typer.echo(f"{done.manifest}: {len(corpus.utterances)} utterances, {done.seconds / 3600:.2f} h, licence {corpus.licence}")
@@ -84,9 +105,13 @@ def prepare(
         typer.echo(f"not as published: {difference}", err=True)
 
 
-@app.command(epilog="Examples: emocache extract --model hubert-large --layers 12,18,24  |  emocache extract --model ./my-checkpoint --levels frames,utterance")
+@app.command(
+    epilog=_examples(
+        "emocache extract --model hubert-large --layers 12,18,24", "emocache extract --model ./my-checkpoint --levels frames,utterance"
+    )
+)
 def extract(
-    model: Annotated[str, typer.Option("--model", "--encoder", help="A named encoder, a hub id org/name[@revision], or a folder ./name.")],
+    model: Annotated[str, typer.Option("--model", "--encoder", help="A named encoder, a hub id org/name@revision, or a folder ./name.")],
     corpus: Annotated[str | None, typer.Option(help="Which prepared corpus (needed when there are several).")] = None,
     every: Annotated[bool, typer.Option("--all", help="All prepared corpora.")] = False,
     data: DataOption = Path("data"),
@@ -121,7 +146,7 @@ def extract(
     raise typer.Exit(1 if failed else 0)
 
 
-@app.command("ls", epilog="Example: emocache ls --cache /lab/emocache")
+@app.command("ls", epilog=_examples("emocache ls --cache /lab/emocache"))
 def list_features(cache: CacheOption = None, as_json: JsonOption = False) -> None:
     """List what is in a cache."""
     from emocache.store import open_cache
@@ -133,10 +158,24 @@ def list_features(cache: CacheOption = None, as_json: JsonOption = False) -> Non
         return
     typer.echo(f"cache {opened.root}")
     header = ["features", "utterances", "levels", "layers", "stored", "computed", "size"]
-    _table(header, [[row["features"], f"{row['utterances']}/{row['planned']}", ",".join(row["levels"]), row["layers"], row["dtype"], row["precision"], _size(row["bytes"])] for row in rows])
+    _table(
+        header,
+        [
+            [
+                row["features"],
+                f"{row['utterances']}/{row['planned']}",
+                ",".join(row["levels"]),
+                row["layers"],
+                row["dtype"],
+                row["precision"],
+                _size(row["bytes"]),
+            ]
+            for row in rows
+        ],
+    )
 
 
-@app.command(epilog="Example: emocache info ravdess/whisper-tiny.en")
+@app.command(epilog=_examples("emocache info ravdess/whisper-tiny.en"))
 def info(
     features: Annotated[str, typer.Argument(metavar="CORPUS/FEATURES", help="As `emocache ls` names them.")],
     cache: CacheOption = None,
@@ -184,7 +223,8 @@ def _announce(job: "Job") -> None:
     heard = f"{job.hours:.2f} h of audio" if encoder.modality == "audio" else "as text"
     lines = [
         f"corpus   {job.corpus.name}: {len(job.utterances)} utterances, {heard}",
-        f"encoder  {job.source.name} from {job.source.origin} at {job.source.revision}, computed in {encoder.precision} on {encoder.device}",
+        f"encoder  {job.source.name} from {job.source.origin} at {job.source.revision}",
+        f"computed in {encoder.precision} on {encoder.device}",
         f"stored   {cached} as {job.dtype}, layers {_ranges(next(iter(job.levels.values())))}",
         f"cache    {job.cache} (free: {_size(_free(job.cache))})",
     ]
@@ -203,7 +243,8 @@ def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
         about = _summary(features) | {"encoded": outcome.encoded, "failures": dict(outcome.failures), "notes": dict(job.notes)}
         typer.echo(json.dumps(about | {"path": str(features.paths.root), "digest": features.digest}))
         return
-    typer.echo(f"{features.corpus}/{features.name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
+    name = f"{features.corpus}/{features.name}"
+    typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
     for name, reason in outcome.failures.items():
         typer.echo(f"not encoded: {name}: {reason}", err=True)
 

@@ -1,13 +1,13 @@
 """Everything that can go wrong on purpose. On the command line each is one line and exit code 2.
 
-    EmocacheError
-    ├── UsageError        an option or argument that cannot be
-    ├── CorpusError       a corpus folder, manifest or label that is not as its reader expects
-    │   └── AudioError    one audio file that cannot be used
-    ├── EncoderError      a model that cannot be found, loaded or run
-    ├── CacheError        a cache that is missing, damaged, or lacks what was asked of it
-    │   └── KeyMismatch   features made in another way than the ones asked for
-    └── ProtocolError     a split, label or run that would not be an honest experiment
+EmocacheError
+├── UsageError        an option or argument that cannot be
+├── CorpusError       a corpus folder, manifest or label that is not as its reader expects
+│   └── AudioError    one audio file that cannot be used
+├── EncoderError      a model that cannot be found, loaded or run
+├── CacheError        a cache that is missing, damaged, or lacks what was asked of it
+│   └── KeyMismatch   features made in another way than the ones asked for
+└── ProtocolError     a split, label or run that would not be an honest experiment
 """
 
 

@@ -1,6 +1,6 @@
 """Stage 1 from end to end: a prepared corpus and an encoder in, a filled feature set out.
 
-    manifest -> scan (digests, lengths) -> Job (what would be made) -> units -> encode -> pool -> store
+manifest -> scan (digests, lengths) -> Job (what would be made) -> units -> encode -> pool -> store
 """
 
 import platform
@@ -102,7 +102,8 @@ class Job:
                 "precision": encoder.precision,
                 "dtype": self.dtype,
             },
-            "made_with": {name: version(name) for name in ("emocache", "torch", "transformers", "numpy")} | {"python": platform.python_version()},
+            "made_with": {name: version(name) for name in ("emocache", "torch", "transformers", "numpy")}
+            | {"python": platform.python_version()},
         }
 
 
@@ -121,7 +122,9 @@ def prepare_job(
 ) -> Job:  # fmt: skip
     """Load the encoder, look at every utterance, and work out what would be made. Nothing is written to the cache."""
     if dtype not in DTYPES or precision not in encoders.PRECISIONS:
-        raise UsageError(f"--dtype is one of {', '.join(DTYPES)}, --precision one of {', '.join(encoders.PRECISIONS)}; got {dtype}, {precision}")
+        raise UsageError(
+            f"--dtype is one of {', '.join(DTYPES)}, --precision one of {', '.join(encoders.PRECISIONS)}; got {dtype}, {precision}"
+        )
     source = encoders.find(model)
     encoder = encoders.load(source, encoders.pick_device(device), precision)
     chosen_levels = tuple(dict.fromkeys(levels)) or (encoder.native,)
@@ -148,7 +151,8 @@ def check_room(job: Job, max_gb: float | None) -> None:
     deep = job.encoder.layers[-1]
     some = ",".join(str(layer) for layer in sorted({deep // 2, 3 * deep // 4, deep}))
     what = f"--max-gb {max_gb:g}" if max_gb is not None and max_gb * 1e9 < free else f"the {free / 1e9:.2f} GB free at {job.cache}"
-    raise CacheError(f"{needed / 1e9:.2f} GB would not fit {what}; store less with --layers {some} or --levels {UTTERANCE_LEVEL}, or give another --cache")
+    remedy = f"store less with --layers {some} or --levels {UTTERANCE_LEVEL}, or give another --cache"
+    raise CacheError(f"{needed / 1e9:.2f} GB would not fit {what}; {remedy}")
 
 
 def free_bytes(path: Path) -> int:
@@ -180,7 +184,8 @@ def extract(job: Job) -> Outcome:
 
 def _look(corpus: Corpus, data: Path, encoder: Encoder) -> tuple[list[Utterance], dict[str, str], dict[str, str]]:
     """The utterances that can be encoded, those that cannot, and notes on some."""
-    utterances, unusable = list(corpus.utterances), {}
+    utterances: list[Utterance] = list(corpus.utterances)
+    unusable: dict[str, str] = {}
     if encoder.modality == "audio":
         utterances, unusable = audio.scan(utterances, corpus.audio_root, data / corpus.name / "audio.csv")
     elif not any(u.transcript for u in utterances):
@@ -206,7 +211,11 @@ def _dims(encoder: Encoder) -> dict[str, int]:
 
 def _abouts(encoder: Encoder) -> dict[str, str]:
     """Level -> what a row of it is."""
-    own = {"frames": f"one row per frame of {encoder.hop} samples", "tokens": "one row per token", "utterance": "one embedding per utterance"}
+    own = {
+        "frames": f"one row per frame of {encoder.hop} samples",
+        "tokens": "one row per token",
+        "utterance": "one embedding per utterance",
+    }
     return {UTTERANCE_LEVEL: pooling.UTTERANCE, encoder.native: own[encoder.native]}
 
 

@@ -18,7 +18,27 @@ SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "i
 POSITIONS = {"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
 GROUP_NORM = {"feat_extract_norm": "group", "do_stable_layer_norm": False, "conv_bias": False}
 LAYER_NORM = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "i", "do", "not", "don", "'", "t", "know", "really", "##ly", "kids", "talk", "##ing", ",", "!"]
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "i",
+    "do",
+    "not",
+    "don",
+    "'",
+    "t",
+    "know",
+    "really",
+    "##ly",
+    "kids",
+    "talk",
+    "##ing",
+    ",",
+    "!",
+]
 
 
 def speech(folder: Path, kind: str = "hubert", norm: dict[str, object] = GROUP_NORM, *, normalise: bool = True) -> Path:
@@ -50,7 +70,9 @@ def bert(folder: Path, *, positions: int = 40) -> Path:
     specials = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), WORDS, strict=False))
     _save_tokenizer(pieces, folder, positions, specials)
     torch.manual_seed(0)
-    transformers.BertModel(transformers.BertConfig(vocab_size=len(WORDS), max_position_embeddings=positions, **SMALL)).save_pretrained(folder)
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(WORDS), max_position_embeddings=positions, **SMALL)).save_pretrained(
+        folder
+    )
     return folder
 
 

@@ -5,18 +5,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests import checkpoints
-from tests.small_corpus import wave
-
 import transformers
+
 from emocache import encoders
 from emocache.encoders.base import weights_digest
 from emocache.encoders.weights import locate, needed, verify_snapshot
 from emocache.errors import EncoderError, UsageError
 from emocache.types import Utterance
+from tests import checkpoints
+from tests.small_corpus import wave
 
 CPU = torch.device("cpu")
-SPEECH = [("hubert", "GROUP_NORM"), ("hubert", "LAYER_NORM"), ("wav2vec2", "GROUP_NORM"), ("wav2vec2", "LAYER_NORM"), ("wavlm", "GROUP_NORM"), ("wavlm", "LAYER_NORM")]
+SPEECH = [
+    ("hubert", "GROUP_NORM"),
+    ("hubert", "LAYER_NORM"),
+    ("wav2vec2", "GROUP_NORM"),
+    ("wav2vec2", "LAYER_NORM"),
+    ("wavlm", "GROUP_NORM"),
+    ("wavlm", "LAYER_NORM"),
+]
 
 
 def _load(folder: Path) -> encoders.Encoder:
@@ -81,7 +88,11 @@ def test_whisper_encodes_audio_beyond_its_window_in_further_windows(tmp_path: Pa
 
 def test_batch_mates_change_nothing(tmp_path: Path) -> None:
     sounds = [wave(i, seconds) for i, seconds in enumerate((0.2, 0.9, 2.0))]
-    for folder in (checkpoints.speech(tmp_path / "hubert"), checkpoints.whisper(tmp_path / "whisper"), checkpoints.ecapa(tmp_path / "ecapa")):
+    for folder in (
+        checkpoints.speech(tmp_path / "hubert"),
+        checkpoints.whisper(tmp_path / "whisper"),
+        checkpoints.ecapa(tmp_path / "ecapa"),
+    ):
         encoder = _load(folder)
         for sound, together in zip(sounds, encoder.encode(sounds, encoder.layers), strict=True):
             alone = encoder.encode([sound], encoder.layers)[0]

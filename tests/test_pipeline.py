@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from tests import checkpoints, small_corpus
-
 import transformers
+
 from emocache import manifest, pipeline
 from emocache.errors import CacheError, CorpusError, KeyMismatch, UsageError
 from emocache.store import open_cache
 from emocache.types import Corpus
+from tests import checkpoints, small_corpus
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,10 @@ def test_a_corpus_without_transcripts_is_refused_by_a_text_encoder(tmp_path: Pat
         run(tmp_path, silent, bert)
 
 
-@pytest.mark.parametrize(("options", "message"), [({"levels": ["tokens"]}, "gives frames, utterance"), ({"layers": "9"}, "no layer 9"), ({"dtype": "int8"}, "--dtype")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"levels": ["tokens"]}, "gives frames, utterance"), ({"layers": "9"}, "no layer 9"), ({"dtype": "int8"}, "--dtype")],
+)
 def test_options_that_cannot_be_are_refused(tmp_path: Path, hubert: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         run(tmp_path, small_corpus.make(tmp_path), hubert, **options)

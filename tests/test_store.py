@@ -40,10 +40,22 @@ def toy(lengths: Sequence[int] = LENGTHS, seed: int = 0) -> dict[str, np.ndarray
 def items(data: Data, digests: Mapping[str, str] | None = None) -> list[Item]:
     """The utterances as the store sees them; two groups."""
     known = digests or {}
-    return [Item(name, known.get(name, f"{i:064x}"), str(i % 2), {"frames": values.shape[1], "utterance": 1}) for i, (name, values) in enumerate(data.items())]
+    return [
+        Item(name, known.get(name, f"{i:064x}"), str(i % 2), {"frames": values.shape[1], "utterance": 1})
+        for i, (name, values) in enumerate(data.items())
+    ]
 
 
-def write(root: Path, data: Data, wanted: Mapping[str, Sequence[int]] | None = None, *, todo: list[Item] | None = None, card: Mapping[str, Any] = CARD, fail: str = "", pause: float = 0) -> list[str]:
+def write(
+    root: Path,
+    data: Data,
+    wanted: Mapping[str, Sequence[int]] | None = None,
+    *,
+    todo: list[Item] | None = None,
+    card: Mapping[str, Any] = CARD,
+    fail: str = "",
+    pause: float = 0,
+) -> list[str]:
     """Extract with an encoder that looks rows up; the ids that were encoded, in order."""
     writer = FeatureWriter(root, "corpus", "toy", card)
     seen = []
@@ -98,7 +110,9 @@ def test_plain_zarr_reads_the_same_rows(tmp_path: Path) -> None:
 def test_shards_are_what_zarr_itself_would_write(tmp_path: Path) -> None:
     data = {"u0": toy([300])["u0"]}
     write(tmp_path / "ours", data)
-    theirs = zarr.create_array(tmp_path / "theirs", shape=(ROWS, 8), dtype="<f2", shards=(ROWS, 8), chunks=(256, 8), compressors=None, filters=None, fill_value=0)
+    theirs = zarr.create_array(
+        tmp_path / "theirs", shape=(ROWS, 8), dtype="<f2", shards=(ROWS, 8), chunks=(256, 8), compressors=None, filters=None, fill_value=0
+    )
     theirs[:300] = data["u0"][1]
     assert (tmp_path / "ours/corpus/toy/features.zarr/frames/1/c/0/0").read_bytes() == (tmp_path / "theirs/c/0/0").read_bytes()
 
@@ -228,7 +242,12 @@ def test_a_unit_that_another_process_holds_is_waited_for_and_not_encoded_twice(t
     assert set(features.ids) == set(data)
 
 
-_CHILD = "import sys; from pathlib import Path; from tests.test_store import toy, write; write(Path(sys.argv[1]), toy(), pause=float(sys.argv[2]))"
+_CHILD = """
+import sys
+from pathlib import Path
+from tests.test_store import toy, write
+write(Path(sys.argv[1]), toy(), pause=float(sys.argv[2]))
+"""
 
 
 def _wait_for_commits(root: Path, count: int) -> int:
@@ -253,7 +272,9 @@ def test_a_killed_run_is_completed_by_the_next_and_equals_an_undisturbed_one(tmp
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:-30] + b"x" + data[-29:], lambda data: b"", lambda data: data[256:]])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: data[:-30] + b"x" + data[-29:], lambda data: b"", lambda data: data[256:]]
+)
 def test_a_damaged_shard_is_one_clear_line(tmp_path: Path, damage: Any) -> None:
     write(tmp_path, toy())
     shard = tmp_path / "corpus/toy/features.zarr/frames/1/c/0/0"
@@ -331,5 +352,9 @@ def test_layers_can_be_named_in_three_ways(text: str, expected: tuple[int, ...])
 
 def test_reading_a_cache_imports_no_torch(tmp_path: Path) -> None:
     write(tmp_path, toy([3]))
-    code = "import sys, emocache; f = emocache.open_cache(sys.argv[1]).features('corpus', 'toy'); f.load(); assert not {'torch', 'transformers', 'soundfile'} & set(sys.modules)"
+    code = """
+import sys, emocache
+emocache.open_cache(sys.argv[1]).features('corpus', 'toy').load()
+assert not {'torch', 'transformers', 'soundfile'} & set(sys.modules)
+"""
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=Path(__file__).parents[1])

@@ -5,28 +5,30 @@ from typing import Any
 
 import torch
 
-from emocache.encoders.base import LAYER_RULE, PRECISIONS, Encoder, EncoderSpec
+from emocache.encoders.base import LAYER_RULE, PRECISIONS, Encoder, EncoderSpec, speech_spec
 from emocache.encoders.torchaudio_shim import make_torchaudio_importable
 from emocache.encoders.weights import Source, locate
 from emocache.errors import EncoderError, UsageError
 
 __all__ = ["ENCODERS", "LAYER_RULE", "PRECISIONS", "Encoder", "EncoderSpec", "Source", "find", "load", "pick_device"]
 
-_20MS = {"hop": 320, "receptive": 400}
-
 ENCODERS: Mapping[str, EncoderSpec] = {
-    "hubert-base": EncoderSpec(repo="facebook/hubert-base-ls960", family="hubert", width=768, layers=12, licence="Apache-2.0", **_20MS),
-    "hubert-large": EncoderSpec(repo="facebook/hubert-large-ll60k", family="hubert", width=1024, layers=24, licence="Apache-2.0", **_20MS),
-    "wav2vec2-base": EncoderSpec(repo="facebook/wav2vec2-base", family="wav2vec2", width=768, layers=12, licence="Apache-2.0", **_20MS),
-    "wav2vec2-large": EncoderSpec(repo="facebook/wav2vec2-large-lv60", family="wav2vec2", width=1024, layers=24, licence="Apache-2.0", **_20MS),
-    "wavlm-base-plus": EncoderSpec(repo="microsoft/wavlm-base-plus", family="wavlm", width=768, layers=12, licence="CC BY-SA 3.0", **_20MS),
-    "wavlm-large": EncoderSpec(repo="microsoft/wavlm-large", family="wavlm", width=1024, layers=24, licence="CC BY-SA 3.0", **_20MS),
-    "whisper-tiny.en": EncoderSpec(repo="openai/whisper-tiny.en", family="whisper", width=384, layers=4, licence="MIT", **_20MS),
-    "whisper-base": EncoderSpec(repo="openai/whisper-base", family="whisper", width=512, layers=6, licence="MIT", **_20MS),
+    "hubert-base": speech_spec("facebook/hubert-base-ls960", "hubert", 768, 12, "Apache-2.0"),
+    "hubert-large": speech_spec("facebook/hubert-large-ll60k", "hubert", 1024, 24, "Apache-2.0"),
+    "wav2vec2-base": speech_spec("facebook/wav2vec2-base", "wav2vec2", 768, 12, "Apache-2.0"),
+    "wav2vec2-large": speech_spec("facebook/wav2vec2-large-lv60", "wav2vec2", 1024, 24, "Apache-2.0"),
+    "wavlm-base-plus": speech_spec("microsoft/wavlm-base-plus", "wavlm", 768, 12, "CC BY-SA 3.0"),
+    "wavlm-large": speech_spec("microsoft/wavlm-large", "wavlm", 1024, 24, "CC BY-SA 3.0"),
+    "whisper-tiny.en": speech_spec("openai/whisper-tiny.en", "whisper", 384, 4, "MIT"),
+    "whisper-base": speech_spec("openai/whisper-base", "whisper", 512, 6, "MIT"),
     "bert-base": EncoderSpec(repo="google-bert/bert-base-uncased", family="text", width=768, layers=12, licence="Apache-2.0"),
     "roberta-base": EncoderSpec(repo="FacebookAI/roberta-base", family="text", width=768, layers=12, licence="MIT"),
-    "all-minilm-l6-v2": EncoderSpec(repo="sentence-transformers/all-MiniLM-L6-v2", family="text", width=384, layers=6, licence="Apache-2.0"),
-    "all-mpnet-base-v2": EncoderSpec(repo="sentence-transformers/all-mpnet-base-v2", family="text", width=768, layers=12, licence="Apache-2.0"),
+    "all-minilm-l6-v2": EncoderSpec(
+        repo="sentence-transformers/all-MiniLM-L6-v2", family="text", width=384, layers=6, licence="Apache-2.0"
+    ),
+    "all-mpnet-base-v2": EncoderSpec(
+        repo="sentence-transformers/all-mpnet-base-v2", family="text", width=768, layers=12, licence="Apache-2.0"
+    ),
     "ecapa": EncoderSpec(repo="speechbrain/spkrec-ecapa-voxceleb", family="ecapa", width=192, layers=0, licence="Apache-2.0"),
 }
 
@@ -65,7 +67,8 @@ def _build(source: Source, device: torch.device, precision: str) -> Encoder:
         return SpeechEncoder(folder, config, device, precision)
     if hasattr(config, "vocab_size") and not getattr(config, "conv_kernel", None) and not getattr(config, "is_encoder_decoder", False):
         return TextEncoder(folder, config, device, precision)
-    raise EncoderError(f"{folder}: model type {config.model_type!r} is not supported; supported are {', '.join(SPEECH_KINDS)}, whisper, BERT-like text models, ECAPA")
+    kinds = f"{', '.join(SPEECH_KINDS)}, whisper, BERT-like text models and ECAPA-TDNN"
+    raise EncoderError(f"{folder}: model type {config.model_type!r} is not supported; supported are {kinds}")
 
 
 def _config(folder: str) -> Any:
@@ -77,7 +80,9 @@ def _config(folder: str) -> Any:
     try:
         return transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise EncoderError(f"{folder}: no transformers model and no {'embedding_model.ckpt'} in it ({str(error).splitlines()[0]})") from error
+        raise EncoderError(
+            f"{folder}: no transformers model and no {'embedding_model.ckpt'} in it ({str(error).splitlines()[0]})"
+        ) from error
 
 
 def pick_device(name: str | None) -> torch.device:

@@ -44,6 +44,11 @@ class EncoderSpec:
     receptive: int = 0
 
 
+def speech_spec(repo: str, family: str, width: int, layers: int, licence: str) -> EncoderSpec:
+    """A speech encoder with a frame every 20 ms."""
+    return EncoderSpec(repo=repo, family=family, width=width, layers=layers, licence=licence, hop=320, receptive=400)
+
+
 class Encoder(ABC):
     """A frozen model on a device.
 
@@ -104,7 +109,7 @@ def _tf32(allowed: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def tapped(blocks: nn.ModuleList) -> Iterator[dict[int, Tensor]]:
+def tapped(blocks: Any) -> Iterator[dict[int, Tensor]]:
     """While open, a forward pass leaves layer l's hidden states [batch, time, dim] under key l."""
     states: dict[int, Tensor] = {}
 
@@ -126,7 +131,7 @@ def tapped(blocks: nn.ModuleList) -> Iterator[dict[int, Tensor]]:
             handle.remove()
 
 
-def hidden_states(model: nn.Module, blocks: nn.ModuleList, layers: Sequence[int], **inputs: Tensor) -> Tensor:
+def hidden_states(model: Any, blocks: Any, layers: Sequence[int], **inputs: Tensor) -> Tensor:
     """Run a transformers model once: float32 [layers, batch, time, dim]."""
     with tapped(blocks) as states:
         states[len(blocks)] = model(**inputs).last_hidden_state
@@ -151,7 +156,7 @@ def _tensor_digest(tensor: Tensor) -> bytes:
     return hashlib.sha256(str(values.shape).encode() + values.astype("<f4", copy=False).tobytes()).digest()
 
 
-def from_pretrained(model_class: Any, folder: str, what: str) -> nn.Module:
+def from_pretrained(model_class: Any, folder: str, what: str) -> Any:
     """Load a transformers model in float32; EncoderError when the checkpoint lacks weights that features depend on.
 
     transformers fills what is missing with random numbers and only warns.
@@ -162,8 +167,10 @@ def from_pretrained(model_class: Any, folder: str, what: str) -> nn.Module:
         raise EncoderError(f"{what}: cannot be loaded from {folder} ({_first_line(error)})") from error
     missing = sorted(name for name in report["missing_keys"] if not any(part in name for part in UNUSED))
     if missing:
-        raise EncoderError(f"{what}: {folder} lacks {len(missing)} weights (first {missing[0]}); it is no complete checkpoint of this model")
-    return model.eval().requires_grad_(False)  # type: ignore[no-any-return]
+        raise EncoderError(
+            f"{what}: {folder} lacks {len(missing)} weights (first {missing[0]}); it is no complete checkpoint of this model"
+        )
+    return model.eval().requires_grad_(False)
 
 
 def _first_line(error: BaseException) -> str:

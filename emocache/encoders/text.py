@@ -52,7 +52,7 @@ class TextEncoder(Encoder):
         return f"text cut from {whole} to {self._limit} tokens" if whole > self._limit else None
 
     def columns(self, utterance: Utterance) -> Mapping[str, NDArray[np.int32]]:
-        """word (which white-space word a token belongs to, -1 for special tokens), begin and end (characters)."""
+        """Word (which white-space word a token belongs to, -1 for special tokens), begin and end (characters)."""
         text = utterance.transcript or ""
         tokens = self._tokens(text)
         begin, end = np.array(tokens["offset_mapping"], np.int32).reshape(-1, 2).T
@@ -73,7 +73,9 @@ class TextEncoder(Encoder):
 
     def _tokenize(self, text: str) -> Mapping[str, Any]:
         """Token ids, offsets and marks of a text."""
-        encoding = self._tokenizer(text, truncation=True, max_length=self._limit, return_offsets_mapping=True, return_special_tokens_mask=True)
+        encoding = self._tokenizer(
+            text, truncation=True, max_length=self._limit, return_offsets_mapping=True, return_special_tokens_mask=True
+        )
         return dict(encoding)
 
 

@@ -35,8 +35,9 @@ def locate(model: str, rows: Mapping[str, EncoderSpec]) -> Source:
         raise EncoderError(f"{model}: no such folder")
     repo, _, revision = model.partition("@")
     if "/" not in repo:
-        near = difflib.get_close_matches(model, rows, n=3) or list(rows)
-        raise EncoderError(f"no encoder {model!r}; did you mean {', '.join(near)}? (or a hub id org/name, or a folder ./name)")
+        near = difflib.get_close_matches(model, rows, n=3)
+        hint = f"did you mean {', '.join(near)}" if near else f"there are {', '.join(rows)}"
+        raise EncoderError(f"no encoder {model!r}; {hint} (or give a hub id org/name, or a folder ./name)")
     path, commit = from_hub(repo, revision or "main")
     return Source(repo.split("/")[-1], path, repo, commit, None)
 

@@ -1,14 +1,14 @@
 """Where everything lies in a cache, and the small files that describe it.
 
-    CACHE/emocache.json                      {"format": 1}
-    CACHE/ravdess/manifest.csv               the corpus as it was when features were last extracted
-    CACHE/ravdess/whisper-tiny.en/           one feature set
-        card.json                            its key and description
-        plan/0/ids.npy digests.npy units.npy        generation 0: the utterances, fixed before any encoding
-        plan/0/frames/start.npy length.npy          where each one's rows lie in level `frames`
-        features.zarr/frames/3/c/17/0        layer 3, shard 17: raw rows, then the index of its chunks
-        commits/5f0c1d2e/pass.json 17.json   what one command makes; unit 17 of it is complete
-        claims/17.lock  parts/               work in progress
+CACHE/emocache.json                      {"format": 1}
+CACHE/ravdess/manifest.csv               the corpus as it was when features were last extracted
+CACHE/ravdess/whisper-tiny.en/           one feature set
+    card.json                            its key and description
+    plan/0/ids.npy digests.npy units.npy        generation 0: the utterances, fixed before any encoding
+    plan/0/frames/start.npy length.npy          where each one's rows lie in level `frames`
+    features.zarr/frames/3/c/17/0        layer 3, shard 17: raw rows, then the index of its chunks
+    commits/5f0c1d2e/pass.json 17.json   what one command makes; unit 17 of it is complete
+    claims/17.lock  parts/               work in progress
 """
 
 import contextlib
@@ -240,7 +240,7 @@ def make_arrays(paths: Paths, cut: Level, layers: Sequence[int], shards: int, dt
                     name, shape=shape, dtype=dtype, shards=(cut.shard_rows, cut.dim), chunks=(cut.chunk_rows, cut.dim),
                     compressors=None, filters=None, fill_value=0,
                 )  # fmt: skip
-        elif (array := group[name]).shape[0] < shape[0]:
+        elif isinstance(array := group[name], zarr.Array) and array.shape[0] < shape[0]:
             array.resize(shape)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emocache import manifest
 from emocache.errors import CacheError
 from emocache.places import cache_root
-from emocache.store.index import Array, Index, read_index
+from emocache.store.index import Array, read_index
 from emocache.store.layout import Level, Paths, check_root, level, read_array, read_json, shard_rows_there
 from emocache.store.plan import Generation, Rows
 from emocache.types import Utterance
@@ -146,9 +146,10 @@ class Features:
 
         Audio is compared where its digest is known (after a scan), text always.
         """
-        column = {"text": text_digest, "audio": lambda utterance: utterance.audio_sha256}[self.card["modality"]]
+        text = self.card["modality"] == "text"
         known = self._index.newest
-        stale = [u.id for u in utterances if u.id in known and column(u) not in {None, self.made_from(u.id)}]
+        now = {u.id: text_digest(u) if text else u.audio_sha256 for u in utterances if u.id in known}
+        stale = [name for name, digest in now.items() if digest not in {None, self.made_from(name)}]
         if stale:
             raise CacheError(
                 f"{self.corpus}/{self.name}: features of {len(stale)} utterances (first {stale[0]!r}) were made from other "
@@ -168,11 +169,15 @@ class Features:
         chosen = self.layers_of(cut.name) if layers is None else tuple(layers)
         names = self.ids if ids is None else list(ids)
         if unknown := [layer for layer in chosen if layer not in self.layers_of(cut.name)]:
-            raise CacheError(f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(self.layers_of(cut.name))}")
+            raise CacheError(
+                f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(self.layers_of(cut.name))}"
+            )
         places = [[self._place((cut.name, layer), name) for name in names] for layer in chosen]
         lengths = np.array([self._rows_of(g, cut.name).length[i] for g, i in places[0]] if places else [], np.int64)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        wide = any(self._array((cut.name, layer), place).endswith(".float32") for layer, row in zip(chosen, places, strict=True) for place in row)
+        wide = any(
+            self._array((cut.name, layer), place).endswith(".float32") for layer, row in zip(chosen, places, strict=True) for place in row
+        )
         dtype = np.float32 if wide else {"fp16": np.float16, "fp32": np.float32}[self.card["key"]["dtype"]]
         values = np.empty((len(chosen), int(offsets[-1]), cut.dim), dtype)
         for target, layer, row in zip(values, chosen, places, strict=True):

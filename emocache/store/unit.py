@@ -27,7 +27,14 @@ class UnitWriter:
     """
 
     def __init__(
-        self, paths: Paths, generation: Generation, unit: int, pass_id: str, arrays: Sequence[Array], levels: Mapping[str, Level], dtype: Any
+        self,
+        paths: Paths,
+        generation: Generation,
+        unit: int,
+        pass_id: str,
+        arrays: Sequence[Array],
+        levels: Mapping[str, Level],
+        dtype: Any,
     ) -> None:
         self.unit = unit
         self._paths = paths

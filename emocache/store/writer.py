@@ -132,7 +132,9 @@ class FeatureWriter:
 def check_key(there: Mapping[str, Any], wanted: Mapping[str, Any], where: str) -> None:
     """KeyMismatch that names each differing field, unless both cards have the same key."""
     old, new = there["key"], wanted["key"]
-    differing = [f"{name} ({old.get(name)} there, {new.get(name)} asked for)" for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    differing = [
+        f"{name} ({old.get(name)} there, {new.get(name)} asked for)" for name in sorted({*old, *new}) if old.get(name) != new.get(name)
+    ]
     if differing:
         raise KeyMismatch(f"{where} was made with other {'; '.join(differing)}. Keep both with --name OTHER_NAME, or remove it first")
 
