@@ -131,7 +131,7 @@ def extract(
     failed = 0
     for found in _corpora(data, corpus, every):
         job = pipeline.prepare_job(
-            found, data, model, cache=cache or places.cache_root(), name=name, layers=layers, dtype=dtype, precision=precision,
+            found, data, model, cache=_root(cache), name=name, layers=layers, dtype=dtype, precision=precision,
             levels=levels.split(",") if levels else (), device=device,
         )  # fmt: skip
         _announce(job)
@@ -151,7 +151,7 @@ def list_features(cache: CacheOption = None, as_json: JsonOption = False) -> Non
     """List what is in a cache."""
     from emocache.store import open_cache
 
-    opened = open_cache(cache or places.cache_root())
+    opened = open_cache(_root(cache))
     rows = [_summary(opened.features(corpus, model)) for corpus in opened.corpora() for model in opened.models(corpus)]
     if as_json:
         typer.echo(json.dumps(rows))
@@ -187,7 +187,7 @@ def info(
     corpus, _, model = features.partition("/")
     if not model:
         raise UsageError(f"{features!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
-    found = open_cache(cache or places.cache_root()).features(corpus, model)
+    found = open_cache(_root(cache)).features(corpus, model)
     about = _summary(found) | {"path": str(found.paths.root), "card": found.card, "failures": dict(found.failures), "digest": found.digest}
     if as_json:
         typer.echo(json.dumps(about))
@@ -203,6 +203,70 @@ def info(
     typer.echo("made with " + ", ".join(f"{name} {number}" for name, number in card["made_with"].items()))
     for utterance, reason in found.failures.items():
         typer.echo(f"failed    {utterance}: {reason}")
+
+
+DEMO_ENCODERS = ("whisper-tiny.en", "all-minilm-l6-v2", "ecapa")
+DEMO_ROWS = (
+    ("text alone", "linear", ("all-minilm-l6-v2",)),
+    ("speech alone", "linear", ("whisper-tiny.en",)),
+    ("speaker embedding alone", "linear", ("ecapa",)),
+    ("text + speech + speaker", "late", DEMO_ENCODERS),
+)
+"""Row of the demo's table: name, head, encoders."""
+
+
+@app.command(epilog=_examples("emocache demo", "emocache demo --folder /tmp/demo --seeds 0-2"))
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where corpus, cache and runs go; delete it and nothing is left.")] = Path("emocache-demo"),
+    seeds: Annotated[str, typer.Option(help="0-2, or 0,3,5.")] = "0",
+    as_json: JsonOption = False,
+) -> None:
+    """Speak a small corpus, encode it with genuine weights, train heads on it and print a table."""
+    from emocache import pipeline
+    from emocache.corpora.prepare import prepare as prepare_corpus
+    from emocache.demo import corpus as spoken
+    from emocache.store import open_cache
+    from heads.experiment import Experiment, run
+
+    numbers = heads_cli.parse_seeds(seeds)
+    _say(f"1/3  speaking a corpus of ten synthetic voices, in the layout of IEMOCAP: {folder / 'corpus'}")
+    spoken.write(folder / "corpus")
+    corpus = prepare_corpus("iemocap", folder / "corpus", name="demo", data=folder / "data").corpus
+    _say(f"     {len(corpus.utterances)} utterances: " + ", ".join(f"{label} {count}" for label, count in _counts(corpus).items()))
+    for model in DEMO_ENCODERS:
+        _say(f"2/3  encoding with {model} (weights are downloaded on first use)")
+        job = pipeline.prepare_job(corpus, folder / "data", model, cache=folder / "cache", device=None)
+        pipeline.check_room(job, None)
+        _say(f"     {job.source.origin}, weights {job.encoder.weights[:16]}, {_size(sum(job.size().values()))} to {job.cache}")
+        pipeline.extract(job)
+    _say("3/3  training by leave-one-session-out; epochs are chosen on a tenth of the training sessions")
+    cache = open_cache(folder / "cache")
+    common = {"corpus": "demo", "protocol": "loso", "seeds": numbers, "data": folder / "data", "runs": folder / "runs"}
+    results = {name: run(Experiment(head=head, encoders=encoders, **common), cache) for name, head, encoders in DEMO_ROWS}  # type: ignore[arg-type]
+    if as_json:
+        from heads.report import to_json
+
+        typer.echo(json.dumps({name: to_json(result) for name, result in results.items()}))
+        return
+    typer.echo(f"demo corpus, {len(corpus.utterances)} utterances of synthetic speech, 4 classes, leave one session out, seeds {seeds}")
+    _table(["", "UA %", "95 % interval", "WA %", "run"], [_demo_row(name, result) for name, result in results.items()])
+    typer.echo(f"corpus, cache and runs lie in {folder}/; look around with: emocache ls --cache {folder / 'cache'}")
+
+
+def _demo_row(name: str, result: Any) -> list[str]:
+    """One head of the demo as cells."""
+    ua, wa = result.scores.ua, result.scores.wa
+    return [name, f"{100 * ua.mean:.1f}", f"{100 * ua.low:.1f} to {100 * ua.high:.1f}", f"{100 * wa.mean:.1f}", str(result.path)]
+
+
+def _say(text: str) -> None:
+    """A line of progress."""
+    typer.echo(text, err=True)
+
+
+def _root(cache: Path | None) -> Path:
+    """The cache named, else the user's own."""
+    return cache.expanduser() if cache else places.cache_root()
 
 
 def _corpora(data: Path, name: str | None, every: bool) -> Iterator["Corpus"]:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from emocache import audio, encoders, manifest, pooling
 from emocache.encoders import Encoder, Source
 from emocache.errors import AudioError, CacheError, CorpusError, UsageError
+from emocache.places import plain_name
 from emocache.store import Features, open_cache, parse_layers, text_digest
 from emocache.store.layout import FORMAT
 from emocache.store.plan import Item, unit_rows
@@ -125,7 +126,10 @@ def prepare_job(
         raise UsageError(
             f"--dtype is one of {', '.join(DTYPES)}, --precision one of {', '.join(encoders.PRECISIONS)}; got {dtype}, {precision}"
         )
+    if name is not None:
+        plain_name(name, "--name")
     source = encoders.find(model)
+    called = name or plain_name(source.name, "give --name, since")
     encoder = encoders.load(source, encoders.pick_device(device), precision)
     chosen_levels = tuple(dict.fromkeys(levels)) or (encoder.native,)
     if unknown := [level for level in chosen_levels if level not in _dims(encoder)]:
@@ -136,7 +140,7 @@ def prepare_job(
         first = next(iter(unusable.items()))
         raise CorpusError(f"{corpus.name}: none of its {len(unusable)} utterances can be encoded; first {first[0]}: {first[1]}")
     return Job(
-        corpus=corpus, source=source, encoder=encoder, cache=cache, name=name or source.name, dtype=dtype,
+        corpus=corpus, source=source, encoder=encoder, cache=cache, name=called, dtype=dtype,
         levels=dict.fromkeys(chosen_levels, chosen_layers), utterances=tuple(usable), unusable=unusable, notes=notes,
     )  # fmt: skip
 

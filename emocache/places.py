@@ -1,7 +1,10 @@
-"""Folders of the user that emocache uses when none is named."""
+"""Folders of the user that emocache uses when none is named, and what a folder of ours may be called."""
 
 import os
+import re
 from pathlib import Path
+
+from emocache.errors import UsageError
 
 
 def user_cache() -> Path:
@@ -18,3 +21,10 @@ def cache_root() -> Path:
 def weights_root() -> Path:
     """Where weights that did not come from the Hub's own cache are kept."""
     return user_cache() / "emocache-weights"
+
+
+def plain_name(name: str, what: str) -> str:
+    """`name`, if it can be a folder's name on any system; UsageError that begins with `what` otherwise."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+        raise UsageError(f"{what} {name!r} cannot be a folder's name here; use letters, digits, '.', '_', '-', with no '.' or '-' in front")
+    return name

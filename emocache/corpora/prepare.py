@@ -1,6 +1,5 @@
 """From a corpus as it was published to `data/NAME/`: read, label, listen to every file, compare the counts, write."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +9,12 @@ from types import ModuleType
 from emocache import audio, labels, manifest
 from emocache.corpora import CORPORA
 from emocache.errors import CorpusError, UsageError
+from emocache.places import plain_name
 from emocache.types import SAMPLE_RATE, Corpus, CorpusInfo, Utterance
 
 SCAN = "audio.csv"
 SKIPPED = "(audio missing or broken)"
 """What `left_out` calls utterances left out by name for their audio."""
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,10 +81,7 @@ def _corpus_name(reader: str, name: str | None) -> str:
     """The folder name of the corpus."""
     if name is None and reader == "csv":
         raise UsageError("a CSV file does not say what its corpus is called; give --name")
-    name = reader if name is None else name
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"--name {name!r} cannot be a folder's name here; use letters, digits, '.', '_', '-', with no '.' or '-' in front")
-    return name
+    return plain_name(reader if name is None else name, "--name")
 
 
 def _labelled(utterances: Sequence[Utterance], scheme: str, root: Path) -> tuple[list[Utterance], dict[str, int]]:

@@ -1,0 +1,166 @@
+"""The command line: from a CSV to a score, and one clear line for whatever cannot be."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from emocache import manifest
+from emocache.cli import main
+from tests import checkpoints, small_corpus
+
+ROOT = Path(__file__).parents[1]
+
+
+class Shell:
+    """Runs commands in a folder of their own."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def run(self, command: str) -> int:
+        """Run `emocache COMMAND` in this process; its exit code."""
+        with pytest.raises(SystemExit) as exit_:
+            main(command.split())
+        self.out, self.err = self._capsys.readouterr()
+        return int(exit_.value.code or 0)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMOCACHE_HOME", str(tmp_path / "cache"))
+    return Shell(capsys)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    checkpoints.speech(tmp_path / "models" / "tiny-hubert")
+    checkpoints.bert(tmp_path / "models" / "tiny-bert")
+    return tmp_path / "models"
+
+
+def _csv(tmp_path: Path, count: int = 24) -> Path:
+    """A CSV of short utterances by six speakers in three sessions, both emotions by each."""
+    corpus = small_corpus.make(tmp_path, tuple(0.1 + 0.01 * (i % 7) for i in range(count)))
+    utterances = [
+        replace(u, emotion=("sad", "hap")[i // 6 % 2], speaker=f"p{i % 6}", session=str(1 + i % 3)) for i, u in enumerate(corpus.utterances)
+    ]
+    path = corpus.audio_root / "list.csv"
+    path.write_text(manifest.to_csv(utterances), encoding="utf-8")
+    shutil.rmtree(tmp_path / "data")
+    return path
+
+
+def test_from_a_csv_to_a_score(tmp_path: Path, shell: Shell, models: Path) -> None:
+    assert shell.run(f"prepare csv {_csv(tmp_path)} --name mine") == 0
+    assert "24 utterances" in shell.out
+    assert shell.run(f"extract --model {models}/tiny-hubert --device cpu") == 0
+    assert shell.run(f"extract --encoder {models}/tiny-bert --device cpu --json") == 0
+    assert json.loads(shell.out)["encoded"] == 24
+    assert shell.run("ls --json") == 0
+    assert [row["features"] for row in json.loads(shell.out)] == ["mine/tiny-bert", "mine/tiny-hubert"]
+    assert shell.run("info mine/tiny-hubert") == 0
+    assert "key       weights" in shell.out
+    options = "--protocol loso --seeds 0-1 --set epochs=2 --device cpu --json"
+    assert shell.run(f"train late --corpus mine --encoders tiny-hubert,tiny-bert {options}") == 0
+    result = json.loads(shell.out)
+    assert {*result["ua"]} == {*result["wa"]} == {*result["wf1"]} == {"mean", "low", "high"}
+    assert 0 <= result["ua"]["low"] <= result["ua"]["mean"] <= result["ua"]["high"] <= 1
+    assert [(run["fold"], run["seed"]) for run in result["runs"]] == [(str(fold), seed) for seed in (0, 1) for fold in (1, 2, 3)]
+    assert Path(result["path"], "predictions.csv").is_file()
+
+
+def test_what_is_about_to_be_done_is_said_first(tmp_path: Path, shell: Shell, models: Path) -> None:
+    shell.run(f"prepare csv {_csv(tmp_path)} --name mine")
+    assert shell.run(f"extract --model {models}/tiny-hubert --device cpu --levels frames,utterance") == 0
+    for part in (
+        "mine: 24 utterances",
+        "tiny-hubert from folder",
+        "fp32 on cpu",
+        "frames ",
+        "utterance ",
+        "layers 0-3",
+        str(tmp_path / "cache"),
+        "free",
+    ):
+        assert part in shell.err
+    assert "24 utterances encoded now" in shell.out
+    assert shell.run(f"extract --model {models}/tiny-hubert --device cpu --levels frames,utterance") == 0
+    assert "0 utterances encoded now, 24 in the cache" in shell.out
+
+
+def test_utterances_that_could_not_be_encoded_are_listed_and_the_exit_code_says_so(tmp_path: Path, shell: Shell, models: Path) -> None:
+    shell.run(f"prepare csv {_csv(tmp_path)} --name mine")
+    (tmp_path / "audio" / "u5.wav").unlink()
+    assert shell.run(f"extract --model {models}/tiny-hubert --device cpu") == 1
+    assert "not encoded: u5:" in shell.err
+    assert shell.run("train linear --encoders tiny-hubert --protocol loso --device cpu") == 2
+    assert "no features for 1 of 24 labelled utterances, first u5" in shell.err
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("extract --model hubert-base", "no prepared corpus in data"),
+        ("prepare iemocap nowhere", "nowhere"),
+        ("prepare nothing .", "no corpus reader 'nothing'"),
+        ("prepare csv missing.csv --name mine", "missing.csv: no such file"),
+        ("ls", "is no emocache"),
+        ("info mine", "expected CORPUS/FEATURES"),
+        ("train linear --encoders x --protocol loso --corpus mine", "is no emocache"),
+        ("train nothing --encoders x --protocol loso", "no head 'nothing'"),
+    ],
+)
+def test_a_known_error_is_one_line_and_exit_code_2(shell: Shell, command: str, message: str) -> None:
+    assert shell.run(command) == 2
+    assert message in shell.err
+    assert len(shell.err.strip().splitlines()) == 1
+    assert shell.out == ""
+
+
+def test_with_several_corpora_one_must_be_named(tmp_path: Path, shell: Shell, models: Path) -> None:
+    for name in ("one", "two"):
+        shell.run(f"prepare csv {_csv(tmp_path, 6)} --name {name} --data elsewhere")
+    assert manifest.names(tmp_path / "elsewhere") == ["one", "two"]
+    assert shell.run(f"extract --model {models}/tiny-hubert --data elsewhere --device cpu") == 2
+    assert "one, two" in shell.err
+    assert shell.run(f"extract --model {models}/tiny-hubert --data elsewhere --device cpu --all") == 0
+    assert shell.out.count("6 utterances encoded now") == 2
+
+
+def test_what_does_not_fit_is_refused_with_the_options_that_would(tmp_path: Path, shell: Shell, models: Path) -> None:
+    shell.run(f"prepare csv {_csv(tmp_path, 6)} --name mine")
+    assert shell.run(f"extract --model {models}/tiny-hubert --device cpu --max-gb 0.000001") == 2
+    assert "--layers" in shell.err
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", ".hidden", "with space"])
+def test_features_cannot_be_called_what_no_folder_may_be(tmp_path: Path, shell: Shell, models: Path, name: str) -> None:
+    shell.run(f"prepare csv {_csv(tmp_path, 6)} --name mine")
+    with pytest.raises(SystemExit, match="2"):
+        main(["extract", "--model", f"{models}/tiny-hubert", "--name", name])
+
+
+@pytest.mark.parametrize("command", ["", "prepare", "extract", "train", "ls", "info", "demo"])
+def test_every_help_is_there_and_shows_an_example(shell: Shell, command: str) -> None:
+    assert shell.run(f"{command} --help") == 0
+    assert "Usage: " in shell.out
+    assert not command or f"emocache {command}" in shell.out.split("Examples:")[1]
+
+
+def test_the_command_line_starts_without_torch_numpy_or_zarr() -> None:
+    code = "import sys, emocache, emocache.cli; assert not {'torch', 'zarr', 'transformers', 'numpy', 'sklearn'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(("door", "says"), [("extract.py", "Encode a corpus"), ("train_heads.py", "Train a head")])
+def test_the_doors_are_the_commands(door: str, says: str) -> None:
+    done = subprocess.run([sys.executable, ROOT / door, "--help"], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert says in done.stdout
