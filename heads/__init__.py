@@ -1,12 +1,10 @@
 """Light heads trained on cached features: `HEADS` names them, and a head's module is imported only when it is used."""
 
 import importlib
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from emocache.errors import UsageError
-
-if TYPE_CHECKING:
-    from heads.config import HeadModule
+from heads.config import HeadModule
 
 HEADS = {
     "linear": "heads.linear",
@@ -15,8 +13,8 @@ HEADS = {
 """Name of a head -> its module, which holds Config, PAPER, NEEDS, build and deviations (`heads.config.HeadModule`)."""
 
 
-def head(name: str) -> "HeadModule":
+def head(name: str) -> HeadModule:
     """The module of a head, or a UsageError that lists them all."""
     if name not in HEADS:
         raise UsageError(f"no head {name!r}; there are: {', '.join(HEADS)}")
-    return cast("HeadModule", importlib.import_module(HEADS[name]))
+    return cast(HeadModule, importlib.import_module(HEADS[name]))

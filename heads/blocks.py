@@ -1,6 +1,7 @@
 """Parts that heads are made of. They work on packed rows [rows, dim], where `offsets` [batch + 1] says whose rows are whose."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -52,7 +53,7 @@ class LayerMix(nn.Module):
         """[layers, rows, dim] float16 or float32 -> float32 [rows, dim]."""
         weight = self.weight.abs() if self.kind == "absolute" else self.weight
         share = (weight / weight.sum())[:, None]
-        mixed: Tensor = _ScaledSum.apply(values, share * self.factor, -(share * self.shift).sum(0))
+        mixed: Tensor = _ScaledSum.apply(values, share * self.factor, -(share * self.shift).sum(0))  # type: ignore[no-untyped-call]
         return mixed
 
 
@@ -103,7 +104,7 @@ class Branch(nn.Module):
         self.mix = mix
         self.norm = nn.LayerNorm(dim)
         widths = (dim, *hidden)
-        dense = [(nn.Linear(a, b), nn.ReLU(), Dropout(dropout)) for a, b in zip(widths, widths[1:], strict=False)]
+        dense = [(nn.Linear(a, b), nn.ReLU(), Dropout(dropout)) for a, b in pairwise(widths)]
         self.dense = nn.Sequential(*(part for layer in dense for part in layer))
         self.pool = mean_and_std_over_time if pooling == "mean+std" else mean_over_time
         self.classify = nn.Linear(widths[-1] * (2 if pooling == "mean+std" else 1), classes)

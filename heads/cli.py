@@ -10,20 +10,24 @@ import typer
 from emocache.errors import UsageError
 from heads import HEADS
 
-EXAMPLES = "Examples: emocache train linear --encoders whisper-tiny.en --protocol given  |  emocache train late --corpus iemocap --encoders hubert-large,bert-base --protocol loso --seeds 0-4 --json"
+EXAMPLES = (
+    "Examples: emocache train linear --encoders whisper-tiny.en --protocol given  |  "
+    "emocache train late --corpus iemocap --encoders hubert-large,bert-base --protocol loso --seeds 0-4 --json"
+)
+"""The epilog of the command's help."""
 
 
 def train(
     head: Annotated[str, typer.Argument(help=f"Which head: {', '.join(HEADS)}.")],
-    encoders: Annotated[str, typer.Option("--encoders", "--encoder", help="Feature sets in the cache, with commas between: whisper-tiny.en,ecapa.")],
+    encoders: Annotated[str, typer.Option("--encoders", "--encoder", help="Feature sets in the cache, such as whisper-tiny.en,ecapa.")],
     protocol: Annotated[str, typer.Option(help="loso (session), lopo (person), speaker-folds, or given (the manifest's fold or split).")],
     corpus: Annotated[str | None, typer.Option(help="Which corpus (needed when several are prepared).")] = None,
     seeds: Annotated[str, typer.Option(help="0-2, or 0,3,5.")] = "0",
     label: Annotated[str, typer.Option(help="The manifest's column to learn.")] = "emotion",
-    levels: Annotated[str | None, typer.Option(help="One level for all encoders, or one for each (default: what each encoder gives itself).")] = None,
+    levels: Annotated[str | None, typer.Option(help="One level for all encoders, or one for each (default: the encoder's own).")] = None,
     layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0,6,12.")] = "all",
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the head, such as lr=1e-4; may be repeated.")] = None,
-    validation: Annotated[str, typer.Option(help="random (a tenth of the training utterances) or speaker (one person of them).")] = "random",
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting such as lr=1e-4, repeatable")] = None,
+    validation: Annotated[str, typer.Option(help="random (a tenth of the training utterances) or speaker (one of theirs).")] = "random",
     folds: Annotated[int, typer.Option(help="How many speaker-folds.")] = 5,
     name: Annotated[str | None, typer.Option(help="What to call the run (default: made from head, corpus, protocol and a digest).")] = None,
     runs: Annotated[Path, typer.Option(help="Folder that runs are written to.")] = Path("runs"),
@@ -32,7 +36,7 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
     allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Train although the corpus is not as published.")] = False,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")] = False,
-    allow_speaker_overlap: Annotated[bool, typer.Option("--allow-speaker-overlap", help="Let the given folds have a speaker on both sides.")] = False,
+    allow_speaker_overlap: Annotated[bool, typer.Option("--allow-speaker-overlap", help="Accept given folds that share speakers.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints, runtime_checkable
 
 from emocache.errors import UsageError
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from heads.data import Input
+
+Normalise = Literal["global", "speech", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,7 @@ class Training:
     """Epochs without a lower validation loss after which training stops; the best epoch is kept."""
     clip: float = 1.0
     """Largest absolute value of an entry of a gradient; 0 clips nothing."""
-    normalise: Literal["global", "speech", "none"] = "global"
+    normalise: Normalise = "global"
     """Standardise each layer and dimension with the training part's statistics: of all inputs, of speech alone, of none."""
 
     def __post_init__(self) -> None:
@@ -60,6 +62,7 @@ class Needs:
     levels: tuple[str, ...] = ()
 
 
+@runtime_checkable
 class HeadModule(Protocol):
     """What every module in `heads.HEADS` has."""
 
@@ -81,7 +84,7 @@ C = TypeVar("C", bound=Training)
 
 def override(config: C, assignments: Sequence[str]) -> C:
     """The config with `name=value` texts applied, each in its field's type. UsageError lists names or values that fit."""
-    changes: dict[str, object] = {}
+    changes: dict[str, Any] = {}
     hints = get_type_hints(type(config))
     for assignment in assignments:
         name, equals, text = assignment.partition("=")

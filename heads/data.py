@@ -116,7 +116,7 @@ def moments(packed: PackedTensor, which: Tensor) -> Moments:
     squares = torch.zeros_like(mean)
     for layer in range(layers):
         seen = 0
-        for part in rows.split(CHUNK):
+        for part in torch.split(rows, CHUNK):
             x = packed.values[layer].index_select(0, part).float()
             chunk_mean = x.mean(0)
             chunk_squares = (x - chunk_mean).square_().sum(0)

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from heads.blocks import Branch, LayerMix, LayerWeights, Pooling
-from heads.config import Needs, Paper, Training
+from heads.config import Needs, Normalise, Paper, Training
 from heads.data import Batch, Input, Output
 
 PAPER = Paper(
@@ -22,12 +22,14 @@ PAPER = Paper(
     reported={"text": 68.12, "frame": 65.44, "phone": 64.24, "syllable": 63.86, "word": 64.48},
 )
 NEEDS = Needs(least=1, most=1)
+PAPER_ENCODERS = ("wav2vec2-base", "bert-base")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Training):
     """The paper's values; what it does not print is Pepino's."""
 
+    normalise: Normalise = "speech"
     hidden: int = 128
     dropout: float = 0.2
     layer_weights: LayerWeights = "plain"
@@ -67,11 +69,9 @@ def build(config: Config, inputs: Sequence[Input], classes: int) -> Linear:
 def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
     """In words, where this configuration is not what the paper describes."""
     found = [f"{name} is {getattr(config, name)}, not {value}" for name, value in vars(Config()).items() if getattr(config, name) != value]
-    found += [f"{one.name}: layer 0 is used too, where the paper takes the transformer layers" for one in inputs if 0 in one.layers and len(one.layers) > 1]
-    found += [f"{one.name}: features of an encoder that the paper does not use" for one in inputs if one.name not in PAPER_ENCODERS]
-    if config.normalise == "global":
-        found += [f"{one.name}: standardised, where the paper standardises speech alone" for one in inputs if one.text]
+    for one in inputs:
+        if 0 in one.layers and len(one.layers) > 1:
+            found.append(f"{one.name}: layer 0 is used too; the paper takes the transformer layers alone")
+        if one.name not in PAPER_ENCODERS:
+            found.append(f"{one.name}: an encoder that the paper does not use")
     return found
-
-
-PAPER_ENCODERS = ("wav2vec2-base", "bert-base")

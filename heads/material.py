@@ -46,7 +46,8 @@ def inputs_of(sets: Sequence[Features], needs: Needs, *, levels: Sequence[str] =
     chosen = [features.native for features in sets] if not levels else [*levels] * (len(sets) if len(levels) == 1 else 1)
     for features, level in zip(sets, chosen, strict=True):
         if level not in features.levels:
-            raise CacheError(f"{features.corpus}/{features.name}: no level {level!r}; there are: {', '.join(features.levels) or 'none yet'}")
+            known = ", ".join(features.levels) or "none yet"
+            raise CacheError(f"{features.corpus}/{features.name}: no level {level!r}; there are: {known}")
         if needs.levels and level not in needs.levels:
             raise UsageError(f"this head takes the levels {', '.join(needs.levels)}, not {level}")
     return [
@@ -61,7 +62,9 @@ def inputs_of(sets: Sequence[Features], needs: Needs, *, levels: Sequence[str] =
     ]
 
 
-def gather(cache: Cache, corpus: str, sets: Sequence[Features], *, label: str, data: Path, allow_counts: bool, allow_missing: bool) -> Material:
+def gather(
+    cache: Cache, corpus: str, sets: Sequence[Features], *, label: str, data: Path, allow_counts: bool = False, allow_missing: bool = False
+) -> Material:
     """The utterances to work on.
 
     Labels come from the prepared manifest in `data`, else from the copy that the cache keeps. ProtocolError when its
@@ -109,7 +112,7 @@ def _check_label(utterances: Sequence[Utterance], labelled: Sequence[Utterance],
         columns = [*LABEL_FIELDS, *dict.fromkeys(name for utterance in utterances for name in utterance.extra)]
         raise ProtocolError(f"no utterance has anything in the label column {label!r}; columns are: {', '.join(columns)}")
     if len({utterance.label(label) for utterance in labelled}) < 2:
-        raise ProtocolError(f"all {len(labelled)} utterances have the same {label}, {labelled[0].label(label)!r}; there is nothing to learn")
+        raise ProtocolError(f"all {len(labelled)} utterances have the {label} {labelled[0].label(label)!r}; there is nothing to learn")
 
 
 def _with_features(utterances: Sequence[Utterance], sets: Sequence[Features], *, allow_missing: bool) -> list[Utterance]:
@@ -119,8 +122,8 @@ def _with_features(utterances: Sequence[Utterance], sets: Sequence[Features], *,
         missing = [utterance.id for utterance in utterances if utterance.id not in held]
         if missing and (not allow_missing or len(missing) == len(utterances)):
             raise CacheError(
-                f"{features.corpus}/{features.name}: no features for {len(missing)} of {len(utterances)} labelled utterances, first {missing[0]}; "
-                f"run `emocache extract --model {features.name}`, or leave them out with --allow-missing"
+                f"{features.corpus}/{features.name}: no features for {len(missing)} of {len(utterances)} labelled utterances, "
+                f"first {missing[0]}; run `emocache extract --model {features.name}`, or leave them out with --allow-missing"
             )
         utterances = [utterance for utterance in utterances if utterance.id in held]
     return list(utterances)

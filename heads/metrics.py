@@ -1,8 +1,8 @@
 """Scores of a confusion matrix [classes, classes] whose rows are the truth and whose columns are the predictions.
 
-    WA    share of utterances that are right (accuracy; "weighted" by how often each class occurs)
-    UA    mean over the classes that occur of the share of that class that is right (balanced accuracy)
-    WF1   mean of the classes' F1, weighted by how often each occurs
+WA    share of utterances that are right (accuracy; "weighted" by how often each class occurs)
+UA    mean over the classes that occur of the share of that class that is right (balanced accuracy)
+WF1   mean of the classes' F1, weighted by how often each occurs
 """
 
 from collections.abc import Callable, Mapping
@@ -44,9 +44,11 @@ def wf1(counts: Counts) -> NDArray[np.float64]:
     return _ratio((f1 * support).sum(-1), support.sum(-1))
 
 
-def _ratio(above: Counts, below: Counts) -> NDArray[np.float64]:
-    """Quotient, 0 where there is nothing to divide by."""
-    return np.divide(above, below, out=np.zeros(np.shape(above), dtype=np.float64), where=np.asarray(below) != 0)
+def _ratio(above: Any, below: Any) -> NDArray[np.float64]:
+    """Quotient of arrays or numbers, 0 where there is nothing to divide by."""
+    quotient = np.zeros(np.shape(above))
+    np.divide(above, below, out=quotient, where=np.asarray(below) != 0)
+    return quotient
 
 
 METRICS: Mapping[str, Callable[[Counts], NDArray[np.float64]]] = {"ua": ua, "wa": wa, "wf1": wf1}
@@ -82,9 +84,14 @@ def _interval(score: np.floating[Any], samples: NDArray[np.float64]) -> Interval
 
 
 def grouped(
-    group: NDArray[np.int64], seed: NDArray[np.int64], truth: NDArray[np.int64], predicted: NDArray[np.int64], *, shape: tuple[int, int, int]
+    group: NDArray[np.int64],
+    seed: NDArray[np.int64],
+    truth: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    *,
+    shape: tuple[int, int, int],
 ) -> NDArray[np.int64]:
-    """Counts [groups, seeds, classes, classes] of predictions, each given by four numbers from 0; `shape` is (groups, seeds, classes)."""
+    """Counts [groups, seeds, classes, classes] of predictions, each given by four numbers from 0; `shape`: (groups, seeds, classes)."""
     groups, seeds, classes = shape
     cell = ((group * seeds + seed) * classes + truth) * classes + predicted
     return np.bincount(cell, minlength=groups * seeds * classes**2).reshape(groups, seeds, classes, classes).astype(np.int64)

@@ -6,29 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from heads.metrics import Interval
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunScore:
-    """One fold with one seed. `epoch` is the one that was chosen, of `epochs`; scores are of the fold's test part, in 0..1."""
-
-    fold: str
-    seed: int
-    epoch: int
-    epochs: int
-    validation_loss: float
-    ua: float
-    wa: float
-    wf1: float
-    seconds: float = 0.0
+from heads.scoring import AGGREGATION, Scores
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """Scores of a head on a corpus: the mean over seeds of the score of all folds' predictions pooled, with 95 % intervals.
-
-    `confusion` [classes, classes] sums all seeds, rows are the truth. `resampled` says over what the bootstrap went.
-    """
+    """The scores of a head on a corpus, and what a reader must know of them."""
 
     head: str
     corpus: str
@@ -37,45 +20,39 @@ class Result:
     encoders: tuple[str, ...]
     classes: tuple[str, ...]
     seeds: tuple[int, ...]
-    tested: int
-    ua: Interval
-    wa: Interval
-    wf1: Interval
-    confusion: tuple[tuple[int, ...], ...]
-    resampled: str
-    runs: tuple[RunScore, ...]
+    scores: Scores
     parameters: int
+    path: Path
+    seconds: float
     deviations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     text_overlap: Mapping[str, int] = field(default_factory=dict)
-    path: Path = Path()
-    seconds: float = 0.0
 
 
 def to_json(result: Result) -> dict[str, Any]:
-    """The result as one JSON object; `n` is the number of utterances tested with each seed."""
-    about = asdict(result) | {"path": str(result.path), "n": result.tested, "aggregation": AGGREGATION}
-    del about["tested"]
-    return about
-
-
-AGGREGATION = "predictions of all folds pooled, scored for each seed, mean over seeds"
+    """The result as one flat JSON object; `n` is the number of utterances tested with each seed."""
+    about = asdict(result)
+    scores: dict[str, Any] = about.pop("scores")
+    return scores | about | {"path": str(result.path), "n": scores.pop("tested"), "aggregation": AGGREGATION}
 
 
 def to_text(result: Result) -> str:
     """A plain text table: scores in percent with their intervals, the confusion matrix, where things lie, and what to know."""
-    runs = len(result.runs)
-    folds = len({run.fold for run in result.runs})
+    scores = result.scores
+    folds = len({run.fold for run in scores.runs})
     lines = [
-        f"{result.head} on {result.corpus} ({', '.join(result.encoders)}), {result.protocol}, label {result.label}",
-        f"{result.tested} utterances tested, {len(result.classes)} classes, {folds} folds x {len(result.seeds)} seeds = {runs} runs, "
-        f"{result.parameters:,} parameters, {result.seconds:.0f} s",
+        f"{result.head} on {result.corpus} ({', '.join(result.encoders)}), protocol {result.protocol}, label {result.label}",
+        f"{scores.tested} utterances tested, {len(result.classes)} classes, {result.parameters:,} parameters",
+        f"{folds} folds x {len(result.seeds)} seeds = {len(scores.runs)} runs, {result.seconds:.0f} s",
         "",
-        *(_score(name, about, getattr(result, name)) for name, about in NAMES.items()),
-        f"     {AGGREGATION}; 95 % bootstrap over {result.resampled}",
+        _score("UA", scores.ua, "mean recall of the classes"),
+        _score("WA", scores.wa, "accuracy"),
+        _score("WF1", scores.wf1, "weighted F1"),
+        f"     {AGGREGATION}",
+        f"     95 % bootstrap over {scores.resampled}",
         "",
-        *_confusion(result.classes, result.confusion),
+        *_confusion(result.classes, scores.confusion),
         "",
         *(f"deviates  {text}" for text in result.deviations),
         *(f"note      {text}" for text in result.notes),
@@ -84,17 +61,15 @@ def to_text(result: Result) -> str:
     return "\n".join(lines)
 
 
-NAMES = {"ua": "mean recall of the classes", "wa": "accuracy", "wf1": "weighted F1"}
-
-
-def _score(name: str, about: str, score: Interval) -> str:
+def _score(name: str, score: Interval, about: str) -> str:
     """One line of the table."""
-    return f"{name.upper():<4} {100 * score.mean:6.2f} %  [{100 * score.low:.2f}, {100 * score.high:.2f}]  {about}"
+    return f"{name:<4} {100 * score.mean:6.2f} %  [{100 * score.low:.2f}, {100 * score.high:.2f}]  {about}"
 
 
 def _confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
     """The confusion matrix in percent of each row."""
     width = max(6, *(len(name) for name in classes))
     header = " ".join(f"{name:>{width}}" for name in classes)
-    rows = [f"{name:<{width}} {' '.join(f'{100 * n / max(sum(row), 1):>{width}.1f}' for n in row)}" for name, row in zip(classes, counts, strict=True)]
+    shares = [[100 * count / max(sum(row), 1) for count in row] for row in counts]
+    rows = [f"{name:<{width}} " + " ".join(f"{share:>{width}.1f}" for share in row) for name, row in zip(classes, shares, strict=True)]
     return [f"{'truth':<{width}} {header}   predicted, % of the row", *rows]

@@ -1,15 +1,16 @@
 """The folder of an experiment, `runs/NAME/`: it appears whole or not at all, and never in the place of another experiment.
 
-    config.json       everything that decides the numbers, and the versions that computed them
-    splits.json       the ids of every part, by seed and fold
-    predictions.csv   id, speaker, fold, seed, label, predicted, and one probability for each class
-    curves.json       losses of every epoch, by seed and fold
-    result.json       scores, intervals, confusion matrix: what `--json` prints
+config.json       everything that decides the numbers, and the versions that computed them
+splits.json       the ids of every part, by seed and fold
+predictions.csv   id, speaker, fold, seed, label, predicted, and one probability for each class
+curves.json       losses of every epoch, by seed and fold
+result.json       scores, intervals, confusion matrix: what `--json` prints
 """
 
 import csv
 import io
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,18 +22,20 @@ from emocache.errors import UsageError
 CONFIG = "config.json"
 
 
-def check_target(folder: Path, digest: str) -> None:
-    """Raise UsageError when `folder` cannot be, or holds anything but an earlier run of the experiment with this digest."""
-    if folder.name.startswith(".") or not folder.name or folder.name != Path(folder.name).name:
-        raise UsageError(f"--name {folder.name!r}: expected a plain folder name")
+def place(runs: Path, name: str, digest: str) -> Path:
+    """`runs/NAME`. UsageError when that cannot be, or holds anything but an earlier run of the experiment with this digest."""
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise UsageError(f"--name {name!r}: expected a plain folder name of letters, digits and . _ + -")
+    folder = runs / name
     if not folder.exists():
-        return
+        return folder
     try:
         found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["digest"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{folder}: is there and is no run of emocache; give another --name") from None
     if found != digest:
         raise UsageError(f"{folder}: holds another experiment ({found[:8]}, this one is {digest[:8]}); give another --name or remove it")
+    return folder
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:

@@ -1,9 +1,9 @@
 """Protocols as data: who trains, who validates and who is tested, by utterance id and never by count or order.
 
-    loso, lopo      every session (person) is the test fold once
-    speaker-folds   whole persons in k folds of about equal size
-    given           the manifest's `fold` column, each value the test fold once; without it the `split` column
-    validation      a part of the training utterances, drawn by seed: never of the test fold
+loso, lopo      every session (person) is the test fold once
+speaker-folds   whole persons in k folds of about equal size
+given           the manifest's `fold` column, each value the test fold once; without it the `split` column
+validation      a part of the training utterances, drawn by seed: never of the test fold
 """
 
 import random
@@ -124,14 +124,21 @@ def split(
     return folds
 
 
+def validation_rule(protocol: str, utterances: Sequence[Utterance], asked: str) -> str:
+    """The rule by which validation parts come about: the one asked for, or 'given' where the corpus brings its own."""
+    own = protocol == "given" and not any(u.fold for u in utterances)
+    return "given" if own and any(SPLITS.get((u.split or "").lower()) == "validation" for u in utterances) else asked
+
+
 def _groups(column: str, utterances: Sequence[Utterance]) -> dict[str, list[str]]:
     """The ids by value of a column, in natural order of the values; ProtocolError where it is empty."""
     groups: dict[str, list[str]] = defaultdict(list)
     for utterance in utterances:
         groups[utterance.label(column) or ""].append(utterance.id)
     if "" in groups:
-        first = groups[""][0]
-        raise ProtocolError(f"column {column} is empty for {len(groups[''])} of {len(utterances)} utterances, first {first}; use another protocol")
+        empty = groups[""]
+        share = f"{len(empty)} of {len(utterances)} utterances"
+        raise ProtocolError(f"column {column} is empty for {share}, first {empty[0]}; use another protocol")
     return {name: groups[name] for name in sorted(groups, key=_natural)}
 
 
@@ -139,7 +146,8 @@ def _leave_one_out(column: str, utterances: Sequence[Utterance]) -> list[Fold]:
     """One fold for each value of a column, tested on it and trained on the rest."""
     groups = _groups(column, utterances)
     if len(groups) < 2:
-        raise ProtocolError(f"column {column} has one value alone ({next(iter(groups), 'no utterances')!r}); leaving it out leaves nothing to train on")
+        only = next(iter(groups), "none")
+        raise ProtocolError(f"column {column} has one value alone ({only}), so nothing is left to train on; use another protocol")
     return _each_once({name: value for value, names in groups.items() for name in names})
 
 

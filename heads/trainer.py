@@ -59,9 +59,10 @@ def fit(
     Deterministic for a seed on one machine; torch's global generator is left as it was. Raises ProtocolError when a loss
     is not finite.
     """
-    with torch.random.fork_rng():
+    device = examples.labels.device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        model = head.build(config, with_moments(config, inputs, examples, parts.train), classes).to(examples.labels.device)
+        model = head.build(config, with_moments(config, inputs, examples, parts.train), classes).to(device)
         optimiser = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         order = torch.Generator().manual_seed(seed)
         curve: list[Epoch] = []
@@ -85,18 +86,19 @@ def fit(
 
 def with_moments(config: Training, inputs: Sequence[Input], examples: Examples, train: Tensor) -> list[Input]:
     """The inputs with the statistics of the training part alone, where the configuration standardises them."""
-    return [
-        replace(one, moments=moments(packed, train)) if config.normalise == "global" or (config.normalise == "speech" and not one.text) else one
-        for one, packed in zip(inputs, examples.inputs, strict=True)
-    ]
+    taken_as_they_are = {"global": (), "speech": (True,), "none": (False, True)}[config.normalise]  # by whether it is text
+    pairs = zip(inputs, examples.inputs, strict=True)
+    return [one if one.text in taken_as_they_are else replace(one, moments=moments(packed, train)) for one, packed in pairs]
 
 
-def _train_epoch(model: nn.Module, optimiser: torch.optim.Optimizer, config: Training, examples: Examples, train: Tensor, order: torch.Generator) -> float:
+def _train_epoch(
+    model: nn.Module, optimiser: torch.optim.Optimizer, config: Training, examples: Examples, train: Tensor, order: torch.Generator
+) -> float:
     """One pass over the training part in random order; the mean loss of an utterance."""
     model.train()
     total = torch.zeros((), device=train.device)
     shuffled = train[torch.randperm(len(train), generator=order).to(train.device)]
-    for which in shuffled.split(config.batch):
+    for which in torch.split(shuffled, config.batch):
         loss = torch.stack(list(model(examples.batch(which)).losses.values())).sum()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -113,7 +115,7 @@ def evaluate(model: nn.Module, examples: Examples, which: Tensor) -> tuple[float
     model.eval()
     total = torch.zeros((), device=which.device)
     logits = []
-    for part in which.split(EVALUATION_BATCH):
+    for part in torch.split(which, EVALUATION_BATCH):
         output = model(examples.batch(part))
         total += torch.stack(list(output.losses.values())).sum() * len(part)
         logits.append(output.logits)

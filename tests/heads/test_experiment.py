@@ -1,0 +1,236 @@
+"""Experiments from a real cache to a run folder: what is written, what is counted, and what is refused."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from emocache.errors import CacheError, EmocacheError, ProtocolError, UsageError
+from emocache.store import open_cache
+from heads import cli, metrics, report
+from heads.experiment import Experiment, run
+from tests.heads.toy import EMOTIONS, corpus, extract, utterances
+
+MEMBERS = utterances()
+QUICK = ("epochs=3", "hidden=8", "lr=0.02")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A prepared corpus and its cache, with frames, words and one vector per utterance."""
+    corpus(tmp_path / "data")
+    extract(tmp_path / "cache", MEMBERS, "enc")
+    extract(tmp_path / "cache", MEMBERS, "words", native="tokens", seed=1)
+    extract(tmp_path / "cache", MEMBERS, "voice", native="utterance", layers=1, seed=2)
+    return tmp_path
+
+
+def ask(place: Path, **changes: Any) -> Experiment:
+    base = Experiment(
+        head="linear", corpus="toy", encoders=("enc",), protocol="loso", settings=QUICK,
+        runs=place / "runs", data=place / "data", device="cpu",
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+def go(place: Path, **changes: Any) -> report.Result:
+    return run(ask(place, **changes), open_cache(place / "cache"), quiet=True)
+
+
+def load(result: report.Result, name: str) -> Any:
+    return json.loads((result.path / name).read_text())
+
+
+def test_the_run_folder_holds_what_makes_the_numbers(place: Path) -> None:
+    result = go(place, seeds=(0, 3))
+    assert {path.name for path in result.path.iterdir()} == {"config.json", "splits.json", "predictions.csv", "curves.json", "result.json"}
+    config = load(result, "config.json")
+    assert (config["head"], config["seeds"], config["config"]["hidden"], config["classes"]) == ("linear", [0, 3], 8, list(EMOTIONS))
+    assert config["inputs"][0]["digest"] == open_cache(place / "cache").features("toy", "enc").digest
+    assert {"emocache", "torch", "numpy", "python"} == set(config["versions"])
+    curves = [(one["seed"], one["fold"], len(one["epochs"])) for one in load(result, "curves.json")]
+    assert curves == [(seed, f"Ses{session}", 3) for seed in (0, 3) for session in (1, 2, 3)]
+    assert load(result, "result.json") == json.loads(json.dumps(report.to_json(result)))
+
+
+def test_the_predictions_lead_back_to_the_scores(place: Path) -> None:
+    result = go(place, seeds=(0, 1))
+    rows = list(csv.DictReader((result.path / "predictions.csv").read_text().splitlines()))
+    assert len(rows) == 2 * len(MEMBERS)
+    scores = []
+    for seed in "01":
+        chosen = [row for row in rows if row["seed"] == seed]
+        assert {row["id"] for row in chosen} == {u.id for u in MEMBERS}
+        label, predicted = (np.array([EMOTIONS.index(row[name]) for row in chosen]) for name in ("label", "predicted"))
+        scores.append(metrics.ua(metrics.confusion(label, predicted, 3)))
+    assert result.scores.ua.mean == pytest.approx(np.mean(scores))
+    assert all(EMOTIONS[np.argmax([float(row[f"p_{name}"]) for name in EMOTIONS])] == row["predicted"] for row in rows)
+
+
+def test_the_splits_that_are_written_are_those_that_were_used(place: Path) -> None:
+    result = go(place)
+    rows = list(csv.DictReader((result.path / "predictions.csv").read_text().splitlines()))
+    for fold in load(result, "splits.json"):
+        assert [row["id"] for row in rows if row["fold"] == fold["name"]] == fold["test"]
+        assert not {*fold["train"], *fold["validation"]} & {*fold["test"]}
+
+
+def test_a_repeated_command_gives_the_same_run_in_the_same_place(place: Path) -> None:
+    one, again = go(place), go(place)
+    assert one.path == again.path
+    assert again.scores.ua == one.scores.ua
+    assert sorted(path.name for path in (place / "runs").iterdir()) == [one.path.name]
+
+
+OTHERS = ({"seeds": (1,)}, {"settings": (*QUICK, "dropout=0.1")}, {"label": "mood"}, {"layers": "last"}, {"encoders": ("voice",)})
+
+
+@pytest.mark.parametrize("changes", OTHERS)
+def test_another_question_gives_another_run(place: Path, changes: dict[str, Any]) -> None:
+    assert go(place).path != go(place, **changes).path
+
+
+def test_a_name_is_never_given_to_two_experiments(place: Path) -> None:
+    first = go(place, name="mine")
+    before = (first.path / "predictions.csv").read_bytes()
+    with pytest.raises(UsageError, match=r"holds another experiment \(\w{8}, this one is \w{8}\)"):
+        go(place, name="mine", seeds=(1,))
+    assert (first.path / "predictions.csv").read_bytes() == before
+    assert go(place, name="mine").path == first.path
+
+
+@pytest.mark.parametrize("name", ["../mine", ".mine", "a/b"])
+def test_a_name_stays_in_the_folder_of_runs(place: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="expected a plain folder name"):
+        go(place, name=name)
+
+
+def test_a_folder_of_somebody_else_is_left_alone(place: Path) -> None:
+    (place / "runs" / "thesis").mkdir(parents=True)
+    with pytest.raises(UsageError, match="is no run of emocache"):
+        go(place, name="thesis")
+
+
+def test_late_joins_frames_words_and_voices(place: Path) -> None:
+    result = go(place, head="late", encoders=("enc", "words", "voice"))
+    inputs = load(result, "config.json")["inputs"]
+    assert [(one["level"], one["layers"]) for one in inputs] == [("frames", [0, 1]), ("tokens", [0, 1]), ("utterance", [0])]
+    assert result.scores.tested == len(MEMBERS)
+
+
+def test_layers_can_be_picked(place: Path) -> None:
+    assert load(go(place, layers="1"), "config.json")["inputs"][0]["layers"] == [1]
+
+
+def test_intervals_are_over_speakers_and_say_so_when_they_are_not(place: Path) -> None:
+    assert go(place).scores.resampled == "6 speakers"
+    corpus(place / "data", [replace(u, speaker=None) for u in MEMBERS])
+    result = go(place)
+    assert result.scores.resampled.startswith("108 utterances, since the speakers are not known")
+    assert any("108 utterances have no speaker" in note for note in result.notes)
+
+
+def test_utterances_without_label_or_features_are_counted(place: Path) -> None:
+    more = [*MEMBERS, *(replace(MEMBERS[i], id=f"x{i}", emotion=None if i < 2 else "sad") for i in range(5))]
+    corpus(place / "data", more)
+    with pytest.raises(CacheError, match="toy/enc: no features for 3 of 111 labelled utterances, first x2"):
+        go(place)
+    result = go(place, allow_missing=True)
+    assert result.left_out == {"no label": 2, "no features": 3}
+    assert "3 of 113 utterances left out: no features" in result.notes
+    assert result.scores.tested == 108
+
+
+def test_a_corpus_that_is_not_as_published_is_refused_unless_told(place: Path) -> None:
+    corpus(place / "data", differs=("sad: 36 utterances, expected 40",))
+    with pytest.raises(ProtocolError, match=r"sad: 36 utterances, expected 40.*--allow-counts"):
+        go(place)
+    assert "not as published: sad: 36 utterances, expected 40" in go(place, allow_counts=True).notes
+
+
+def test_labels_come_from_the_prepared_corpus_else_from_the_cache(place: Path) -> None:
+    prepared = go(place)
+    assert f"labels from {place / 'data' / 'toy' / 'manifest.csv'}" in prepared.notes
+    copied = go(place, data=place / "elsewhere")
+    assert copied.notes[0].startswith("labels from the cache's copy")
+    assert (copied.path, copied.scores.ua) == (prepared.path, prepared.scores.ua)
+
+
+def test_scripted_text_on_both_sides_is_reported(place: Path) -> None:
+    result = go(place)
+    assert result.text_overlap == {"shared": 108, "known": 108}
+    assert "108 of 108 tested utterances say a text that was trained on too" in result.notes
+
+
+def test_features_of_other_text_than_the_manifest_has_are_refused(place: Path) -> None:
+    corpus(place / "data", [replace(MEMBERS[0], transcript="I never said that"), *MEMBERS[1:]])
+    with pytest.raises(CacheError, match=r"features of 1 utterances .* were made from other text"):
+        go(place, encoders=("words",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"encoders": ("enk",)}, CacheError, "choose one of: enc, voice, words"),
+        ({"corpus": "tyo"}, CacheError, "there are: toy"),
+        ({"label": "emotoin"}, ProtocolError, r"columns are: emotion.*mood"),
+        ({"label": "language"}, ProtocolError, "no utterance has anything"),
+        ({"levels": ("phone",)}, CacheError, "no level 'phone'; there are: frames"),
+        ({"levels": ("frames", "tokens")}, UsageError, "2 levels for 1 encoders"),
+        ({"layers": "7"}, UsageError, "no layer 7"),
+        ({"encoders": ("enc", "voice")}, UsageError, "2 encoders given, this head takes 1"),
+        ({"head": "late"}, UsageError, "1 encoders given, this head takes 2 or more"),
+        ({"device": "warp"}, UsageError, "--device warp: cannot be used"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_with_the_choices(place: Path, changes: dict[str, Any], error: type[EmocacheError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        go(place, **changes)
+    assert not (place / "runs").exists()
+
+
+def invoke(place: Path, *arguments: str) -> Any:
+    app = typer.Typer()
+    app.command()(cli.train)
+    where = ["--data", str(place / "data"), "--cache", str(place / "cache"), "--runs", str(place / "runs"), "--device", "cpu"]
+    settings = [part for setting in QUICK for part in ("--set", setting)]
+    return CliRunner().invoke(app, [*arguments, *where, *settings, "--protocol", "loso"], catch_exceptions=True)
+
+
+def test_the_command_prints_one_json_object(place: Path) -> None:
+    found = json.loads(invoke(place, "linear", "--encoders", "enc", "--seeds", "0-1", "--json").stdout)
+    for name in ("ua", "wa", "wf1"):
+        assert 0 <= found[name]["low"] <= found[name]["mean"] <= found[name]["high"] <= 1
+    assert [(one["fold"], one["seed"]) for one in found["runs"]] == [(f"Ses{f}", s) for s in (0, 1) for f in (1, 2, 3)]
+    assert {"ua", "wa", "wf1", "epoch"} <= set(found["runs"][0])
+    assert (found["n"], sum(map(sum, found["confusion"]))) == (108, 216)
+    assert Path(found["path"], "result.json").is_file()
+
+
+def test_the_command_prints_a_table_for_people(place: Path) -> None:
+    text = invoke(place, "linear", "--encoder", "enc").stdout
+    shown = ("UA ", "WA ", "WF1 ", "95 % bootstrap over 6 speakers", "predicted, % of the row", "hidden is 8, not 128", str(place / "runs"))
+    assert [part for part in shown if part not in text] == []
+
+
+def test_several_corpora_need_a_choice(place: Path) -> None:
+    corpus(place / "data" / "more")
+    (place / "data" / "more" / "toy").rename(place / "data" / "second")
+    assert "holds second, toy; say which with --corpus" in str(invoke(place, "linear", "--encoders", "enc").exception)
+
+
+@pytest.mark.parametrize(("text", "numbers"), [("0-2", (0, 1, 2)), ("0,3,5", (0, 3, 5)), ("7", (7,)), ("1,0-2", (1, 0, 2))])
+def test_seeds_are_lists_and_ranges(text: str, numbers: tuple[int, ...]) -> None:
+    assert cli.parse_seeds(text) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "a", "2-0", "0..2", "-1", "0,"])
+def test_seeds_that_are_no_numbers_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected numbers such as 0-2 or 0,3,5"):
+        cli.parse_seeds(text)

@@ -1,0 +1,138 @@
+"""Protocols: who is trained on and who is tested, and which experiments are refused."""
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from emocache.errors import ProtocolError, UsageError
+from emocache.types import Utterance
+from heads import splits
+from heads.splits import Fold, split
+from tests.heads.toy import EMOTIONS, utterances
+
+MEMBERS = utterances()
+BY_ID = {u.id: u for u in MEMBERS}
+
+
+def column(name: str, ids: tuple[str, ...]) -> set[str | None]:
+    return {BY_ID[i].label(name) for i in ids}
+
+
+@pytest.mark.parametrize(("protocol", "name"), [("loso", "session"), ("lopo", "speaker"), ("given", "fold")])
+def test_each_group_is_tested_once_and_never_trained_on_there(protocol: str, name: str) -> None:
+    folds = split(protocol, MEMBERS)
+    assert [column(name, fold.test) for fold in folds] == [{value} for value in sorted({u.label(name) or "" for u in MEMBERS})]
+    assert not any(column(name, fold.test) & column(name, fold.train + fold.validation) for fold in folds)
+
+
+@pytest.mark.parametrize("protocol", splits.PROTOCOLS)
+def test_the_parts_of_a_fold_are_the_whole_corpus_without_overlap(protocol: str) -> None:
+    for fold in split(protocol, MEMBERS, k=3):
+        assert sorted(fold.train + fold.validation + fold.test) == sorted(BY_ID)
+
+
+@pytest.mark.parametrize("protocol", splits.PROTOCOLS)
+def test_the_order_of_the_manifest_does_not_matter(protocol: str) -> None:
+    shuffled = random.Random(3).sample(MEMBERS, len(MEMBERS))
+    assert split(protocol, shuffled, k=3, seed=1) == split(protocol, MEMBERS, k=3, seed=1)
+
+
+def test_speaker_folds_keep_speakers_whole_and_sizes_even() -> None:
+    uneven = [u for u in MEMBERS if u.speaker == "s2" or (u.speaker in {"s0", "s1"} and u.id.endswith(("0", "1", "2")))]
+    folds = split("speaker-folds", uneven, k=2)
+    assert [column("speaker", fold.test) for fold in folds] == [{"s2"}, {"s0", "s1"}]
+    assert [len(fold.test) for fold in folds] == [18, 18]
+
+
+def test_groups_are_numbered_as_people_count() -> None:
+    renamed = [replace(u, speaker=f"Actor_{int((u.speaker or '')[1:]) + 7}") for u in MEMBERS]
+    assert [fold.name for fold in split("lopo", renamed)] == [f"Actor_{i}" for i in range(7, 13)]
+
+
+def test_validation_is_a_tenth_of_each_class_of_the_training_part() -> None:
+    for fold in split("loso", MEMBERS):
+        assert Counter(BY_ID[i].emotion for i in fold.validation) == dict.fromkeys(EMOTIONS, 2)  # of 24 each
+
+
+def test_validation_is_drawn_by_seed_and_the_test_part_is_not() -> None:
+    one, other, again = split("loso", MEMBERS, seed=0), split("loso", MEMBERS, seed=1), split("loso", MEMBERS, seed=0)
+    assert one == again
+    assert [fold.validation for fold in one] != [fold.validation for fold in other]
+    assert [fold.test for fold in one] == [fold.test for fold in other]
+
+
+def test_a_held_out_speaker_validates_alone() -> None:
+    for fold in split("loso", MEMBERS, validation="speaker"):
+        assert len(column("speaker", fold.validation)) == 1
+        assert not column("speaker", fold.validation) & column("speaker", fold.train)
+
+
+def test_a_corpus_with_a_split_column_keeps_its_own_parts() -> None:
+    parts = {"s0": "Train", "s1": "train", "s2": "TRAIN", "s3": "dev", "s4": "test", "s5": "test"}
+    members = [replace(u, fold=None, split=parts[u.speaker or ""]) for u in MEMBERS]
+    (fold,) = split("given", members)
+    found = [column("speaker", ids) for ids in (fold.train, fold.validation, fold.test)]
+    assert found == [{"s0", "s1", "s2"}, {"s3"}, {"s4", "s5"}]
+    assert splits.validation_rule("given", members, "speaker") == "given"
+
+
+def test_a_split_without_validation_draws_it_from_the_training_part() -> None:
+    members = [replace(u, fold=None, split="test" if u.speaker == "s5" else "train") for u in MEMBERS]
+    (fold,) = split("given", members)
+    assert fold.validation
+    assert splits.validation_rule("given", members, "speaker") == "speaker"
+    assert column("speaker", fold.test) == {"s5"}
+
+
+def without(**fields: str | None) -> list[Utterance]:
+    return [replace(u, **fields) for u in MEMBERS]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "members", "message"),
+    [
+        ("loso", without(session=None), "column session is empty for 108 of 108"),
+        ("loso", [*without()[1:], replace(MEMBERS[0], session=None)], "column session is empty for 1 of 108 utterances, first s0-ang-0"),
+        ("loso", without(session="one"), "one value alone"),
+        ("lopo", without(speaker="one"), "one value alone"),
+        ("given", without(fold=None), "neither a fold nor a split"),
+        ("given", without(fold=None, split="holdout"), "holds 'holdout' for 108 utterances"),
+        ("given", without(fold=None, split="test"), "no utterance in its train part"),
+        ("loso", without(speaker="one"), "1 speakers are in both training and test, first one"),
+        ("loso", [u for u in MEMBERS if u.emotion != "hap" or u.session == "Ses2"], "fold Ses2: no training utterance of class hap"),
+        ("speaker-folds", [u for u in MEMBERS if u.speaker in {"s0", "s1"}], "5 speaker-disjoint folds need 5 speakers, there are 2"),
+    ],
+)  # fmt: skip
+def test_what_would_not_be_honest_is_refused(protocol: str, members: list[Utterance], message: str) -> None:
+    with pytest.raises(ProtocolError, match=message):
+        split(protocol, members)
+
+
+def test_given_folds_may_share_speakers_only_when_told() -> None:
+    shared = [replace(u, fold=u.id[-1]) for u in MEMBERS]
+    with pytest.raises(ProtocolError, match=r"speakers are in both training and test.*--allow-speaker-overlap"):
+        split("given", shared)
+    assert len(split("given", shared, allow_speaker_overlap=True)) == 6
+    with pytest.raises(UsageError, match="goes with the protocol given alone"):
+        split("loso", shared, allow_speaker_overlap=True)
+
+
+@pytest.mark.parametrize(("one", "other"), [("train", "test"), ("validation", "test"), ("train", "validation")])
+def test_an_utterance_in_two_parts_is_refused(one: str, other: str) -> None:
+    parts = {"train": ("s0-ang-0",), "validation": ("s0-ang-1",), "test": ("s2-ang-0",)} | {one: ("s4-sad-0",), other: ("s4-sad-0",)}
+    with pytest.raises(ProtocolError, match=f"1 utterances are in both {one} and {other}, first s4-sad-0"):
+        splits.check(Fold(name="x", **parts), BY_ID)
+
+
+def test_an_unknown_protocol_lists_them_all() -> None:
+    with pytest.raises(UsageError, match=r"no protocol 'losso'; there are: loso, lopo, speaker-folds, given"):
+        split("losso", MEMBERS)
+
+
+def test_scripted_text_on_both_sides_is_counted() -> None:
+    members = [replace(u, transcript="kids, talking" if u.speaker == "s0" else "Kids talking.") for u in MEMBERS]
+    members[:2] = [replace(members[0], transcript="Alone!"), replace(members[1], transcript=None)]
+    overlap = splits.text_overlap(split("lopo", members), members)
+    assert (overlap.known, overlap.shared) == (107, 106)

@@ -1,0 +1,117 @@
+"""One run: deterministic, chosen on the validation part, blind to the test part, and loud when it breaks."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emocache.errors import ProtocolError
+from heads import linear, trainer
+from heads.config import override
+from heads.data import Examples, PackedTensor
+from heads.splits import split
+from tests.heads.toy import examples, utterances
+
+MEMBERS = utterances()
+FOLD = split("loso", MEMBERS)[0]
+EXAMPLES, INPUT = examples(MEMBERS)
+PARTS = trainer.Parts(*(EXAMPLES.indices(ids) for ids in (FOLD.train, FOLD.validation, FOLD.test)))
+QUICK = override(linear.Config(), ["epochs=3", "hidden=16", "lr=0.01"])
+
+
+def fit(data: Examples = EXAMPLES, *, config: linear.Config = QUICK, seed: int = 0, **options: Any) -> trainer.Fitted:
+    return trainer.fit(linear, config, [INPUT], data, PARTS, classes=3, seed=seed, **options)
+
+
+def changed(which: torch.Tensor, change: Callable[[torch.Tensor], torch.Tensor]) -> Examples:
+    """The examples with the features of some utterances changed."""
+    (one,) = EXAMPLES.inputs
+    rows, _ = one.rows_of(which)
+    values = one.values.clone()
+    values[:, rows] = change(values[:, rows])
+    return replace(EXAMPLES, inputs=(PackedTensor(values, one.offsets),))
+
+
+def test_a_seed_gives_the_same_run_again_and_another_seed_another_run() -> None:
+    one, again, other = fit(), fit(), fit(seed=1)
+    np.testing.assert_array_equal(one.probabilities, again.probabilities)
+    assert one.curve == again.curve
+    assert not np.allclose(one.probabilities, other.probabilities)
+
+
+def test_the_global_generator_is_left_as_it_was() -> None:
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    fit()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_easy_corpus_is_learned() -> None:
+    found = fit(config=override(QUICK, ["epochs=20"]))
+    assert (found.probabilities.argmax(1) == EXAMPLES.labels[PARTS.test].numpy()).mean() > 0.9
+    np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
+
+
+def test_the_test_part_has_no_say_in_what_is_learned() -> None:
+    blind = replace(changed(PARTS.test, lambda x: x * 50), labels=EXAMPLES.labels.index_fill(0, PARTS.test, 0))
+    assert fit(blind).curve == fit().curve
+
+
+def test_the_validation_part_chooses_the_epoch_and_teaches_nothing() -> None:
+    other = fit(changed(PARTS.validation, lambda x: x * 50))
+    assert [e.train_loss for e in other.curve] == [e.train_loss for e in fit().curve]
+    assert [e.validation_loss for e in other.curve] != [e.validation_loss for e in fit().curve]
+
+
+def test_the_epoch_with_the_lowest_validation_loss_answers() -> None:
+    long = fit(config=override(QUICK, ["epochs=60", "lr=0.05", "patience=5"]))
+    losses = [epoch.validation_loss for epoch in long.curve]
+    assert long.chosen == int(np.argmin(losses)) + 1
+    assert len(losses) == long.chosen + 5 < 60
+    stopped = fit(config=override(QUICK, [f"epochs={long.chosen}", "lr=0.05"]))
+    np.testing.assert_array_equal(stopped.probabilities, long.probabilities)
+
+
+def test_every_epoch_is_told() -> None:
+    told: list[int] = []
+    fit(on_epoch=lambda number, epoch: told.append(number))
+    assert told == [1, 2, 3]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_advice() -> None:
+    with pytest.raises(ProtocolError, match=r"loss is nan in epoch 1 \(seed 0\).*--set lr=0.001"):
+        fit(changed(PARTS.train[:1], lambda x: x * float("inf")))
+
+
+def test_gradients_are_clipped_by_value() -> None:
+    seen: list[float] = []
+
+    def build(*arguments: Any) -> torch.nn.Module:
+        head = linear.build(*arguments)
+        head.branch.classify.weight.register_hook(lambda grad: grad * 1e6)
+        return head
+
+    class Watched(torch.optim.Adam):
+        def step(self, closure: Any = None) -> Any:  # type: ignore[override]
+            seen.extend(float(p.grad.abs().max()) for group in self.param_groups for p in group["params"])
+            return super().step(closure)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim, "Adam", Watched)
+        module = SimpleNamespace(Config=linear.Config, PAPER=linear.PAPER, NEEDS=linear.NEEDS, build=build, deviations=linear.deviations)
+        trainer.fit(module, QUICK, [INPUT], EXAMPLES, PARTS, classes=3, seed=0)
+    assert max(seen) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("normalise", "text", "expected"),
+    [("global", True, True), ("speech", False, True), ("speech", True, False), ("none", False, False)],
+)
+def test_what_is_standardised_is_a_setting(normalise: str, text: bool, expected: bool) -> None:
+    config = override(linear.Config(), [f"normalise={normalise}"])
+    (one,) = trainer.with_moments(config, [replace(INPUT, text=text)], EXAMPLES, PARTS.train)
+    assert (one.moments is not None) == expected
