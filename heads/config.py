@@ -38,8 +38,9 @@ class Training:
         for name in ("weight_decay", "clip"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected 0 or more")
-        if not 0 <= getattr(self, "dropout", 0.0) < 1:
-            raise UsageError(f"dropout is {getattr(self, 'dropout', None)}, expected 0 or more and less than 1")
+        for name in ("dropout", "pooled_dropout"):
+            if not 0 <= getattr(self, name, 0.0) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected 0 or more and less than 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

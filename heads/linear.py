@@ -27,11 +27,14 @@ PAPER_ENCODERS = ("wav2vec2-base", "bert-base")
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Training):
-    """The paper's values; what it does not print is Pepino's."""
+    """The paper's values, and Pepino's for what it does not print; but for `pooled_dropout`."""
 
     normalise: Normalise = "speech"
     hidden: int = 128
     dropout: float = 0.2
+    pooled_dropout: float = 0.5
+    """Of the mean over time, where dropout of single frames averages out. The papers have none (0); 0.5 had the lowest
+    validation loss of 0, 0.3, 0.5 and 0.7 on RAVDESS."""
     layer_weights: LayerWeights = "plain"
     """w / sum(w) as in the paper, or Pepino's |w| / sum(|w|)."""
     pooling: Pooling = "mean"
@@ -57,7 +60,15 @@ def branch(config: Config, one: Input, classes: int) -> Branch:
     shape = (len(one.layers), one.dim)
     mean, std = (one.moments.mean, one.moments.std) if one.moments else (torch.zeros(shape), torch.ones(shape))
     mix = LayerMix(len(one.layers), mean, std, config.layer_weights)
-    return Branch(mix, one.dim, classes, hidden=(config.hidden,) * 2, dropout=config.dropout, pooling=config.pooling)
+    return Branch(
+        mix,
+        one.dim,
+        classes,
+        hidden=(config.hidden,) * 2,
+        dropout=config.dropout,
+        pooled_dropout=config.pooled_dropout,
+        pooling=config.pooling,
+    )
 
 
 def build(config: Config, inputs: Sequence[Input], classes: int) -> Linear:
@@ -68,7 +79,10 @@ def build(config: Config, inputs: Sequence[Input], classes: int) -> Linear:
 
 def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
     """In words, where this configuration is not what the paper describes."""
-    found = [f"{name} is {getattr(config, name)}, not {value}" for name, value in vars(Config()).items() if getattr(config, name) != value]
+    printed = vars(Config(pooled_dropout=0.0))
+    found = [
+        f"{name} is {getattr(config, name)}, the paper has {value}" for name, value in printed.items() if getattr(config, name) != value
+    ]
     for one in inputs:
         if 0 in one.layers and len(one.layers) > 1:
             found.append(f"{one.name}: layer 0 is used too; the paper takes the transformer layers alone")

@@ -123,11 +123,12 @@ class Features:
         """Utterances that the feature set will hold when its extraction is finished."""
         return len(self._index.newest)
 
-    @property
+    @cached_property
     def failures(self) -> Mapping[str, str]:
         """Id -> reason, for utterances that could not be encoded and have no rows."""
         failed = {name: reason for pairs in self._index.failed.values() for (_, name), reason in pairs.items()}
-        return {name: reason for name, reason in failed.items() if reason != "superseded" and name not in set(self.ids)}
+        held = set(self.ids)
+        return {name: reason for name, reason in failed.items() if reason != "superseded" and name not in held}
 
     @cached_property
     def digest(self) -> str:
