@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except EmocacheError as error:
         typer.echo(f"emocache: {error}", err=True)
         sys.exit(2)
+    except OSError as error:  # a disk, a permission, a file that vanished: the system's own words say which
+        typer.echo(f"emocache: {error.filename or 'input or output'}: {error.strerror or error}", err=True)
+        sys.exit(2)
     sys.exit(0)
 
 

@@ -6,7 +6,7 @@ manifest -> scan (digests, lengths) -> Job (what would be made) -> units -> enco
 import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -170,7 +170,7 @@ def extract(job: Job) -> Outcome:
     """Encode what is not in the cache yet and commit it unit by unit; an interrupted run goes on where it stopped."""
     writer = FeatureWriter(job.cache, job.corpus.name, job.name, job.card)
     work = writer.plan(job.items, job.levels, job.dims)
-    manifest.replace_file(job.cache / job.corpus.name / manifest.MANIFEST, manifest.to_csv(job.corpus.utterances))
+    manifest.save(replace(job.corpus, audio_root=Path()), job.cache)
     by_id = {u.id: u for u in job.utterances}
     encoded = 0
     with _progress(job, [by_id[name] for item in work for name in item.ids]) as bar:

@@ -101,9 +101,7 @@ def _corpus(cache: Cache, name: str, data: Path) -> tuple[Corpus, str]:
     """The corpus with its labels, and in words where these are from."""
     if (data / name / manifest.MANIFEST).is_file():
         return manifest.load(data, name), str(data / name / manifest.MANIFEST)
-    utterances = tuple(cache.utterances(name))
-    corpus = Corpus(name=name, reader="cache", scheme="as-is", audio_root=Path(), utterances=utterances)
-    return corpus, f"the cache's copy of the manifest, there being none in {data / name}"
+    return cache.corpus(name), f"the cache's copy of the manifest, there being none in {data / name}"
 
 
 def _check_label(utterances: Sequence[Utterance], labelled: Sequence[Utterance], label: str) -> None:

@@ -1,5 +1,8 @@
 """Encoders give what transformers gives for one utterance alone, layer by layer."""
 
+import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -224,8 +227,6 @@ def test_only_one_format_of_the_weights_is_downloaded() -> None:
 
 
 def test_a_damaged_download_is_refused(tmp_path: Path) -> None:
-    import hashlib
-
     blob = tmp_path / hashlib.sha256(b"weights").hexdigest()
     blob.write_bytes(b"weights")
     (tmp_path / "snapshot").mkdir()
@@ -259,3 +260,14 @@ def test_bf16_is_computed_in_bf16(tmp_path: Path) -> None:
     exact, coarse = (encoders.load(source, CPU, precision).encode(["i do not know"], (3,))[0].numpy() for precision in ("fp32", "bf16"))
     error = np.abs(exact - coarse).max() / np.abs(exact).max()
     assert 1e-5 < error < 5e-2
+
+
+def test_transformers_and_speechbrain_import_beside_any_build_of_torchaudio() -> None:
+    code = """
+from emocache.encoders.torchaudio_shim import make_torchaudio_importable
+make_torchaudio_importable()
+import torchaudio.functional
+import transformers.audio_utils
+import speechbrain.lobes.features
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

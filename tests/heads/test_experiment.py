@@ -215,7 +215,15 @@ def test_the_command_prints_one_json_object(place: Path) -> None:
 
 def test_the_command_prints_a_table_for_people(place: Path) -> None:
     text = invoke(place, "linear", "--encoder", "enc").stdout
-    shown = ("UA ", "WA ", "WF1 ", "95 % bootstrap over 6 speakers", "predicted, % of the row", "hidden is 8, the paper has 128", str(place / "runs"))
+    shown = (
+        "UA ",
+        "WA ",
+        "WF1 ",
+        "95 % bootstrap over 6 speakers",
+        "predicted, % of the row",
+        "hidden is 8, the paper has 128",
+        str(place / "runs"),
+    )
     assert [part for part in shown if part not in text] == []
 
 
