@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from emocache import __version__, manifest, places
+from emocache import __version__, manifest, places, show
 from emocache.errors import EmocacheError, UsageError
 from heads import cli as heads_cli
 
@@ -32,9 +32,6 @@ def _examples(*lines: str) -> str:
     """Example commands under a command's help, one a line."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
-
-MUCH_BYTES = 10_000_000_000
-"""From here on, a cache inside a home folder is worth a warning: such folders tend to have quotas."""
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of prepared corpora.")]
 CacheOption = Annotated[
@@ -86,7 +83,7 @@ def prepare(
 
     done = prepare_corpus(reader, root, name=name, data=data, audio_root=audio_root, scheme=scheme, skip_broken=skip_broken)
     corpus = done.corpus
-    counts = _counts(corpus)
+    counts = show.counts(corpus)
     if as_json:
         about = {"name": corpus.name, "manifest": str(done.manifest), "utterances": len(corpus.utterances), "seconds": done.seconds}
         more = {
@@ -103,9 +100,9 @@ def prepare(
     if corpus.left_out:
         typer.echo("left out: " + ", ".join(f"{label} {count}" for label, count in corpus.left_out.items()))
     for utterance, reason in done.skipped.items():
-        typer.echo(f"skipped {utterance}: {reason}", err=True)
+        _say(f"skipped {utterance}: {reason}")
     for difference in corpus.differs:
-        typer.echo(f"not as published: {difference}", err=True)
+        _say(f"not as published: {difference}")
 
 
 @app.command(
@@ -137,7 +134,7 @@ def extract(
             found, data, model, cache=_root(cache), name=name, layers=layers, dtype=dtype, precision=precision,
             levels=levels.split(",") if levels else (), device=device,
         )  # fmt: skip
-        _announce(job)
+        _say("\n".join(show.announcement(job)))
         pipeline.check_room(job, max_gb)
         try:
             outcome = pipeline.extract(job)
@@ -155,27 +152,12 @@ def list_features(cache: CacheOption = None, as_json: JsonOption = False) -> Non
     from emocache.store import open_cache
 
     opened = open_cache(_root(cache))
-    rows = [_summary(opened.features(corpus, model)) for corpus in opened.corpora() for model in opened.models(corpus)]
+    rows = [show.summary(opened.features(corpus, model)) for corpus in opened.corpora() for model in opened.models(corpus)]
     if as_json:
         typer.echo(json.dumps(rows))
         return
     typer.echo(f"cache {opened.root}")
-    header = ["features", "utterances", "levels", "layers", "stored", "computed", "size"]
-    _table(
-        header,
-        [
-            [
-                row["features"],
-                f"{row['utterances']}/{row['planned']}",
-                ",".join(row["levels"]),
-                row["layers"],
-                row["dtype"],
-                row["precision"],
-                _size(row["bytes"]),
-            ]
-            for row in rows
-        ],
-    )
+    typer.echo(show.features_table(rows))
 
 
 @app.command(epilog=_examples("emocache info ravdess/whisper-tiny.en"))
@@ -191,16 +173,21 @@ def info(
     if not model:
         raise UsageError(f"{features!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
     found = open_cache(_root(cache)).features(corpus, model)
-    about = _summary(found) | {"path": str(found.paths.root), "card": found.card, "failures": dict(found.failures), "digest": found.digest}
+    about = show.summary(found) | {
+        "path": str(found.paths.root),
+        "card": found.card,
+        "failures": dict(found.failures),
+        "digest": found.digest,
+    }
     if as_json:
         typer.echo(json.dumps(about))
         return
     card = found.card
-    typer.echo(f"{about['features']}: {len(found.ids)} of {found.planned} utterances, {_size(about['bytes'])}")
+    typer.echo(f"{about['features']}: {len(found.ids)} of {found.planned} utterances, {show.size(about['bytes'])}")
     typer.echo(f"path      {found.paths.root}")
     typer.echo(f"encoder   {card['encoder']} from {card['origin']} at {card['revision']}, licence {card['encoder_licence']}")
     for name in found.levels:
-        typer.echo(f"level     {name}: layers {_ranges(found.layers_of(name))}, {found.dim(name)} wide; {card['levels'][name]}")
+        typer.echo(f"level     {name}: layers {show.ranges(found.layers_of(name))}, {found.dim(name)} wide; {card['levels'][name]}")
     for name, value in card["key"].items():
         typer.echo(f"key       {name}: {value}")
     typer.echo("made with " + ", ".join(f"{name} {number}" for name, number in card["made_with"].items()))
@@ -235,12 +222,12 @@ def demo(
     _say(f"1/3  speaking a corpus of ten synthetic voices, in the layout of IEMOCAP: {folder / 'corpus'}")
     spoken.write(folder / "corpus")
     corpus = prepare_corpus("iemocap", folder / "corpus", name="demo", data=folder / "data").corpus
-    _say(f"     {len(corpus.utterances)} utterances: " + ", ".join(f"{label} {count}" for label, count in _counts(corpus).items()))
+    _say(f"     {len(corpus.utterances)} utterances: " + ", ".join(f"{label} {count}" for label, count in show.counts(corpus).items()))
     for model in DEMO_ENCODERS:
         _say(f"2/3  encoding with {model} (weights are downloaded on first use)")
         job = pipeline.prepare_job(corpus, folder / "data", model, cache=folder / "cache", device=None)
         pipeline.check_room(job, None)
-        _say(f"     {job.source.origin}, weights {job.encoder.weights[:16]}, {_size(sum(job.size().values()))} to {job.cache}")
+        _say(f"     {job.source.origin}, weights {job.encoder.weights[:16]}, {show.size(sum(job.size().values()))} to {job.cache}")
         pipeline.extract(job)
     _say("3/3  training by leave-one-session-out; epochs are chosen on a tenth of the training sessions")
     cache = open_cache(folder / "cache")
@@ -252,7 +239,7 @@ def demo(
         typer.echo(json.dumps({name: to_json(result) for name, result in results.items()}))
         return
     typer.echo(f"demo corpus, {len(corpus.utterances)} utterances of synthetic speech, 4 classes, leave one session out, seeds {seeds}")
-    _table(["", "UA %", "95 % interval", "WA %", "run"], [_demo_row(name, result) for name, result in results.items()])
+    typer.echo(show.table(["", "UA %", "95 % interval", "WA %", "run"], [_demo_row(name, result) for name, result in results.items()]))
     typer.echo(f"corpus, cache and runs lie in {folder}/; look around with: emocache ls --cache {folder / 'cache'}")
 
 
@@ -260,11 +247,6 @@ def _demo_row(name: str, result: Any) -> list[str]:
     """One head of the demo as cells."""
     ua, wa = result.scores.ua, result.scores.wa
     return [name, f"{100 * ua.mean:.1f}", f"{100 * ua.low:.1f} to {100 * ua.high:.1f}", f"{100 * wa.mean:.1f}", str(result.path)]
-
-
-def _say(text: str) -> None:
-    """A line of progress."""
-    typer.echo(text, err=True)
 
 
 def _root(cache: Path | None) -> Path:
@@ -283,90 +265,22 @@ def _corpora(data: Path, name: str | None, every: bool) -> Iterator["Corpus"]:
     yield from (manifest.load(data, one) for one in chosen)
 
 
-def _announce(job: "Job") -> None:
-    """What is about to be done, on stderr."""
-    encoder, size = job.encoder, job.size()
-    cached = ", ".join(f"{level} {_size(amount)}" for level, amount in size.items())
-    heard = f"{job.hours:.2f} h of audio" if encoder.modality == "audio" else "as text"
-    lines = [
-        f"corpus   {job.corpus.name}: {len(job.utterances)} utterances, {heard}",
-        f"encoder  {job.source.name} from {job.source.origin} at {job.source.revision}",
-        f"computed in {encoder.precision} on {encoder.device}",
-        f"stored   {cached} as {job.dtype}, layers {_ranges(next(iter(job.levels.values())))}",
-        f"cache    {job.cache} (free: {_size(_free(job.cache))})",
-    ]
-    if sum(size.values()) > MUCH_BYTES and Path.home() in job.cache.absolute().parents:
-        lines.append("warning  this cache lies in a home folder, where a quota may apply; --cache or $EMOCACHE_HOME moves it")
-    if job.notes:
-        name, note = next(iter(job.notes.items()))
-        lines.append(f"note     {len(job.notes)} utterances, first {name}: {note}")
-    typer.echo("\n".join(lines), err=True)
-
-
 def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
     """What an extraction did."""
     features = outcome.features
     if as_json:
-        about = _summary(features) | {"encoded": outcome.encoded, "failures": dict(outcome.failures), "notes": dict(job.notes)}
+        about = show.summary(features) | {"encoded": outcome.encoded, "failures": dict(outcome.failures), "notes": dict(job.notes)}
         typer.echo(json.dumps(about | {"path": str(features.paths.root), "digest": features.digest}))
         return
     name = f"{features.corpus}/{features.name}"
     typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
-    for name, reason in outcome.failures.items():
-        typer.echo(f"not encoded: {name}: {reason}", err=True)
+    for utterance, reason in outcome.failures.items():
+        _say(f"not encoded: {utterance}: {reason}")
 
 
-def _summary(features: Any) -> dict[str, Any]:
-    """One feature set as a row."""
-    return {
-        "features": f"{features.corpus}/{features.name}",
-        "utterances": len(features.ids),
-        "planned": features.planned,
-        "levels": list(features.levels),
-        "layers": _ranges(features.layers),
-        "dtype": features.card["key"]["dtype"],
-        "precision": features.card["key"]["precision"],
-        "bytes": sum(path.stat().st_size for path in features.paths.zarr.rglob("*") if path.is_file()),
-    }
-
-
-def _counts(corpus: "Corpus") -> dict[str, int]:
-    """Utterances per class."""
-    labels = [utterance.emotion or "(no label)" for utterance in corpus.utterances]
-    return {label: labels.count(label) for label in sorted(set(labels))}
-
-
-def _ranges(layers: Sequence[int]) -> str:
-    """0,1,2,3,6 as 0-3,6."""
-    runs: list[list[int]] = []
-    for layer in layers:
-        if runs and layer == runs[-1][-1] + 1:
-            runs[-1].append(layer)
-        else:
-            runs.append([layer])
-    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-
-
-def _free(path: Path) -> int:
-    from emocache.pipeline import free_bytes
-
-    return free_bytes(path)
-
-
-def _size(amount: float) -> str:
-    """Bytes for people."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.2f} TB"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Aligned columns."""
-    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
-    for row in [header, *rows]:
-        typer.echo("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+def _say(text: str) -> None:
+    """A line of progress."""
+    typer.echo(text, err=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,99 @@
+"""What commands say to people: sizes, tables, and what an extraction is about to do."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emocache.pipeline import Job
+    from emocache.store import Features
+    from emocache.types import Corpus
+
+MUCH_BYTES = 10_000_000_000
+"""From here on, a cache inside a home folder is worth a warning: such folders tend to have quotas."""
+
+
+def announcement(job: "Job") -> list[str]:
+    """What an extraction is about to do, before it does it."""
+    from emocache.pipeline import free_bytes
+
+    encoder, sizes = job.encoder, job.size()
+    heard = f"{job.hours:.2f} h of audio" if encoder.modality == "audio" else "as text"
+    lines = [
+        f"corpus   {job.corpus.name}: {len(job.utterances)} utterances, {heard}",
+        f"encoder  {job.source.name} from {job.source.origin} at {job.source.revision}, {encoder.precision} on {encoder.device}",
+        f"stored   {', '.join(f'{level} {size(amount)}' for level, amount in sizes.items())} as {job.dtype}, "
+        f"layers {ranges(next(iter(job.levels.values())))}",
+        f"cache    {job.cache} (free: {size(free_bytes(job.cache))})",
+    ]
+    if sum(sizes.values()) > MUCH_BYTES and Path.home() in job.cache.absolute().parents:
+        lines.append("warning  this cache lies in a home folder, where a quota may apply; --cache or $EMOCACHE_HOME moves it")
+    if job.notes:
+        name, note = next(iter(job.notes.items()))
+        lines.append(f"note     {len(job.notes)} utterances, first {name}: {note} (--json lists all)")
+    return lines
+
+
+def summary(features: "Features") -> dict[str, Any]:
+    """One feature set as a row."""
+    return {
+        "features": f"{features.corpus}/{features.name}",
+        "utterances": len(features.ids),
+        "planned": features.planned,
+        "levels": list(features.levels),
+        "layers": ranges(features.layers),
+        "dtype": features.card["key"]["dtype"],
+        "precision": features.card["key"]["precision"],
+        "bytes": sum(path.stat().st_size for path in features.paths.zarr.rglob("*") if path.is_file()),
+    }
+
+
+def features_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Summaries of feature sets, one a line."""
+    header = ["features", "utterances", "levels", "layers", "stored", "computed", "size"]
+    cells = [
+        [
+            row["features"],
+            f"{row['utterances']}/{row['planned']}",
+            ",".join(row["levels"]),
+            row["layers"],
+            row["dtype"],
+            row["precision"],
+            size(row["bytes"]),
+        ]
+        for row in rows
+    ]
+    return table(header, cells)
+
+
+def counts(corpus: "Corpus") -> dict[str, int]:
+    """Utterances per class, by name."""
+    return dict(sorted(Counter(utterance.emotion or "(no label)" for utterance in corpus.utterances).items()))
+
+
+def ranges(layers: Sequence[int]) -> str:
+    """0,1,2,3,6 as 0-3,6."""
+    runs: list[list[int]] = []
+    for layer in layers:
+        if runs and layer == runs[-1][-1] + 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def size(amount: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.2f} TB"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [header, *rows]]
+    return "\n".join(lines)
