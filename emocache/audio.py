@@ -1,24 +1,24 @@
 """Audio files to 16 kHz mono float32 waveforms, and digests of what was decoded."""
 
-import csv
 import hashlib
-import io
 import os
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from emocache import heard
 from emocache.errors import AudioError
+from emocache.heard import Heard
 from emocache.types import SAMPLE_RATE, Utterance
 
-RESAMPLER = "soxr HQ"
+QUALITY = "HQ"
+RESAMPLER = f"soxr {QUALITY}"
 END_SLACK_S = 0.05
 """A segment may end this much after its file does: segment times are rounded."""
 _LFS = b"version https://git-lfs"
@@ -102,7 +102,7 @@ def _resample(wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
         return np.ascontiguousarray(wave)
     import soxr
 
-    return np.ascontiguousarray(soxr.resample(wave, rate, SAMPLE_RATE, quality="HQ"), dtype=np.float32)
+    return np.ascontiguousarray(soxr.resample(wave, rate, SAMPLE_RATE, quality=QUALITY), dtype=np.float32)
 
 
 def load_utterance(utterance: Utterance, root: Path) -> NDArray[np.float32]:
@@ -115,15 +115,6 @@ def digest(wave: NDArray[np.float32]) -> str:
     return hashlib.sha256(wave.astype("<f4", copy=False).tobytes()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One row of the scan file: what the audio was when it was last decoded."""
-
-    stamp: str
-    samples: int
-    sha256: str
-
-
 def scan(utterances: Iterable[Utterance], root: Path, memory: Path | None = None) -> tuple[list[Utterance], dict[str, str]]:
     """Decode what changed since the last scan; the utterances with `samples` and `audio_sha256`, and the unreadable.
 
@@ -132,33 +123,33 @@ def scan(utterances: Iterable[Utterance], root: Path, memory: Path | None = None
     unreadable utterances to the reason.
     """
     todo = list(utterances)
-    known = _read_memory(memory)
-    fresh: dict[str, _Entry] = {}
+    known = heard.read(memory)
+    fresh: dict[str, Heard] = {}
     unreadable: dict[str, str] = {}
 
     def look(utterance: Utterance) -> None:
-        stamp = _stamp(utterance, root)
+        file, cut = _file(utterance, root), heard.cut(utterance)
         entry = known.get(utterance.id)
-        if entry is not None and entry.stamp == stamp:
+        if entry is not None and (entry.file, entry.cut) == (file, cut):
             return
         try:
             wave = load_utterance(utterance, root)
         except AudioError as error:
             unreadable[utterance.id] = str(error)
         else:
-            fresh[utterance.id] = _Entry(stamp, len(wave), digest(wave))
+            fresh[utterance.id] = Heard(file, cut, len(wave), digest(wave))
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         list(tqdm(pool.map(look, todo), "reading audio", len(todo), unit="utterance", delay=1, leave=False))
     entries = known | fresh
     if fresh and memory is not None:
-        _write_memory(memory, {u.id: entries[u.id] for u in todo if u.id in entries and u.id not in unreadable})
+        heard.write(memory, {u.id: entries[u.id] for u in todo if u.id in entries and u.id not in unreadable})
     scanned = [replace(u, samples=entries[u.id].samples, audio_sha256=entries[u.id].sha256) for u in todo if u.id not in unreadable]
     return scanned, {u.id: unreadable[u.id] for u in todo if u.id in unreadable}
 
 
-def _stamp(utterance: Utterance, root: Path) -> str:
-    """Changes whenever the file or the stretch of it that is used changes; '' for a file that cannot be seen.
+def _file(utterance: Utterance, root: Path) -> str:
+    """Changes whenever the file changes; '' for one that cannot be seen.
 
     The path is in it since the files of one archive often share size and time of modification.
     """
@@ -167,29 +158,4 @@ def _stamp(utterance: Utterance, root: Path) -> str:
         stat = path.stat()
     except OSError:
         return ""
-    return f"{path.absolute()}/{stat.st_size}/{stat.st_mtime_ns}/{utterance.start_s}/{utterance.end_s}/{utterance.channel}/{RESAMPLER}"
-
-
-def _read_memory(path: Path | None) -> dict[str, _Entry]:
-    """Earlier results; a damaged file counts as none, since all of it can be learnt again."""
-    if path is None or not path.is_file():
-        return {}
-    try:
-        rows = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True)
-        return {name: _Entry(stamp, int(samples), sha256) for name, stamp, samples, sha256 in rows}
-    except (ValueError, csv.Error, OSError):
-        return {}
-
-
-def _write_memory(path: Path, entries: dict[str, _Entry]) -> None:
-    """Replace the scan file; a folder that cannot be written only costs a scan next time."""
-    sink = io.StringIO()
-    csv.writer(sink, lineterminator="\n").writerows([name, e.stamp, e.samples, e.sha256] for name, e in entries.items())
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(sink.getvalue(), encoding="utf-8")
-        part.replace(path)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
+    return f"{path.absolute()}/{stat.st_size}/{stat.st_mtime_ns}/{RESAMPLER}"

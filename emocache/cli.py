@@ -6,6 +6,7 @@ Exit codes: 0 all is well, 1 done but some utterances could not be encoded, 2 ba
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-app.command("train", epilog=_examples(*heads_cli.EXAMPLES.removeprefix("Examples: ").split("  |  ")))(heads_cli.train)
+app.command("train", epilog=_examples(*heads_cli.EXAMPLES))(heads_cli.train)
 
 
 @app.callback(invoke_without_command=True)
@@ -128,11 +129,11 @@ def extract(
     """Encode a corpus and store its features; what is there already is not encoded again."""
     from emocache import pipeline
 
-    failed = 0
+    failed, root = 0, cache.expanduser() if cache else places.cache_root()
     for found in _corpora(data, corpus, every):
         job = pipeline.prepare_job(
-            found, data, model, cache=_root(cache), name=name, layers=layers, dtype=dtype, precision=precision,
-            levels=levels.split(",") if levels else (), device=device,
+            found, data, model, cache=root, name=name, layers=layers, dtype=dtype, precision=precision,
+            levels=[level.strip() for level in levels.split(",")] if levels else (), device=device,
         )  # fmt: skip
         _say("\n".join(show.announcement(job)))
         pipeline.check_room(job, max_gb)
@@ -151,8 +152,8 @@ def list_features(cache: CacheOption = None, as_json: JsonOption = False) -> Non
     """List what is in a cache."""
     from emocache.store import open_cache
 
-    opened = open_cache(_root(cache))
-    rows = [show.summary(opened.features(corpus, model)) for corpus in opened.corpora() for model in opened.models(corpus)]
+    opened = open_cache(cache)
+    rows = [show.summary(opened.features(corpus, model)) for corpus in opened.corpora() for model in opened.names(corpus)]
     if as_json:
         typer.echo(json.dumps(rows))
         return
@@ -172,10 +173,10 @@ def info(
     corpus, _, model = features.partition("/")
     if not model:
         raise UsageError(f"{features!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
-    found = open_cache(_root(cache)).features(corpus, model)
+    found = open_cache(cache).features(corpus, model)
     about = show.summary(found) | {
         "path": str(found.paths.root),
-        "card": found.card,
+        "card": asdict(found.card),
         "failures": dict(found.failures),
         "digest": found.digest,
     }
@@ -185,12 +186,13 @@ def info(
     card = found.card
     typer.echo(f"{about['features']}: {len(found.ids)} of {found.planned} utterances, {show.size(about['bytes'])}")
     typer.echo(f"path      {found.paths.root}")
-    typer.echo(f"encoder   {card['encoder']} from {card['origin']} at {card['revision']}, licence {card['encoder_licence']}")
+    typer.echo(f"corpus    {card.corpus}, licence {card.corpus_licence}, features may be passed on: {card.corpus_share}")
+    typer.echo(f"encoder   {card.encoder} from {card.origin} at {card.revision}, licence {card.encoder_licence}")
     for name in found.levels:
-        typer.echo(f"level     {name}: layers {show.ranges(found.layers_of(name))}, {found.dim(name)} wide; {card['levels'][name]}")
-    for name, value in card["key"].items():
+        typer.echo(f"level     {name}: layers {show.ranges(found.layers_of(name))}, {found.dim(name)} wide; {card.levels[name]}")
+    for name, value in asdict(card.key).items():
         typer.echo(f"key       {name}: {value}")
-    typer.echo("made with " + ", ".join(f"{name} {number}" for name, number in card["made_with"].items()))
+    typer.echo("made with " + ", ".join(f"{name} {number}" for name, number in card.made_with.items()))
     for utterance, reason in found.failures.items():
         typer.echo(f"failed    {utterance}: {reason}")
 
@@ -207,7 +209,9 @@ DEMO_ROWS = (
 
 @app.command(epilog=_examples("emocache demo", "emocache demo --folder /tmp/demo --seeds 0-2"))
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where corpus, cache and runs go; delete it and nothing is left.")] = Path("emocache-demo"),
+    folder: Annotated[
+        Path, typer.Option(help="Where corpus, cache and runs go; may be deleted (weights stay in the user's cache folder).")
+    ] = Path("emocache-demo"),
     seeds: Annotated[str, typer.Option(help="0-2, or 0,3,5.")] = "0",
     as_json: JsonOption = False,
 ) -> None:
@@ -240,6 +244,9 @@ def demo(
         return
     typer.echo(f"demo corpus, {len(corpus.utterances)} utterances of synthetic speech, 4 classes, leave one session out, seeds {seeds}")
     typer.echo(show.table(["", "UA %", "95 % interval", "WA %", "run"], [_demo_row(name, result) for name, result in results.items()]))
+    for name, result in results.items():
+        for remark in (*result.deviations, *result.notes):
+            typer.echo(f"{name}: {remark}")
     typer.echo(f"corpus, cache and runs lie in {folder}/; look around with: emocache ls --cache {folder / 'cache'}")
 
 
@@ -249,16 +256,13 @@ def _demo_row(name: str, result: Any) -> list[str]:
     return [name, f"{100 * ua.mean:.1f}", f"{100 * ua.low:.1f} to {100 * ua.high:.1f}", f"{100 * wa.mean:.1f}", str(result.path)]
 
 
-def _root(cache: Path | None) -> Path:
-    """The cache named, else the user's own."""
-    return cache.expanduser() if cache else places.cache_root()
-
-
 def _corpora(data: Path, name: str | None, every: bool) -> Iterator["Corpus"]:
     """The corpora that an extraction is for."""
     known = manifest.names(data)
     if not known:
         raise UsageError(f"no prepared corpus in {data}; run `emocache prepare` first, or give --data")
+    if name is not None and every:
+        raise UsageError(f"--corpus {name} and --all exclude each other; give one")
     if name is None and not every and len(known) > 1:
         raise UsageError(f"{data} holds {', '.join(known)}; say which with --corpus, or --all")
     chosen = known if name is None else [name]

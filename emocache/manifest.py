@@ -2,7 +2,7 @@
 
     data/NAME/manifest.csv   the utterances; columns beyond COLUMNS are kept as they are
     data/NAME/corpus.json    where the audio lies, licence, label scheme, how counts differ from what is expected
-    data/NAME/audio.csv      digests of the decoded audio, so that unchanged files are not decoded again (audio.py)
+    data/NAME/audio.csv      lengths and digests of the decoded audio (heard.py)
 
 The manifest is written last, so where it exists the corpus is complete.
 """
@@ -11,13 +11,14 @@ import csv
 import io
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+from emocache import heard
 from emocache.errors import CorpusError
+from emocache.files import write_whole
 from emocache.types import Corpus, Utterance
 
 MANIFEST = "manifest.csv"
@@ -140,8 +141,8 @@ def save(corpus: Corpus, data: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     about = asdict(replace(corpus, utterances=()))
     del about["utterances"]
-    replace_file(folder / CORPUS, json.dumps(about, indent=2, default=str, ensure_ascii=False) + "\n")
-    replace_file(folder / MANIFEST, to_csv(corpus.utterances))
+    write_whole(folder / CORPUS, json.dumps(about, indent=2, default=str, ensure_ascii=False) + "\n")
+    write_whole(folder / MANIFEST, to_csv(corpus.utterances))
     return folder / MANIFEST
 
 
@@ -164,11 +165,11 @@ def _cells(utterance: Utterance) -> dict[str, str]:
     return {name: "" if value is None else str(value) for name, value in values.items()} | dict(utterance.extra)
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old or the new one, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+def _with_audio(utterance: Utterance, entry: heard.Heard | None) -> Utterance:
+    """The utterance with what was last heard of it, if that was the same stretch."""
+    if entry is None or entry.cut != heard.cut(utterance):
+        return utterance
+    return replace(utterance, samples=entry.samples, audio_sha256=entry.sha256)
 
 
 def names(data: Path) -> list[str]:
@@ -182,7 +183,8 @@ def load(data: Path, name: str) -> Corpus:
     if not (folder / MANIFEST).is_file():
         known = ", ".join(names(data)) or "none"
         raise CorpusError(f"no corpus {name!r} in {data} (prepared there: {known}); run `emocache prepare` first")
-    utterances = tuple(read_csv(folder / MANIFEST))
+    entries = heard.read(folder / heard.HEARD)
+    utterances = tuple(_with_audio(utterance, entries.get(utterance.id)) for utterance in read_csv(folder / MANIFEST))
     if not (folder / CORPUS).is_file():
         return Corpus(name=name, reader="csv", scheme="as-is", audio_root=folder, utterances=utterances)
     try:

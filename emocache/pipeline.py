@@ -18,19 +18,24 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from emocache import audio, encoders, manifest, pooling
+from emocache.devices import pick_device
 from emocache.encoders import Encoder, Source
 from emocache.errors import AudioError, CacheError, CorpusError, UsageError
+from emocache.heard import HEARD
 from emocache.places import plain_name
 from emocache.store import Features, open_cache, parse_layers, text_digest
-from emocache.store.layout import FORMAT
+from emocache.store.card import Card, Key
+from emocache.store.layout import DTYPES
 from emocache.store.plan import Item, unit_rows
-from emocache.store.unit import DTYPES, UnitWriter
+from emocache.store.unit import UnitWriter
 from emocache.store.writer import FeatureWriter, Work
 from emocache.types import SAMPLE_RATE, Corpus, Utterance
 
 BATCH = 8
 """Utterances given to the encoder at once."""
 UTTERANCE_LEVEL = "utterance"
+MADE_WITH = ("emocache", "torch", "transformers", "tokenizers", "speechbrain", "numpy", "soundfile", "soxr")
+"""Packages whose versions a card records."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,8 @@ class Job:
     encoder: Encoder
     cache: Path
     name: str
-    levels: Mapping[str, tuple[int, ...]]
+    levels: tuple[str, ...]
+    layers: tuple[int, ...]
     dtype: str
     utterances: tuple[Utterance, ...]
     unusable: Mapping[str, str] = field(default_factory=dict)
@@ -62,50 +68,43 @@ class Job:
         """The utterances as the store sees them."""
         return [_item(u, self.encoder) for u in self.utterances]
 
-    @cached_property
-    def dims(self) -> dict[str, int]:
-        """Width of a row in every level that this encoder can give."""
-        return _dims(self.encoder)
-
     def size(self) -> dict[str, int]:
         """Bytes of each level, over the wanted layers, when all is stored."""
-        itemsize = DTYPES[self.dtype].itemsize
-        return {
-            level: sum(item.rows[level] for item in self.items) * self.dims[level] * len(layers) * itemsize
-            for level, layers in self.levels.items()
-        }
+        width = {level: dim * len(self.layers) * DTYPES[self.dtype].itemsize for level, dim in _dims(self.encoder).items()}
+        return {level: sum(item.rows[level] for item in self.items) * width[level] for level in self.levels}
 
     @property
-    def card(self) -> dict[str, Any]:
+    def card(self) -> Card:
         """Key and description of the feature set."""
         encoder, source = self.encoder, self.source
-        return {
-            "format": FORMAT,
-            "corpus": self.corpus.name,
-            "encoder": source.name,
-            "origin": source.origin,
-            "revision": source.revision,
-            "encoder_licence": source.spec.licence if source.spec else "see its source",
-            "corpus_licence": self.corpus.licence,
-            "corpus_share": self.corpus.share,
-            "modality": encoder.modality,
-            "native": encoder.native,
-            "hop": encoder.hop,
-            "layers": list(encoder.layers),
-            "levels": _abouts(encoder),
-            "dims": self.dims,
-            "unit_rows": unit_rows(sum(item.rows[encoder.native] for item in self.items)),
-            "key": {
-                "format": FORMAT,
-                "weights": encoder.weights,
-                "preprocessing": encoder.preprocessing + (f", resampled by {audio.RESAMPLER}" if encoder.modality == "audio" else ""),
-                "layer_rule": encoders.LAYER_RULE,
-                "precision": encoder.precision,
-                "dtype": self.dtype,
-            },
-            "made_with": {name: version(name) for name in ("emocache", "torch", "transformers", "numpy")}
-            | {"python": platform.python_version()},
-        }
+        resampled = f", resampled by {audio.RESAMPLER}" if encoder.modality == "audio" else ""
+        key = Key(
+            weights=encoder.weights,
+            configuration=encoder.configuration,
+            preprocessing=encoder.preprocessing + resampled,
+            layer_rule=encoders.LAYER_RULE,
+            precision=encoder.precision,
+            dtype=self.dtype,
+        )
+        return Card(
+            key=key,
+            encoder=source.name,
+            model=source.asked,
+            origin=source.origin,
+            revision=source.revision,
+            encoder_licence=source.spec.licence if source.spec else "see its source",
+            corpus=self.corpus.name,
+            corpus_licence=self.corpus.licence,
+            corpus_share=self.corpus.share,
+            modality=encoder.modality,
+            native=encoder.native,
+            hop=encoder.hop,
+            layers=encoder.layers,
+            levels=_abouts(encoder),
+            dims=_dims(encoder),
+            unit_rows=unit_rows(sum(item.rows[encoder.native] for item in self.items)),
+            made_with={name: version(name) for name in MADE_WITH} | {"python": platform.python_version()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def prepare_job(
         plain_name(name, "--name")
     source = encoders.find(model)
     called = name or plain_name(source.name, "give --name, since")
-    encoder = encoders.load(source, encoders.pick_device(device), precision)
+    encoder = encoders.load(source, pick_device(device), precision)
     chosen_levels = tuple(dict.fromkeys(levels)) or (encoder.native,)
     if unknown := [level for level in chosen_levels if level not in _dims(encoder)]:
         raise UsageError(f"--levels: {source.name} gives {', '.join(_dims(encoder))}; it has no {unknown[0]!r}")
@@ -141,7 +140,9 @@ def prepare_job(
         raise CorpusError(f"{corpus.name}: none of its {len(unusable)} utterances can be encoded; first {first[0]}: {first[1]}")
     return Job(
         corpus=corpus, source=source, encoder=encoder, cache=cache, name=called, dtype=dtype,
-        levels=dict.fromkeys(chosen_levels, chosen_layers), utterances=tuple(usable), unusable=unusable, notes=notes,
+        levels=chosen_levels,
+        layers=chosen_layers,
+        utterances=tuple(usable), unusable=unusable, notes=notes,
     )  # fmt: skip
 
 
@@ -169,7 +170,7 @@ def free_bytes(path: Path) -> int:
 def extract(job: Job) -> Outcome:
     """Encode what is not in the cache yet and commit it unit by unit; an interrupted run goes on where it stopped."""
     writer = FeatureWriter(job.cache, job.corpus.name, job.name, job.card)
-    work = writer.plan(job.items, job.levels, job.dims)
+    work = writer.plan(job.items, dict.fromkeys(job.levels, job.layers))
     manifest.save(replace(job.corpus, audio_root=Path()), job.cache)
     by_id = {u.id: u for u in job.utterances}
     encoded = 0
@@ -191,7 +192,7 @@ def _look(corpus: Corpus, data: Path, encoder: Encoder) -> tuple[list[Utterance]
     utterances: list[Utterance] = list(corpus.utterances)
     unusable: dict[str, str] = {}
     if encoder.modality == "audio":
-        utterances, unusable = audio.scan(utterances, corpus.audio_root, data / corpus.name / "audio.csv")
+        utterances, unusable = audio.scan(utterances, corpus.audio_root, data / corpus.name / HEARD)
     elif not any(u.transcript for u in utterances):
         raise CorpusError(f"{corpus.name}: has no transcripts, and a text encoder needs them; add a column `transcript` to its manifest")
     short = {u.id: f"too short for one row ({(u.samples or 0) / SAMPLE_RATE:.4f} s)" for u in utterances if encoder.rows(u) == 0}
@@ -220,7 +221,7 @@ def _abouts(encoder: Encoder) -> dict[str, str]:
         "tokens": "one row per token",
         "utterance": "one embedding per utterance",
     }
-    return {UTTERANCE_LEVEL: pooling.UTTERANCE, encoder.native: own[encoder.native]}
+    return {UTTERANCE_LEVEL: pooling.MEAN_AND_STD, encoder.native: own[encoder.native]}
 
 
 def _encode(job: Job, batch: Sequence[Utterance], work: Work, unit: UnitWriter) -> int:

@@ -6,7 +6,7 @@
 import torch
 from torch import Tensor
 
-UTTERANCE = "mean over all rows, then their standard deviation (population)"
+MEAN_AND_STD = "mean over all rows, then their standard deviation (population)"
 
 
 def mean_and_std(states: Tensor) -> Tensor:

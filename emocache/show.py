@@ -23,8 +23,7 @@ def announcement(job: "Job") -> list[str]:
     lines = [
         f"corpus   {job.corpus.name}: {len(job.utterances)} utterances, {heard}",
         f"encoder  {job.source.name} from {job.source.origin} at {job.source.revision}, {encoder.precision} on {encoder.device}",
-        f"stored   {', '.join(f'{level} {size(amount)}' for level, amount in sizes.items())} as {job.dtype}, "
-        f"layers {ranges(next(iter(job.levels.values())))}",
+        f"stored   {', '.join(f'{level} {size(amount)}' for level, amount in sizes.items())} as {job.dtype}, layers {ranges(job.layers)}",
         f"cache    {job.cache} (free: {size(free_bytes(job.cache))})",
     ]
     if sum(sizes.values()) > MUCH_BYTES and Path.home() in job.cache.absolute().parents:
@@ -43,8 +42,8 @@ def summary(features: "Features") -> dict[str, Any]:
         "planned": features.planned,
         "levels": list(features.levels),
         "layers": ranges(features.layers),
-        "dtype": features.card["key"]["dtype"],
-        "precision": features.card["key"]["precision"],
+        "dtype": features.card.key.dtype,
+        "precision": features.card.key.precision,
         "bytes": sum(path.stat().st_size for path in features.paths.zarr.rglob("*") if path.is_file()),
     }
 

@@ -72,7 +72,7 @@ class Dropout(nn.Module):
         if x.device.type != "cpu":
             return F.dropout(x, self.p)
         draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        dropped = round(self.p * 2**16)
+        dropped = min(round(self.p * 2**16), 2**16 - 1)
         keep = draws.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 2**15
         return x * keep.mul(2**16 / (2**16 - dropped))
 
@@ -98,22 +98,19 @@ class Branch(nn.Module):
     One input [layers, rows, dim] -> logits [batch, classes].
     """
 
-    def __init__(
-        self, mix: LayerMix, dim: int, classes: int, *, hidden: Sequence[int], dropout: float, pooled_dropout: float, pooling: Pooling
-    ) -> None:
-        """`hidden` holds the widths of the dense layers, each followed by ReLU and dropout; `pooled_dropout` comes after the pooling."""
+    def __init__(self, mix: LayerMix, dim: int, classes: int, *, hidden: Sequence[int], dropout: float, pooling: Pooling) -> None:
+        """`hidden` holds the widths of the dense layers, each followed by ReLU and dropout."""
         super().__init__()
         self.mix = mix
         self.norm = nn.LayerNorm(dim)
         widths = (dim, *hidden)
         dense = [(nn.Linear(a, b), nn.ReLU(), Dropout(dropout)) for a, b in pairwise(widths)]
         self.dense = nn.Sequential(*(part for layer in dense for part in layer))
-        self.pooled_dropout = Dropout(pooled_dropout)
         self.pool = mean_and_std_over_time if pooling == "mean+std" else mean_over_time
         self.classify = nn.Linear(widths[-1] * (2 if pooling == "mean+std" else 1), classes)
 
     def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
         """[layers, rows, dim], [batch + 1] -> [batch, classes]."""
         rows = self.dense(self.norm(self.mix(values)))
-        logits: Tensor = self.classify(self.pooled_dropout(self.pool(rows, offsets)))
+        logits: Tensor = self.classify(self.pool(rows, offsets))
         return logits

@@ -11,10 +11,9 @@ from emocache.errors import UsageError
 from heads import HEADS
 
 EXAMPLES = (
-    "Examples: emocache train linear --encoders whisper-tiny.en --protocol given  |  "
-    "emocache train late --corpus iemocap --encoders hubert-large,bert-base --protocol loso --seeds 0-4 --json"
+    "emocache train linear --encoders whisper-tiny.en --protocol given",
+    "emocache train late --corpus iemocap --encoders hubert-large,bert-base --protocol loso --seeds 0-4 --json",
 )
-"""The epilog of the command's help."""
 
 
 def train(
@@ -27,8 +26,13 @@ def train(
     levels: Annotated[str | None, typer.Option(help="One level for all encoders, or one for each (default: the encoder's own).")] = None,
     layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0,6,12.")] = "all",
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting such as lr=1e-4, repeatable")] = None,
-    validation: Annotated[str, typer.Option(help="random (a tenth of the training utterances) or speaker (one of theirs).")] = "random",
-    folds: Annotated[int, typer.Option(help="How many speaker-folds.")] = 5,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            help="random (a tenth of the training utterances) or speaker (one of theirs); default: random, or what the corpus brings."
+        ),
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help="How many speaker-folds (default: 5).")] = None,
     name: Annotated[str | None, typer.Option(help="What to call the run (default: made from head, corpus, protocol and a digest).")] = None,
     runs: Annotated[Path, typer.Option(help="Folder that runs are written to.")] = Path("runs"),
     data: Annotated[Path, typer.Option(help="Folder of prepared corpora.")] = Path("data"),
@@ -45,7 +49,7 @@ def train(
         raise UsageError(f"no head {head!r}; there are: {', '.join(HEADS)}")
     chosen, numbers = corpus or only_corpus(data), parse_seeds(seeds)
 
-    from emocache.store import default_root, open_cache
+    from emocache.store import open_cache
     from heads import report
     from heads.experiment import Experiment, run
 
@@ -69,7 +73,7 @@ def train(
         allow_missing=allow_missing,
         allow_speaker_overlap=allow_speaker_overlap,
     )
-    result = run(ask, open_cache(cache or default_root()), quiet=quiet)
+    result = run(ask, open_cache(cache), quiet=quiet)
     typer.echo(json.dumps(report.to_json(result)) if as_json else report.to_text(result))
 
 

@@ -77,6 +77,10 @@ class Input:
     level: str
     layers: tuple[int, ...]
     dim: int
+    all_layers: tuple[int, ...] = ()
+    """Every layer that the encoder has, in the cache or not."""
+    encoder: str = "an unnamed encoder"
+    """What made it, whatever the feature set is called."""
     text: bool = False
     """Made from words rather than from sound."""
     moments: Moments | None = None

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 import emocache
 import heads
+from emocache.devices import pick_device
 from emocache.errors import UsageError
 from emocache.store import Cache, Features
 from heads import runfolder, splits, trainer
@@ -30,7 +31,11 @@ Folds = Mapping[int, Sequence[Fold]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
-    """What is asked for. No `levels`: each encoder's own; one level serves all. No `device`: a GPU where there is one."""
+    """What is asked for.
+
+    Left out, `levels` are each encoder's own (one level serves all), `validation` is random or what the corpus brings,
+    `folds` are five where the protocol counts them, and `device` is a GPU where there is one.
+    """
 
     head: str
     corpus: str
@@ -41,8 +46,8 @@ class Experiment:
     levels: tuple[str, ...] = ()
     layers: str = "all"
     settings: tuple[str, ...] = ()
-    validation: str = "random"
-    folds: int = 5
+    validation: str | None = None
+    folds: int | None = None
     name: str | None = None
     runs: Path = Path("runs")
     data: Path = Path("data")
@@ -64,8 +69,9 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
     sets = [cache.features(ask.corpus, encoder) for encoder in ask.encoders]
     inputs = inputs_of(sets, head.NEEDS, levels=ask.levels, layers=ask.layers)
     material = gather(
-        cache, ask.corpus, sets, label=ask.label, data=ask.data, allow_counts=ask.allow_counts, allow_missing=ask.allow_missing
+        cache, ask.corpus, sets, inputs, label=ask.label, data=ask.data, allow_counts=ask.allow_counts, allow_missing=ask.allow_missing
     )  # fmt: skip
+    _check_asked(ask, material)
     folds = {seed: _folds(ask, material, seed) for seed in ask.seeds}
     about = _about(ask, head, config, inputs, sets, material)
     digest = _digest(about, folds, material)
@@ -95,17 +101,6 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
     return result
 
 
-def pick_device(asked: str | None) -> torch.device:
-    """The device asked for, else a GPU where there is one. UsageError when it cannot be used."""
-    name = asked or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {name}: cannot be used ({str(error).splitlines()[0]}); use cpu") from None
-    return device
-
-
 def _notes(ask: Experiment, material: Material, overlap: splits.TextOverlap) -> Iterator[str]:
     """What the protocol lets through, in words."""
     if overlap.shared:
@@ -116,10 +111,18 @@ def _notes(ask: Experiment, material: Material, overlap: splits.TextOverlap) -> 
         yield "speakers may be on both sides of a fold (--allow-speaker-overlap)"
 
 
+def _check_asked(ask: Experiment, material: Material) -> None:
+    """UsageError for an option that this protocol would pass over."""
+    if ask.folds is not None and ask.protocol != "speaker-folds":
+        raise UsageError(f"--folds goes with the protocol speaker-folds alone, not with {ask.protocol}")
+    if ask.validation and splits.validation_rule(ask.protocol, material.utterances, ask.validation) != ask.validation:
+        raise UsageError(f"--validation {ask.validation}: {ask.corpus} brings a validation split of its own; leave the option out")
+
+
 def _folds(ask: Experiment, material: Material, seed: int) -> list[Fold]:
     """The folds of one seed."""
     return splits.split(
-        ask.protocol, material.utterances, label=ask.label, seed=seed, validation=ask.validation, k=ask.folds,
+        ask.protocol, material.utterances, label=ask.label, seed=seed, validation=ask.validation or "random", k=ask.folds or 5,
         allow_speaker_overlap=ask.allow_speaker_overlap,
     )  # fmt: skip
 
@@ -145,14 +148,22 @@ def _about(
         "classes": list(material.classes),
         "protocol": ask.protocol,
         "protocol_about": splits.PROTOCOLS[ask.protocol].about,
-        "folds": ask.folds if ask.protocol == "speaker-folds" else None,
-        "validation": splits.validation_rule(ask.protocol, material.utterances, ask.validation),
+        "folds": ask.folds or 5 if ask.protocol == "speaker-folds" else None,
+        "validation": splits.validation_rule(ask.protocol, material.utterances, ask.validation or "random"),
         "seeds": list(ask.seeds),
         "selection": "lowest validation loss; the test part is predicted once, with that epoch's weights",
         "left_out": material.left_out,
         "notes": list(material.notes),
-        "deviations": head.deviations(config, inputs),
+        "deviations": [*head.deviations(config, inputs), *_departures(ask, head)],
     }
+
+
+def _departures(ask: Experiment, head: HeadModule) -> Iterator[str]:
+    """Where the protocol is not the paper's."""
+    if ask.protocol != head.PAPER.splits:
+        yield f"protocol {ask.protocol}; the paper has {head.PAPER.splits}"
+    if ask.validation == "speaker":
+        yield "validation on one held-out speaker; the paper takes a random tenth"
 
 
 def _digest(about: Mapping[str, Any], folds: Folds, material: Material) -> str:

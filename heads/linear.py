@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from emocache.errors import UsageError
 from heads.blocks import Branch, LayerMix, LayerWeights, Pooling
 from heads.config import Needs, Normalise, Paper, Training
 from heads.data import Batch, Input, Output
@@ -27,17 +28,22 @@ PAPER_ENCODERS = ("wav2vec2-base", "bert-base")
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Training):
-    """The paper's values, and Pepino's for what it does not print; but for `pooled_dropout`."""
+    """The paper's values; SOURCES names those that it does not print."""
 
     normalise: Normalise = "speech"
     hidden: int = 128
     dropout: float = 0.2
-    pooled_dropout: float = 0.5
-    """Of the mean over time, where dropout of single frames averages out. The papers have none (0); 0.5 had the lowest
-    validation loss of 0, 0.3, 0.5 and 0.7 on RAVDESS."""
     layer_weights: LayerWeights = "plain"
     """w / sum(w) as in the paper, or Pepino's |w| / sum(|w|)."""
     pooling: Pooling = "mean"
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        super().__post_init__()
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout is {self.dropout}, expected 0 or more and less than 1")
+        if self.hidden < 1:
+            raise UsageError(f"hidden is {self.hidden}, expected 1 or more")
 
 
 class Linear(nn.Module):
@@ -66,7 +72,6 @@ def branch(config: Config, one: Input, classes: int) -> Branch:
         classes,
         hidden=(config.hidden,) * 2,
         dropout=config.dropout,
-        pooled_dropout=config.pooled_dropout,
         pooling=config.pooling,
     )
 
@@ -77,15 +82,24 @@ def build(config: Config, inputs: Sequence[Input], classes: int) -> Linear:
     return Linear(branch(config, one, classes))
 
 
+SOURCES = {
+    "epochs": "Pepino's code", "clip": "Pepino's code", "hidden": "Pepino's code", "patience": "our choice", "weight_decay": "our choice",
+}  # fmt: skip
+"""Where a default is from that the paper does not print."""
+
+
 def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
     """In words, where this configuration is not what the paper describes."""
-    printed = vars(Config(pooled_dropout=0.0))
     found = [
-        f"{name} is {getattr(config, name)}, the paper has {value}" for name, value in printed.items() if getattr(config, name) != value
+        f"{name} is {getattr(config, name)}; {SOURCES.get(name, 'the paper')} has {value}"
+        for name, value in vars(Config()).items()
+        if getattr(config, name) != value
     ]
     for one in inputs:
-        if 0 in one.layers and len(one.layers) > 1:
-            found.append(f"{one.name}: layer 0 is used too; the paper takes the transformer layers alone")
-        if one.name not in PAPER_ENCODERS:
-            found.append(f"{one.name}: an encoder that the paper does not use")
+        if one.layers != one.all_layers[1:]:
+            found.append(f"{one.name}: layers {', '.join(map(str, one.layers))}; the paper averages the outputs of all transformer blocks")
+        if one.level == "utterance":
+            found.append(f"{one.name}: one row per utterance; the paper has rows in time")
+        if one.encoder not in PAPER_ENCODERS:
+            found.append(f"{one.name}: made by {one.encoder}, which the paper does not use")
     return found

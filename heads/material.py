@@ -40,7 +40,7 @@ def inputs_of(sets: Sequence[Features], needs: Needs, *, levels: Sequence[str] =
     """
     if not needs.least <= len(sets) <= (needs.most or len(sets)):
         expected = str(needs.least) if needs.most == needs.least else f"{needs.least} or more"
-        raise UsageError(f"{len(sets)} encoders given, this head takes {expected} (linear takes one, late several)")
+        raise UsageError(f"{len(sets)} encoders given, this head takes {expected}")
     if len(levels) not in {0, 1, len(sets)}:
         raise UsageError(f"{len(levels)} levels for {len(sets)} encoders; give one for each, or one for all")
     chosen = [features.native for features in sets] if not levels else [*levels] * (len(sets) if len(levels) == 1 else 1)
@@ -54,16 +54,39 @@ def inputs_of(sets: Sequence[Features], needs: Needs, *, levels: Sequence[str] =
         Input(
             name=features.name,
             level=level,
-            layers=parse_layers(layers, features.layers_of(level)),
+            layers=_layers(features, level, layers),
             dim=features.dim(level),
-            text=features.card.get("modality") == "text",
+            text=features.card.modality == "text",
+            encoder=features.card.encoder,
+            all_layers=features.card.layers,
         )
         for features, level in zip(sets, chosen, strict=True)
     ]
 
 
+def _layers(features: Features, level: str, asked: str) -> tuple[int, ...]:
+    """The layers asked for: 'all' is all that are cached, 'last' the encoder's last. CacheError for one that is not cached."""
+    cached = features.layers_of(level)
+    wanted = cached if asked == "all" else parse_layers(asked, features.card.layers)
+    if missing := [layer for layer in wanted if layer not in cached]:
+        there = ", ".join(map(str, cached))
+        raise CacheError(
+            f"{features.corpus}/{features.name}: layer {missing[0]} of {level} is not cached (there are {there}); "
+            f"run `{features.card.command(features.name)} --layers {asked}`"
+        )
+    return wanted
+
+
 def gather(
-    cache: Cache, corpus: str, sets: Sequence[Features], *, label: str, data: Path, allow_counts: bool = False, allow_missing: bool = False
+    cache: Cache,
+    corpus: str,
+    sets: Sequence[Features],
+    inputs: Sequence[Input],
+    *,
+    label: str,
+    data: Path,
+    allow_counts: bool = False,
+    allow_missing: bool = False,
 ) -> Material:
     """The utterances to work on.
 
@@ -77,7 +100,7 @@ def gather(
     notes += [f"not as published: {difference}" for difference in found.differs]
     labelled = [utterance for utterance in found.utterances if utterance.label(label)]
     _check_label(found.utterances, labelled, label)
-    kept = _with_features(labelled, sets, allow_missing=allow_missing)
+    kept = _with_features(labelled, sets, inputs, allow_missing=allow_missing)
     left_out = {"no label": len(found.utterances) - len(labelled), "no features": len(labelled) - len(kept)}
     notes += [f"{count} of {len(found.utterances)} utterances left out: {reason}" for reason, count in left_out.items() if count]
     for features in sets:
@@ -113,15 +136,17 @@ def _check_label(utterances: Sequence[Utterance], labelled: Sequence[Utterance],
         raise ProtocolError(f"all {len(labelled)} utterances have the {label} {labelled[0].label(label)!r}; there is nothing to learn")
 
 
-def _with_features(utterances: Sequence[Utterance], sets: Sequence[Features], *, allow_missing: bool) -> list[Utterance]:
-    """The utterances that every feature set holds; CacheError when that is not all of them, unless allowed."""
-    for features in sets:
-        held = set(features.ids)
+def _with_features(
+    utterances: Sequence[Utterance], sets: Sequence[Features], inputs: Sequence[Input], *, allow_missing: bool
+) -> list[Utterance]:
+    """The utterances that every feature set holds in its level and layers; CacheError when that is not all, unless allowed."""
+    for features, one in zip(sets, inputs, strict=True):
+        held = set(features.held(one.level, one.layers))
         missing = [utterance.id for utterance in utterances if utterance.id not in held]
         if missing and (not allow_missing or len(missing) == len(utterances)):
             raise CacheError(
                 f"{features.corpus}/{features.name}: no features for {len(missing)} of {len(utterances)} labelled utterances, "
-                f"first {missing[0]}; run `emocache extract --model {features.name}`, or leave them out with --allow-missing"
+                f"first {missing[0]}; run `{features.card.command(features.name)}`, or leave them out with --allow-missing"
             )
         utterances = [utterance for utterance in utterances if utterance.id in held]
     return list(utterances)

@@ -45,7 +45,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
     part.chmod(0o755)  # mkdtemp's own mode would keep the runs from everybody else
     for name, text in files.items():
         (part / name).write_text(text, encoding="utf-8")
-    old = part.with_suffix(".old")
+    old = part.with_name(f"{part.name}.old")
     if folder.exists():
         folder.rename(old)
     part.rename(folder)

@@ -86,9 +86,13 @@ def fit(
 
 def with_moments(config: Training, inputs: Sequence[Input], examples: Examples, train: Tensor) -> list[Input]:
     """The inputs with the statistics of the training part alone, where the configuration standardises them."""
-    taken_as_they_are = {"global": (), "speech": (True,), "none": (False, True)}[config.normalise]  # by whether it is text
     pairs = zip(inputs, examples.inputs, strict=True)
-    return [one if one.text in taken_as_they_are else replace(one, moments=moments(packed, train)) for one, packed in pairs]
+    return [replace(one, moments=moments(packed, train)) if _standardised(config, one) else one for one, packed in pairs]
+
+
+def _standardised(config: Training, one: Input) -> bool:
+    """Whether an input is standardised: every one, those made from sound, or none."""
+    return config.normalise == "global" or (config.normalise == "speech" and not one.text)
 
 
 def _train_epoch(

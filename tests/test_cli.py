@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from emocache import manifest
 from emocache.cli import main
@@ -104,6 +105,34 @@ def test_utterances_that_could_not_be_encoded_are_listed_and_the_exit_code_says_
     assert "no features for 1 of 24 labelled utterances, first u5" in shell.err
 
 
+def test_training_refuses_features_of_audio_that_has_changed_since(tmp_path: Path, shell: Shell, models: Path) -> None:
+    source = _csv(tmp_path)
+    shell.run(f"prepare csv {source} --name mine")
+    shell.run(f"extract --model {models}/tiny-hubert --device cpu")
+    soundfile.write(source.parent / "u3.wav", small_corpus.wave(99, 0.3), 16_000, subtype="FLOAT")
+    assert shell.run(f"prepare csv {source} --name mine") == 0
+    assert shell.run("train linear --encoders tiny-hubert --protocol loso --device cpu") == 2
+    assert "features of 1 utterances (first 'u3') were made from other audio" in shell.err
+    assert "emocache extract --model ./tiny-hubert" in shell.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--protocol loso --folds 3",
+        "--protocol loso --layers 9",
+        "--protocol nothing",
+        "--protocol loso --set nothing=1",
+        "--protocol loso --seeds x",
+    ],
+)
+def test_options_of_train_that_cannot_be_are_refused(tmp_path: Path, shell: Shell, models: Path, options: str) -> None:
+    shell.run(f"prepare csv {_csv(tmp_path, 12)} --name mine")
+    shell.run(f"extract --model {models}/tiny-bert --device cpu")
+    assert shell.run(f"train linear --encoders tiny-bert --device cpu {options}") == 2
+    assert len(shell.err.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -130,6 +159,7 @@ def test_with_several_corpora_one_must_be_named(tmp_path: Path, shell: Shell, mo
     assert manifest.names(tmp_path / "elsewhere") == ["one", "two"]
     assert shell.run(f"extract --model {models}/tiny-hubert --data elsewhere --device cpu") == 2
     assert "one, two" in shell.err
+    assert shell.run(f"extract --model {models}/tiny-hubert --data elsewhere --device cpu --all --corpus one") == 2
     assert shell.run(f"extract --model {models}/tiny-hubert --data elsewhere --device cpu --all") == 0
     assert shell.out.count("6 utterances encoded now") == 2
 

@@ -1,8 +1,11 @@
 """Encoders give what transformers gives for one utterance alone, layer by layer."""
 
 import hashlib
+import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,9 @@ import torch
 import transformers
 
 from emocache import encoders
+from emocache.devices import pick_device
 from emocache.encoders.base import weights_digest
-from emocache.encoders.weights import locate, needed, verify_snapshot
+from emocache.encoders.weights import needed, verify_snapshot
 from emocache.errors import EncoderError, UsageError
 from emocache.types import Utterance
 from tests import checkpoints
@@ -215,9 +219,8 @@ def test_a_speech_model_without_its_feature_extractor_is_refused(tmp_path: Path)
 
 
 def test_a_named_row_that_holds_another_size_is_refused(tmp_path: Path) -> None:
-    source = locate(str(checkpoints.bert(tmp_path / "model")), {})
-    wrong = encoders.Source(source.name, source.folder, source.origin, source.revision, encoders.ENCODERS["bert-base"])
-    with pytest.raises(EncoderError, match="expected 12 blocks of 768"):
+    wrong = replace(encoders.find(str(checkpoints.bert(tmp_path / "model"))), spec=encoders.ENCODERS["bert-base"])
+    with pytest.raises(EncoderError, match="expected bert with 12 blocks of 768"):
         encoders.load(wrong, CPU)
 
 
@@ -241,7 +244,7 @@ def test_a_gpu_that_does_not_work_is_an_error() -> None:
     if torch.cuda.is_available():
         pytest.skip("the GPU of this machine works")
     with pytest.raises(UsageError, match="--device cpu"):
-        encoders.pick_device("cuda")
+        pick_device("cuda")
 
 
 def test_a_gpu_that_torch_cannot_use_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +255,7 @@ def test_a_gpu_that_torch_cannot_use_is_not_passed_over(tmp_path: Path, monkeypa
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(UsageError, match="device cuda does not work here"):
-        encoders.pick_device(None)
+        pick_device(None)
 
 
 def test_bf16_is_computed_in_bf16(tmp_path: Path) -> None:
@@ -271,3 +274,38 @@ import transformers.audio_utils
 import speechbrain.lobes.features
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+def test_what_decides_numbers_beside_the_weights_is_in_the_key(tmp_path: Path) -> None:
+    def keys(change: dict[str, object], make: Callable[[Path], Path], name: str) -> tuple[str, str]:
+        folder = make(tmp_path / name)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | change))
+        encoder = _load(folder)
+        return encoder.weights, encoder.configuration
+
+    changes = [{}, {"layer_norm_eps": 0.01}, {"hidden_act": "relu"}, {"num_attention_heads": 8}]
+    for make, more in [(checkpoints.speech, {"do_stable_layer_norm": True}), (checkpoints.bert, {"hidden_act": "silu"})]:
+        found = [keys(change, make, f"{make.__name__}{i}") for i, change in enumerate([*changes, more])]
+        assert len(set(found)) == len(found)
+        assert keys({"transformers_version": "0", "architectures": ["X"]}, make, f"{make.__name__}-same") == found[0]
+
+
+def test_two_blocks_in_each_others_place_are_another_model(tmp_path: Path) -> None:
+    model = transformers.BertModel.from_pretrained(checkpoints.bert(tmp_path / "model"))
+    before = weights_digest(model)
+    model.encoder.layer[0], model.encoder.layer[2] = model.encoder.layer[2], model.encoder.layer[0]
+    assert weights_digest(model) != before
+
+
+def test_another_vocabulary_or_spelling_rule_is_another_model(tmp_path: Path) -> None:
+    folders = [checkpoints.bert(tmp_path / str(i)) for i in range(3)]
+    for folder, change in zip(
+        folders[1:], [lambda s: s.replace('"know"', '"KNOW"'), lambda s: s.replace('"lowercase": true', '"lowercase": false')], strict=True
+    ):
+        text = (folder / "tokenizer.json").read_text()
+        assert change(text) != text
+        (folder / "tokenizer.json").write_text(change(text))
+    encoders_ = [_load(folder) for folder in folders]
+    assert len({encoder.weights for encoder in encoders_}) == 1
+    assert len({encoder.configuration for encoder in encoders_}) == 3

@@ -92,7 +92,7 @@ def test_a_relabelled_corpus_encodes_nothing_and_carries_the_new_labels(tmp_path
     run(tmp_path, corpus, bert)
     relabelled = small_corpus.changed(corpus, "u1", emotion="ang", speaker="someone else")
     assert run(tmp_path, relabelled, hubert).encoded == run(tmp_path, relabelled, bert).encoded == 0
-    assert open_cache(tmp_path / "cache").utterances("tiny")[1].emotion == "ang"
+    assert open_cache(tmp_path / "cache").corpus("tiny").utterances[1].emotion == "ang"
 
 
 def test_changed_audio_is_seen_and_encoded_again(tmp_path: Path, hubert: Path, bert: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,18 @@ import zarr
 
 from emocache.errors import CacheError, KeyMismatch
 from emocache.store import open_cache, parse_layers
+from emocache.store.card import Card, Key
 from emocache.store.layout import level, shard_index, shard_rows_there
 from emocache.store.plan import Item, cut_units
 from emocache.store.writer import FeatureWriter
 
 ROWS = 512
-CARD: dict[str, Any] = {
-    "encoder": "toy", "modality": "audio", "native": "frames", "unit_rows": ROWS,
-    "levels": {"frames": "one row per frame", "utterance": "mean"}, "dims": {"frames": 8, "utterance": 8},
-    "key": {"weights": "w", "precision": "fp32", "dtype": "fp16"},
-}  # fmt: skip
+CARD = Card(
+    key=Key(weights="w", configuration="c", preprocessing="p", layer_rule="l", precision="fp32", dtype="fp16"),
+    encoder="toy", model="./toy", origin="o", revision="r", encoder_licence="e", corpus="corpus", corpus_licence="c", corpus_share="free",
+    modality="audio", native="frames", hop=320, layers=(0, 1), unit_rows=ROWS, made_with={},
+    levels={"frames": "one row per frame", "utterance": "mean"}, dims={"frames": 8, "utterance": 8},
+)  # fmt: skip
 LENGTHS = (3, 70, 256, 1, 40, 199, 130, 25)
 Data = Mapping[str, np.ndarray]
 
@@ -52,14 +55,14 @@ def write(
     wanted: Mapping[str, Sequence[int]] | None = None,
     *,
     todo: list[Item] | None = None,
-    card: Mapping[str, Any] = CARD,
+    card: Card = CARD,
     fail: str = "",
     pause: float = 0,
 ) -> list[str]:
     """Extract with an encoder that looks rows up; the ids that were encoded, in order."""
     writer = FeatureWriter(root, "corpus", "toy", card)
     seen = []
-    for work, unit in writer.units(writer.plan(todo or items(data), wanted or {"frames": [0, 1]}, CARD["dims"])):
+    for work, unit in writer.units(writer.plan(todo or items(data), wanted or {"frames": [0, 1]})):
         for name in work.ids:
             seen.append(name)
             time.sleep(pause)
@@ -193,7 +196,7 @@ def test_what_failed_is_tried_again_and_its_neighbours_are_not(tmp_path: Path) -
 
 def test_features_made_in_another_way_are_refused_by_the_fields_that_differ(tmp_path: Path) -> None:
     write(tmp_path, toy())
-    other = {**CARD, "key": {**CARD["key"], "precision": "bf16"}}
+    other = replace(CARD, key=replace(CARD.key, precision="bf16"))
     with pytest.raises(KeyMismatch, match=r"precision \(fp32 there, bf16 asked for\)") as caught:
         write(tmp_path, toy(), card=other)
     assert "weights" not in str(caught.value)
@@ -222,7 +225,7 @@ def test_a_unit_without_a_commit_is_not_there(tmp_path: Path) -> None:
 def test_a_commit_never_overwrites_one_that_is_there(tmp_path: Path) -> None:
     data = toy([4])
     writer = FeatureWriter(tmp_path, "corpus", "toy", CARD)
-    work = writer.plan(items(data), {"frames": [0, 1]}, CARD["dims"])
+    work = writer.plan(items(data), {"frames": [0, 1]})
     entry = tmp_path / "corpus/toy/commits" / work[0].pass_id / "0.json"
     for _, unit in writer.units(work):
         unit.put("u0", {("frames", layer): data["u0"][layer] for layer in (0, 1)})
@@ -360,9 +363,49 @@ assert not {'torch', 'transformers', 'soundfile'} & set(sys.modules)
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=Path(__file__).parents[1])
 
 
-@pytest.mark.parametrize("damage", ["", "{}", '{"key": {}}'])
+@pytest.mark.parametrize("damage", ["", "{}", '{"key": {}}', "[]"])
 def test_a_damaged_card_is_one_clear_line(tmp_path: Path, damage: str) -> None:
     write(tmp_path, toy())
     (tmp_path / "corpus/toy/card.json").write_text(damage)
     with pytest.raises(CacheError, match=r"card\.json"):
         open_cache(tmp_path).features("corpus", "toy")
+
+
+def test_rows_of_an_input_that_has_changed_since_are_not_read_as_the_new_ones(tmp_path: Path) -> None:
+    old = toy()
+    write(tmp_path, old)
+    new = {**old, "u1": toy([33], seed=5)["u0"]}
+    FeatureWriter(tmp_path, "corpus", "toy", CARD).plan(items(new, {"u1": "ab" * 32}), {"frames": [0, 1]})  # and then killed
+    features = open_cache(tmp_path).features("corpus", "toy")
+    assert set(features.ids) == set(old) - {"u1"}
+    with pytest.raises(CacheError, match=r"u1 has no frames/0 yet; run `emocache extract --model \./toy` again"):
+        features.read("u1")
+
+
+def test_layers_of_two_inputs_are_never_mixed(tmp_path: Path) -> None:
+    old = toy()
+    write(tmp_path, old)
+    new = {**old, "u1": toy([33], seed=5)["u0"]}
+    write(tmp_path, new, {"frames": [0]}, todo=items(new, {"u1": "ab" * 32}))
+    features = open_cache(tmp_path).features("corpus", "toy")
+    np.testing.assert_array_equal(features.read("u1", layers=[0]), new["u1"][:1])
+    with pytest.raises(CacheError, match="u1 has no frames/1 yet"):
+        features.read("u1", layers=[1])
+    assert "u1" in features.held("frames", [0])
+    assert "u1" not in features.held("frames", [0, 1])
+
+
+def test_a_failed_second_encoding_hides_the_first_and_says_why(tmp_path: Path) -> None:
+    data = toy()
+    write(tmp_path, data)
+    write(tmp_path, data, todo=items(data, {"u1": "ab" * 32}), fail="u1")
+    features = open_cache(tmp_path).features("corpus", "toy")
+    assert features.failures == {"u1": "made to fail"}
+    assert "u1" not in features.ids
+
+
+def test_a_level_pooled_by_another_rule_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, toy())
+    other = replace(CARD, levels={**CARD.levels, "utterance": "median"})
+    with pytest.raises(KeyMismatch, match=r"level utterance \(mean there, median asked for\)"):
+        write(tmp_path, toy(), card=other)

@@ -9,10 +9,10 @@ from types import ModuleType
 from emocache import audio, labels, manifest
 from emocache.corpora import CORPORA
 from emocache.errors import CorpusError, UsageError
+from emocache.heard import HEARD
 from emocache.places import plain_name
 from emocache.types import SAMPLE_RATE, Corpus, CorpusInfo, Utterance
 
-SCAN = "audio.csv"
 SKIPPED = "(audio missing or broken)"
 """What `left_out` calls utterances left out by name for their audio."""
 
@@ -54,7 +54,7 @@ def prepare(
     kept, left_out = _labelled(module.read(root), chosen, root)
     folder = (audio_root or (root if root.is_dir() else root.parent)).resolve()
     may_skip = {utterance.id for utterance in kept} if skip_broken else set(info.broken)
-    heard, skipped = _listen(kept, folder, data / name / SCAN, may_skip)
+    heard, skipped = _listen(kept, folder, data / name / HEARD, may_skip)
     corpus = Corpus(
         name=name,
         reader=reader,

@@ -6,9 +6,9 @@ where it has one. Hooks read them off: the `hidden_states` of transformers diffe
 
 import contextlib
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emocache.errors import EncoderError
+from emocache.files import first_line
 from emocache.types import Utterance
 
 LAYER_RULE = "0 = input of block 1, l = output of block l, last after the final norm"
@@ -26,42 +27,33 @@ UNUSED = ("pooler", "masked_spec_embed", "decoder", "lm_head", "proj_out", "embe
 """Parts of a checkpoint that no cached feature depends on: they may be missing, and count in no digest."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EncoderSpec:
-    """One checkpoint: where it is, and what is known of it before it is loaded.
-
-    `width` is the dimension of a row, `layers` the number of transformer blocks (layers 0..layers are cached), `hop` and
-    `receptive` are in samples at 16 kHz (0 for text).
-    """
-
-    repo: str
-    family: str
-    width: int
-    layers: int
-    licence: str
-    revision: str = "main"
-    hop: int = 0
-    receptive: int = 0
-
-
-def speech_spec(repo: str, family: str, width: int, layers: int, licence: str) -> EncoderSpec:
-    """A speech encoder with a frame every 20 ms."""
-    return EncoderSpec(repo=repo, family=family, width=width, layers=layers, licence=licence, hop=320, receptive=400)
+DECISIVE = (
+    "model_type", "hidden_size", "d_model", "num_attention_heads", "encoder_attention_heads", "num_hidden_layers", "encoder_layers",
+    "intermediate_size", "encoder_ffn_dim", "hidden_act", "activation_function", "feat_extract_activation", "layer_norm_eps",
+    "do_stable_layer_norm", "feat_extract_norm", "feat_proj_layer_norm", "conv_dim", "conv_kernel", "conv_stride", "conv_bias",
+    "num_conv_pos_embeddings", "num_conv_pos_embedding_groups", "conv_pos_batch_norm", "num_buckets", "max_bucket_distance",
+    "relative_attention_num_buckets", "position_embedding_type", "max_position_embeddings", "max_source_positions", "num_mel_bins",
+    "scale_embedding", "pad_token_id", "position_biased_input", "relative_attention", "pos_att_type", "share_att_key", "norm_rel_ebd",
+)  # fmt: skip
+"""Settings of transformers models that change what the same weights compute."""
 
 
 class Encoder(ABC):
     """A frozen model on a device.
 
     `modality` is 'audio' or 'text', `native` the level it gives ('frames', 'tokens' or 'utterance'), `layers` every layer
-    it has, `dim` the width of a row; `weights` is the digest of its tensors and `preprocessing` says in words what
-    happens before the first layer: both are part of the key.
+    it has, `dim` the width of a row, `hop` the samples from one frame to the next;
+    `weights` is the digest of its tensors, `configuration` of the settings that decide numbers, and `preprocessing` says in words what
+    happens before the first layer: all three are part of the key.
     """
 
     modality: str
     native: str
+    family: str
     layers: tuple[int, ...]
     dim: int
     weights: str
+    configuration: str
     preprocessing: str
     hop: int = 0
 
@@ -139,15 +131,24 @@ def hidden_states(model: Any, blocks: Any, layers: Sequence[int], **inputs: Tens
 
 
 def weights_digest(module: nn.Module) -> str:
-    """SHA-256 over a module's floating-point tensors, as float32.
+    """SHA-256 over a module's floating-point tensors, as float32, in the module's own order.
 
-    Independent of names, order and container, so that copies of a checkpoint as .bin, .safetensors or in half precision
-    storage agree, and a release of transformers that renames a parameter does not orphan a cache.
+    Independent of names and container: .bin and .safetensors copies agree (and copies in half precision, where they hold
+    the same values), and a release of transformers that renames a
+    parameter does not orphan a cache. Two tensors in each other's place give another digest.
     """
     tensors = {name: tensor for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
     used = (tensor for name, tensor in tensors.items() if not any(part in name for part in UNUSED))
-    digests = sorted(_tensor_digest(tensor) for tensor in used)
-    return hashlib.sha256(b"".join(digests)).hexdigest()
+    return hashlib.sha256(b"".join(_tensor_digest(tensor) for tensor in used)).hexdigest()
+
+
+def configuration_digest(config: Any, *more: object) -> str:
+    """SHA-256 over what, beside the weights, decides a transformers model's numbers, and over `more`.
+
+    Only the settings named in DECISIVE count: others come and go with releases of transformers.
+    """
+    settings = {name: getattr(config, name) for name in DECISIVE if getattr(config, name, None) is not None}
+    return hashlib.sha256(json.dumps([settings, *more], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _tensor_digest(tensor: Tensor) -> bytes:
@@ -164,15 +165,11 @@ def from_pretrained(model_class: Any, folder: str, what: str) -> Any:
     try:
         model, report = model_class.from_pretrained(folder, dtype=torch.float32, local_files_only=True, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise EncoderError(f"{what}: cannot be loaded from {folder} ({_first_line(error)})") from error
+        reason = "its tensors have other shapes than its configuration says" if "mismatched" in str(error) else first_line(error)
+        raise EncoderError(f"{what}: cannot be loaded from {folder} ({reason})") from error
     missing = sorted(name for name in report["missing_keys"] if not any(part in name for part in UNUSED))
     if missing:
         raise EncoderError(
             f"{what}: {folder} lacks {len(missing)} weights (first {missing[0]}); it is no complete checkpoint of this model"
         )
     return model.eval().requires_grad_(False)
-
-
-def _first_line(error: BaseException) -> str:
-    """The first line of an error's text."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -28,8 +28,10 @@ class SpeakerEncoder(Encoder):
 
     modality = "audio"
     native = "utterance"
+    family = "ecapa"
     layers = (0,)
     dim = 192
+    configuration = "ECAPA-TDNN, channels 1024 x 4 + 3072, attention 128"
     preprocessing = f"{SAMPLE_RATE} Hz mono, {MELS} log-mel bands, mean over the utterance removed"
 
     def __init__(self, folder: str, device: torch.device, precision: str) -> None:

@@ -8,6 +8,7 @@ Frames of the 20 ms encoders (kernel 400, hop 320 in all):
     frame 2                       [---------400---------)
 
 A frame exists only where all of its samples do: n samples give floor((n - 400) / 320) + 1 frames, and none below 400.
+Whisper pads instead: its frame l is centred on sample 320 l, and n samples give ceil(n / 320) frames.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emocache.encoders.base import Encoder, from_pretrained, hidden_states, weights_digest
+from emocache.encoders.base import Encoder, configuration_digest, from_pretrained, hidden_states, weights_digest
 from emocache.errors import EncoderError
 from emocache.types import SAMPLE_RATE, Utterance
 
@@ -48,10 +49,12 @@ class SpeechEncoder(Encoder):
         self._model = from_pretrained(AutoModel, folder, config.model_type).to(device)
         self._blocks = self._model.encoder.layers
         self._kernels, self._strides = config.conv_kernel, config.conv_stride
+        self.family = config.model_type
         self.layers = tuple(range(len(self._blocks) + 1))
         self.dim = config.hidden_size
         self.hop = int(np.prod(config.conv_stride))
         self.weights = weights_digest(self._model)
+        self.configuration = configuration_digest(config)
         normalised = "zero mean, unit variance per utterance" if self._extract.do_normalize else "samples as they are"
         self.preprocessing = f"{SAMPLE_RATE} Hz mono, {normalised}"
 
@@ -77,6 +80,7 @@ class WhisperEncoder(Encoder):
 
     modality = "audio"
     native = "frames"
+    family = "whisper"
 
     def __init__(self, folder: str, config: Any, device: torch.device, precision: str) -> None:
         super().__init__(device, precision)
@@ -90,6 +94,9 @@ class WhisperEncoder(Encoder):
         self.layers = tuple(range(len(self._blocks) + 1))
         self.dim = config.d_model
         self.weights = weights_digest(self._model)
+        self.configuration = configuration_digest(
+            config, self._extract.n_fft, self._extract.hop_length, self._extract.feature_size, self._extract.dither
+        )
         self.preprocessing = f"{SAMPLE_RATE} Hz mono, log-mel of consecutive {self._window / SAMPLE_RATE:g} s windows"
 
     def rows(self, utterance: Utterance) -> int:

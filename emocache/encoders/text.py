@@ -9,9 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from emocache.encoders.base import Encoder, from_pretrained, hidden_states, weights_digest
+from emocache.encoders.base import Encoder, configuration_digest, from_pretrained, hidden_states, weights_digest
 from emocache.errors import EncoderError
 from emocache.types import Utterance
+
+PROBES = ("Don't you DARE -- café, 3.14!", "I'm  fine\tthanks (laughs) [noise] \u201cquoted\u201d", "überraschung 你好 😀 x_y", "")
+"""Texts whose tokens tell tokenizers apart: case, accents, spaces, digits, quotes, other scripts."""
 
 
 class TextEncoder(Encoder):
@@ -33,10 +36,14 @@ class TextEncoder(Encoder):
         self._model = from_pretrained(AutoModel, folder, config.model_type).to(device)
         self._blocks = _blocks(self._model, config.model_type)
         self._limit = min(self._tokenizer.model_max_length, _positions(self._model, config))
+        self.family = config.model_type
         self.layers = tuple(range(len(self._blocks) + 1))
         self.dim = config.hidden_size
         self.weights = weights_digest(self._model)
-        self.preprocessing = f"{type(self._tokenizer).__name__}, at most {self._limit} tokens, special tokens kept"
+        self.configuration = configuration_digest(
+            config, sorted(self._tokenizer.get_vocab().items()), self._tokenizer(list(PROBES))["input_ids"]
+        )
+        self.preprocessing = f"its own tokenizer, at most {self._limit} tokens, special tokens kept"
         self._tokens = lru_cache(maxsize=1 << 16)(self._tokenize)
 
     def rows(self, utterance: Utterance) -> int:

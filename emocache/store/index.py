@@ -12,6 +12,8 @@ from emocache.store.plan import Generation, read_generations
 
 Array = tuple[str, int]
 """One array of a feature set: (level, layer)."""
+SUPERSEDED = "superseded"
+"""Why a commit has no rows of an utterance: a newer generation holds it."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,6 @@ class Index:
     would have overflowed); `failed` maps an array to the (unit, id) pairs that a commit lists as failed, with the reason.
     """
 
-    paths: Paths
     generations: list[Generation]
     stored: dict[Array, dict[int, str]] = field(default_factory=dict)
     failed: dict[Array, dict[tuple[int, str], str]] = field(default_factory=dict)
@@ -50,8 +51,14 @@ class Index:
         return unit in self.stored.get(array, {}) and (unit, generation.names[place[1]]) not in failed
 
     def find(self, array: Array, name: str) -> tuple[int, int] | None:
-        """Where the newest committed rows of an utterance are in an array."""
-        return next((place for place in self.places.get(name, ()) if self.holds(array, place)), None)
+        """Where the newest committed rows of an utterance are in an array; rows of an input that has changed since do not count."""
+        places = self.places.get(name, ())
+        wanted = {self._digest(place) for place in places[:1]}
+        return next((place for place in places if self._digest(place) in wanted and self.holds(array, place)), None)
+
+    def _digest(self, place: tuple[int, int]) -> str:
+        """What a planned utterance was to be made from."""
+        return self.generations[place[0]].digest(place[1])
 
     @cached_property
     def digest(self) -> str:
@@ -62,7 +69,7 @@ class Index:
 
 def read_index(paths: Paths) -> Index:
     """Read plan and commits of a feature set."""
-    index = Index(paths, read_generations(paths))
+    index = Index(read_generations(paths))
     root = paths.root / "commits"
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         for path in sorted(folder.glob("[0-9]*.json")):

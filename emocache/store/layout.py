@@ -5,9 +5,11 @@ CACHE/ravdess/manifest.csv corpus.json       the corpus as it was when features 
 CACHE/ravdess/whisper-tiny.en/               one feature set
     card.json                                its key and description
     plan/0/ids.npy digests.npy units.npy     generation 0: the utterances, fixed before any encoding
-    plan/0/frames/start.npy length.npy       where each one's rows lie in level `frames`
+    plan/0/frames/start.npy length.npy shard.npy     where each one's rows lie in level `frames`, and each unit's shards
+    plan/0/tokens/column.word.npy            what each row of a text level stands for
     features.zarr/frames/3/c/17/0            layer 3, shard 17: raw rows, then the index of its chunks
-    commits/5f0c1d2e/pass.json 17.json       what one command makes; unit 17 of it is complete
+    features.zarr/frames/3.float32/c/17/0    the same where float16 would overflow
+    commits/5f0c1d2e/pass.json 9.json        what one command makes; unit 9 of it is complete, these of it failed
     claims/17.lock  parts/                   work in progress
 """
 
@@ -24,8 +26,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emocache.errors import CacheError, UsageError
+from emocache.files import sync_folder, write_whole
 
 FORMAT = 1
+DTYPES: Mapping[str, Any] = {"fp16": np.dtype("<f2"), "fp32": np.dtype("<f4")}
+"""What features can be stored as."""
+WIDE = DTYPES["fp32"]
+"""What a layer is stored as where float16 would overflow."""
+WIDE_SUFFIX = ".float32"
+MARKER = "emocache.json"
 UNIT_ROWS = 16_384
 """Most rows of the encoder's own level in a unit; also the rows of a shard."""
 UNIT_ROWS_LARGE = 65_536
@@ -75,6 +84,11 @@ class Paths:
         return self.root / "features.zarr"
 
     @property
+    def claims(self) -> Path:
+        """Lock files: one per unit, and one for planning."""
+        return self.root / "claims"
+
+    @property
     def parts(self) -> Path:
         """Files that are being written."""
         return self.root / "parts"
@@ -86,10 +100,6 @@ class Paths:
     def commits(self, pass_id: str) -> Path:
         """Commit entries of one pass."""
         return self.root / "commits" / pass_id
-
-    def claim(self, unit: int) -> Path:
-        """The lock file of one unit."""
-        return self.root / "claims" / f"{unit}.lock"
 
     def shard(self, level_name: str, array: str, shard: int) -> Path:
         """One shard file."""
@@ -141,42 +151,9 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-CARD_FIELDS = {"key": dict, "levels": dict, "dims": dict, "native": str, "encoder": str, "modality": str, "unit_rows": int}
-"""What a card must hold to be read; the rest is description."""
-
-
-def read_card(path: Path) -> dict[str, Any]:
-    """The card of a feature set, or CacheError."""
-    card = read_json(path)
-    bad = [name for name, kind in CARD_FIELDS.items() if not isinstance(card.get(name), kind)]
-    if bad or card["key"].get("dtype") not in {"fp16", "fp32"}:
-        raise CacheError(f"{path}: is no card of a feature set (field {', '.join(bad) or 'key'} does not fit)")
-    return card
-
-
 def to_json(value: Mapping[str, object]) -> str:
     """Sorted, so that equal contents give equal bytes."""
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write, sync and rename: a reader sees the old file or the new one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make renames inside a folder durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read_array(path: Path) -> NDArray[Any]:
@@ -213,7 +190,7 @@ def write_folder(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> bool:
 
 def make_root(root: Path) -> None:
     """Make the cache folder and say that it is one; CacheError for a folder of something else or another format."""
-    marker = root / "emocache.json"
+    marker = root / MARKER
     root.mkdir(parents=True, exist_ok=True)
     if not marker.exists():
         if any(root.iterdir()):
@@ -224,16 +201,21 @@ def make_root(root: Path) -> None:
 
 def check_root(root: Path) -> None:
     """CacheError unless `root` is a cache of a format that this release reads."""
-    if not (root / "emocache.json").is_file():
+    if not (root / MARKER).is_file():
         raise CacheError(f"{root}: is no emocache (no emocache.json in it); `emocache extract` makes one")
-    found = read_json(root / "emocache.json").get("format")
+    found = read_json(root / MARKER).get("format")
     if found != FORMAT:
         raise CacheError(f"{root}: has format {found!r}, this release of emocache reads {FORMAT}; install the release that made it")
 
 
+def stored_dtype(array: str, dtype: str) -> Any:
+    """What the Zarr array of that name holds, in a feature set stored as `dtype`."""
+    return WIDE if array.endswith(WIDE_SUFFIX) else DTYPES[dtype]
+
+
 def array_name(layer: int, *, wide: bool) -> str:
     """The Zarr array of a layer; the wide sibling holds the units that do not fit float16."""
-    return f"{layer}.float32" if wide else str(layer)
+    return f"{layer}{WIDE_SUFFIX}" if wide else str(layer)
 
 
 def make_arrays(paths: Paths, cut: Level, layers: Sequence[int], shards: int, dtype: Any, *, wide: bool = False) -> None:

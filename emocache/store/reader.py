@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from emocache import manifest
 from emocache.errors import CacheError
 from emocache.places import cache_root
-from emocache.store.index import Array, read_index
-from emocache.store.layout import Level, Paths, check_root, level, read_array, read_card, shard_rows_there
+from emocache.store.card import read_card
+from emocache.store.index import SUPERSEDED, Array, read_index
+from emocache.store.layout import Level, Paths, check_root, read_array, shard_rows_there, stored_dtype
 from emocache.store.plan import Generation, Rows
 from emocache.types import Corpus, Utterance
 
@@ -52,7 +53,7 @@ class Cache:
         """Corpora that have features here."""
         return sorted({path.parent.parent.name for path in self.root.glob("*/*/card.json")})
 
-    def models(self, corpus: str) -> list[str]:
+    def names(self, corpus: str) -> list[str]:
         """Names of the feature sets of a corpus."""
         return sorted(path.parent.name for path in self.root.glob(f"{corpus}/*/card.json"))
 
@@ -60,10 +61,10 @@ class Cache:
         """The feature set of that name, or the only one made by the encoder of that name; else the choices are listed."""
         if corpus not in self.corpora():
             raise CacheError(f"{self.root}: no corpus {corpus!r}; there are: {', '.join(self.corpora()) or 'none'}")
-        names = self.models(corpus)
+        names = self.names(corpus)
         if model in names:
             return Features(Paths(self.root / corpus / model))
-        made_by = [name for name in names if read_card(self.root / corpus / name / "card.json")["encoder"] == model]
+        made_by = [name for name in names if read_card(self.root / corpus / name / "card.json").encoder == model]
         if len(made_by) == 1:
             return Features(Paths(self.root / corpus / made_by[0]))
         choices = ", ".join(made_by or names)
@@ -72,10 +73,6 @@ class Cache:
     def corpus(self, name: str) -> Corpus:
         """The corpus as it was when features were last extracted: labels, speakers, folds; where its audio lay is not kept."""
         return manifest.load(self.root, name)
-
-    def utterances(self, corpus: str) -> list[Utterance]:
-        """The utterances of that corpus."""
-        return list(self.corpus(corpus).utterances)
 
 
 class Features:
@@ -96,7 +93,7 @@ class Features:
     @property
     def native(self) -> str:
         """The level that the encoder itself gives: frames, tokens or utterance."""
-        return str(self.card["native"])
+        return self.card.native
 
     @cached_property
     def levels(self) -> tuple[str, ...]:
@@ -119,7 +116,13 @@ class Features:
     @cached_property
     def ids(self) -> list[str]:
         """Utterances with rows in every array that has anything committed."""
-        arrays = list(self._index.stored)
+        return self._held(list(self._index.stored))
+
+    def held(self, level: str, layers: Sequence[int]) -> list[str]:
+        """Utterances with rows in these layers of a level, whatever else is there or under way."""
+        return self._held([(level, layer) for layer in layers])
+
+    def _held(self, arrays: Sequence[Array]) -> list[str]:
         return [name for name in self._index.newest if arrays and all(self._index.find(array, name) for array in arrays)]
 
     @cached_property
@@ -132,12 +135,12 @@ class Features:
         """Id -> reason, for utterances that could not be encoded and have no rows."""
         failed = {name: reason for pairs in self._index.failed.values() for (_, name), reason in pairs.items()}
         held = set(self.ids)
-        return {name: reason for name, reason in failed.items() if reason != "superseded" and name not in held}
+        return {name: reason for name, reason in failed.items() if reason != SUPERSEDED and name not in held}
 
     @cached_property
     def digest(self) -> str:
         """Changes when anything that a reader could see changes."""
-        return hashlib.sha256(f"{self.card['key']}{self._index.digest}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.card.key}{self._index.digest}".encode()).hexdigest()
 
     def made_from(self, name: str) -> str:
         """Hex digest of what an utterance's newest features were made from (decoded audio, or text)."""
@@ -151,14 +154,14 @@ class Features:
 
         Audio is compared where its digest is known (after a scan), text always.
         """
-        text = self.card["modality"] == "text"
+        text = self.card.modality == "text"
         known = self._index.newest
         now = {u.id: text_digest(u) if text else u.audio_sha256 for u in utterances if u.id in known}
         stale = [name for name, digest in now.items() if digest not in {None, self.made_from(name)}]
         if stale:
             raise CacheError(
                 f"{self.corpus}/{self.name}: features of {len(stale)} utterances (first {stale[0]!r}) were made from other "
-                f"{self.card['modality']} than the corpus now has; run `emocache extract --model {self.card['encoder']}` again"
+                f"{self.card.modality} than the corpus now has; run `{self.card.command(self.name)}` again"
             )
 
     def read(self, name: str, level: str | None = None, layers: Sequence[int] | None = None) -> NDArray[Any]:
@@ -180,10 +183,8 @@ class Features:
         places = [[self._place((cut.name, layer), name) for name in names] for layer in chosen]
         lengths = np.array([self._rows_of(g, cut.name).length[i] for g, i in places[0]] if places else [], np.int64)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        wide = any(
-            self._array((cut.name, layer), place).endswith(".float32") for layer, row in zip(chosen, places, strict=True) for place in row
-        )
-        dtype = np.float32 if wide else {"fp16": np.float16, "fp32": np.float32}[self.card["key"]["dtype"]]
+        arrays = {self._array((cut.name, layer), place) for layer, row in zip(chosen, places, strict=True) for place in row}
+        dtype = max((stored_dtype(name, self.card.key.dtype) for name in arrays), key=lambda dtype: dtype.itemsize, default=np.float32)
         values = np.empty((len(chosen), int(offsets[-1]), cut.dim), dtype)
         for target, layer, row in zip(values, chosen, places, strict=True):
             for i in self._disk_order(cut.name, row):
@@ -205,7 +206,7 @@ class Features:
         """The cut of a level that has anything committed."""
         if name not in self.levels:
             raise CacheError(f"{self.corpus}/{self.name}: no level {name!r}; there are: {', '.join(self.levels) or 'none yet'}")
-        return level(name, int(self.card["dims"][name]), int(self.card["unit_rows"]), self.card["levels"][name])
+        return self.card.cut(name)
 
     def _place(self, array: Array, name: str) -> tuple[int, int]:
         """Where an utterance's rows are, or CacheError that says why they are not there."""
@@ -216,7 +217,7 @@ class Features:
             raise CacheError(f"{where}: no utterance {name!r} among its {self.planned}")
         if reason := self.failures.get(name):
             raise CacheError(f"{where}: {name} could not be encoded: {reason}")
-        raise CacheError(f"{where}: {name} has no {array[0]}/{array[1]} yet; run `emocache extract --model {self.card['encoder']}` again")
+        raise CacheError(f"{where}: {name} has no {array[0]}/{array[1]} yet; run `{self.card.command(self.name)}` again")
 
     def _rows_of(self, generation: int, level_name: str) -> Rows:
         """Starts and lengths, read once."""
@@ -253,7 +254,7 @@ class Features:
         key = (cut.name, array, shard)
         if key not in self._maps:
             path = self.paths.shard(cut.name, array, shard)
-            dtype = np.dtype("<f4" if array.endswith(".float32") or self.card["key"]["dtype"] == "fp32" else "<f2")
+            dtype = stored_dtype(array, self.card.key.dtype)
             rows = shard_rows_there(path, cut, dtype.itemsize)
             self._maps[key] = np.memmap(path, dtype, "r", shape=(rows, cut.dim))
             while len(self._maps) > MAPS:

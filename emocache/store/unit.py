@@ -12,16 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emocache.errors import CacheError
-from emocache.store.index import Array
-from emocache.store.layout import Level, Paths, array_name, make_arrays, shard_index, sync_folder, to_json
+from emocache.files import sync_folder
+from emocache.store.index import SUPERSEDED, Array
+from emocache.store.layout import WIDE, Level, Paths, array_name, make_arrays, shard_index, to_json
 from emocache.store.plan import Generation
-
-DTYPES: Mapping[str, Any] = {"fp16": np.dtype("<f2"), "fp32": np.dtype("<f4")}
-WIDE = DTYPES["fp32"]
 
 
 class UnitWriter:
-    """The arrays of one unit in one pass. Utterances are put in any order that the plan's order allows: in it.
+    """The arrays of one unit in one pass. Utterances are put in the plan's order.
 
     Nothing is visible to readers before `commit`; `close` removes what was not committed.
     """
@@ -90,7 +88,7 @@ class UnitWriter:
     def _skip_to(self, position: int) -> None:
         """Fill the places of utterances that have no rows here: failed, or superseded by a newer generation."""
         for i in range(self._next, position):
-            self._failures.setdefault(self._names[i], "superseded")
+            self._failures.setdefault(self._names[i], SUPERSEDED)
             for array, file in self._files.items():
                 length = int(self._rows[array[0]].length[self._first + i])
                 file.append(np.zeros((length, file.level.dim), np.float32))

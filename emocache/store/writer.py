@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from emocache.errors import CacheError, KeyMismatch
+from emocache.errors import CacheError
+from emocache.files import write_whole
+from emocache.store.card import Card, check_key, read_card, to_text
 from emocache.store.index import Array, Index, arrays_of, read_index
-from emocache.store.layout import Level, Paths, level, make_arrays, make_root, read_card, to_json, write_whole
+from emocache.store.layout import DTYPES, Level, Paths, make_arrays, make_root, to_json
 from emocache.store.plan import Item, write_generation, write_level
-from emocache.store.unit import DTYPES, UnitWriter
+from emocache.store.unit import UnitWriter
 
 WAIT_S = 0.5
 """Between looks at units that another process is making."""
@@ -37,41 +38,41 @@ class Work:
 class FeatureWriter:
     """One feature set, opened for writing; made if it is not there yet.
 
-    `card` describes the features; its "key" says what decides their numbers. Raises KeyMismatch when features of this
+    Raises KeyMismatch when features of this
     name were made in another way.
     """
 
-    def __init__(self, root: Path, corpus: str, name: str, card: Mapping[str, Any]) -> None:
+    def __init__(self, root: Path, corpus: str, name: str, card: Card) -> None:
         self.paths = Paths(root / corpus / name)
         self.levels: dict[str, Level] = {}
         try:
             make_root(root)
-            for folder in (self.paths.parts, self.paths.root / "claims", self.paths.root / "plan"):
+            for folder in (self.paths.parts, self.paths.claims, self.paths.root / "plan"):
                 folder.mkdir(parents=True, exist_ok=True)
             if not self.paths.card.exists():
-                write_whole(self.paths.card, to_json(card))
+                write_whole(self.paths.card, to_text(card))
         except OSError as error:
             raise CacheError(f"{self.paths.root}: cannot be written ({error.strerror}); choose another --cache") from None
         self.card = read_card(self.paths.card)
         check_key(self.card, card, f"{corpus}/{name}")
-        self.dtype = DTYPES[self.card["key"]["dtype"]]
+        self.dtype = DTYPES[self.card.key.dtype]
 
-    def plan(self, items: Sequence[Item], wanted: Mapping[str, Sequence[int]], dims: Mapping[str, int]) -> list[Work]:
+    def plan(self, items: Sequence[Item], wanted: Mapping[str, Sequence[int]]) -> list[Work]:
         """Give every item its place and say what is still to be made, the unit with the longest utterance first.
 
-        `wanted` maps levels to layers, `dims` levels to the width of a row. Items whose newest rows were made from the
+        `wanted` maps levels to layers. Items whose newest rows were made from the
         same input keep them; new, changed and failed ones go into a new generation.
         """
         arrays = arrays_of(wanted)
         with self._lock("plan"):
             index = read_index(self.paths)
             while new := [item for item in items if not _placed(index, item, arrays)]:
-                write_generation(self.paths, len(index.generations), new, self.card["native"], self.card["unit_rows"])
+                write_generation(self.paths, len(index.generations), new, self.card.native, self.card.unit_rows)
                 index = read_index(self.paths)
             for name, layers in wanted.items():
-                cut = self.levels[name] = level(name, dims[name], self.card["unit_rows"], self.card["levels"][name])
+                cut = self.levels[name] = self.card.cut(name)
                 make_arrays(self.paths, cut, layers, _plan_level(index, items, cut), self.dtype)
-        return _work(index, items, arrays, self.card["native"])
+        return _work(index, items, arrays, self.card.native)
 
     def units(self, work: Sequence[Work]) -> Iterator[tuple[Work, UnitWriter]]:
         """Claim one unit after the other; the caller puts its utterances and commits it.
@@ -118,7 +119,7 @@ class FeatureWriter:
     @contextlib.contextmanager
     def _lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
         """An exclusive kernel lock, which vanishes with its process; False when not waiting and held elsewhere."""
-        with (self.paths.root / "claims" / f"{name}.lock").open("a") as file:
+        with (self.paths.claims / f"{name}.lock").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -127,16 +128,6 @@ class FeatureWriter:
             except OSError as error:
                 raise CacheError(f"{file.name}: file locks do not work here ({error.strerror}); choose another --cache") from None
             yield True
-
-
-def check_key(there: Mapping[str, Any], wanted: Mapping[str, Any], where: str) -> None:
-    """KeyMismatch that names each differing field, unless both cards have the same key."""
-    old, new = there["key"], wanted["key"]
-    differing = [
-        f"{name} ({old.get(name)} there, {new.get(name)} asked for)" for name in sorted({*old, *new}) if old.get(name) != new.get(name)
-    ]
-    if differing:
-        raise KeyMismatch(f"{where} was made with other {'; '.join(differing)}. Keep both with --name OTHER_NAME, or remove it first")
 
 
 def _placed(index: Index, item: Item, arrays: Sequence[Array]) -> bool:

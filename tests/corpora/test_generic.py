@@ -130,7 +130,7 @@ def test_when_something_was_raised_only_the_memory_of_what_was_heard_is_written(
     spoil(tmp_path / "corpus" / "bad.wav", b"")
     with pytest.raises(CorpusError):
         prepare_csv(tmp_path, root)
-    assert [path.name for path in (tmp_path / "data").rglob("*") if path.is_file()] == [module.SCAN]
+    assert [path.name for path in (tmp_path / "data").rglob("*") if path.is_file()] == [module.HEARD]
     assert manifest.names(tmp_path / "data") == []
 
 

@@ -75,7 +75,7 @@ def test_pooling_is_the_mean_and_deviation_of_each_utterance() -> None:
 
 def test_a_branch_is_the_padded_and_masked_network_of_the_paper() -> None:
     torch.manual_seed(0)
-    made = blocks.Branch(mix()[0], DIM, 3, hidden=(8, 8), dropout=0.2, pooled_dropout=0.5, pooling="mean").eval()
+    made = blocks.Branch(mix()[0], DIM, 3, hidden=(8, 8), dropout=0.2, pooling="mean").eval()
     whole = packed([4, 1, 6], layers=3)
     dense = [part for part in made.dense if isinstance(part, nn.Linear)]
     for i, found in enumerate(made(whole.values, whole.offsets)):

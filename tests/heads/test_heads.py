@@ -85,15 +85,16 @@ def test_standardised_features_answer_the_same_at_any_scale() -> None:
 
 
 def test_what_the_paper_does_not_do_is_named() -> None:
-    used = [Input(name="whisper-tiny.en", level="frames", layers=(0, 1), dim=DIM)]
-    assert linear.deviations(override(linear.Config(), ["lr=0.01"]), used) == [
-        "lr is 0.01, the paper has 0.001",
-        "pooled_dropout is 0.5, the paper has 0.0",
-        "whisper-tiny.en: layer 0 is used too; the paper takes the transformer layers alone",
-        "whisper-tiny.en: an encoder that the paper does not use",
+    used = Input(name="mine", encoder="whisper-tiny.en", level="utterance", layers=(0, 1), all_layers=(0, 1), dim=DIM)
+    assert linear.deviations(override(linear.Config(), ["lr=0.01", "epochs=6"]), [used]) == [
+        "lr is 0.01; the paper has 0.001",
+        "epochs is 6; Pepino's code has 100",
+        "mine: layers 0, 1; the paper averages the outputs of all transformer blocks",
+        "mine: one row per utterance; the paper has rows in time",
+        "mine: made by whisper-tiny.en, which the paper does not use",
     ]
-    as_printed = linear.Config(pooled_dropout=0.0)
-    assert linear.deviations(as_printed, [Input(name="wav2vec2-base", level="frames", layers=(1, 2), dim=768)]) == []
+    as_printed = Input(name="mine", encoder="wav2vec2-base", level="frames", layers=(1, 2), all_layers=(0, 1, 2), dim=768)
+    assert linear.deviations(linear.Config(), [as_printed]) == []
 
 
 def test_settings_take_the_type_of_their_field() -> None:

@@ -9,6 +9,7 @@ import torch
 
 from emocache import manifest
 from emocache.store import text_digest
+from emocache.store.card import Card, Key
 from emocache.store.plan import Item
 from emocache.store.writer import FeatureWriter
 from emocache.types import Corpus, Utterance
@@ -49,16 +50,18 @@ def corpus(data: Path, members: Sequence[Utterance] | None = None, **fields: obj
 
 def extract(cache: Path, members: Sequence[Utterance], name: str, *, layers: int = 2, native: str = "frames", seed: int = 0) -> None:
     """Put the members' features into a cache as feature set `name`, with the manifest beside them."""
-    card = {
-        "encoder": name, "modality": "text" if native == "tokens" else "audio", "native": native, "unit_rows": 512,
-        "levels": {native: "rows"}, "dims": {native: DIM}, "key": {"dtype": "fp16"},
-    }  # fmt: skip
+    card = Card(
+        key=Key(weights="w", configuration="c", preprocessing="p", layer_rule="l", precision="fp32", dtype="fp16"),
+        encoder=name, model=name, origin="o", revision="r", encoder_licence="e", corpus="toy", corpus_licence="c", corpus_share="free",
+        modality="text" if native == "tokens" else "audio", native=native, hop=0, layers=tuple(range(layers)), unit_rows=512,
+        levels={native: "rows"}, dims={native: DIM}, made_with={},
+    )  # fmt: skip
     values = {u.id: rows(u, layers, seed=seed) for u in members}
     if native == "utterance":
         values = {name: value.mean(axis=1, keepdims=True) for name, value in values.items()}
     items = [Item(u.id, text_digest(u), "", {native: values[u.id].shape[1]}) for u in members]
     writer = FeatureWriter(cache, "toy", name, card)
-    for work, unit in writer.units(writer.plan(items, {native: range(layers)}, {native: DIM})):
+    for work, unit in writer.units(writer.plan(items, {native: range(layers)})):
         for one in work.ids:
             unit.put(one, {(native, layer): values[one][layer] for layer in range(layers)})
         unit.commit()

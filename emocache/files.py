@@ -1,0 +1,29 @@
+"""Small files that are replaced whole, and the first line of somebody else's error."""
+
+import os
+from pathlib import Path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write, sync and rename: a reader sees the old file or the new one, and after a crash too."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames inside a folder durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or the name of its kind where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
