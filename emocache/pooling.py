@@ -4,12 +4,13 @@
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 MEAN_AND_STD = "mean over all rows, then their standard deviation (population)"
 
 
-def mean_and_std(states: Tensor) -> Tensor:
-    """[layers, rows, dim] -> [layers, 1, 2 dim]."""
+def mean_and_std(states: Float[Tensor, "layers rows dim"]) -> Float[Tensor, "layers 1 2*dim"]:
+    """Mean and standard deviation over the rows, side by side."""
     deviation, mean = torch.std_mean(states, dim=1, correction=0, keepdim=True)
     return torch.cat([mean, deviation], dim=-1)

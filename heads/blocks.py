@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,7 +42,9 @@ class LayerMix(nn.Module):
     shift: Tensor  # [layers, dim]: mean / std
     factor: Tensor  # [layers, dim]: 1 / std
 
-    def __init__(self, layers: int, mean: Tensor, std: Tensor, weights: LayerWeights = "plain") -> None:
+    def __init__(
+        self, layers: int, mean: Float[Tensor, "layers dim"], std: Float[Tensor, "layers dim"], weights: LayerWeights = "plain"
+    ) -> None:
         """`mean` and `std` [layers, dim] are 0 and 1 for features that are taken as they are."""
         super().__init__()
         self.weight = nn.Parameter(torch.ones(layers))
@@ -49,8 +52,8 @@ class LayerMix(nn.Module):
         self.register_buffer("shift", mean / std)
         self.register_buffer("factor", 1 / std)
 
-    def forward(self, values: Tensor) -> Tensor:
-        """[layers, rows, dim] float16 or float32 -> float32 [rows, dim]."""
+    def forward(self, values: Float[Tensor, "layers rows dim"]) -> Float[Tensor, "rows dim"]:
+        """float16 or float32 -> float32."""
         weight = self.weight.abs() if self.kind == "absolute" else self.weight
         share = (weight / weight.sum())[:, None]
         mixed: Tensor = _ScaledSum.apply(values, share * self.factor, -(share * self.shift).sum(0))  # type: ignore[no-untyped-call]
@@ -77,16 +80,16 @@ class Dropout(nn.Module):
         return x * keep.mul(2**16 / (2**16 - dropped))
 
 
-def mean_over_time(rows: Tensor, offsets: Tensor) -> Tensor:
-    """Mean of each utterance's own rows: [rows, dim], [batch + 1] -> [batch, dim]."""
+def mean_over_time(rows: Float[Tensor, "rows dim"], offsets: Int[Tensor, " edges"]) -> Float[Tensor, "edges-1 dim"]:
+    """Mean of each utterance's own rows."""
     lengths = offsets.diff()
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=rows.device), lengths)
     total = rows.new_zeros(len(lengths), rows.shape[1]).index_add(0, owner, rows)
     return total / lengths[:, None]
 
 
-def mean_and_std_over_time(rows: Tensor, offsets: Tensor) -> Tensor:
-    """Mean and standard deviation of each utterance's own rows: [rows, dim], [batch + 1] -> [batch, 2 dim]."""
+def mean_and_std_over_time(rows: Float[Tensor, "rows dim"], offsets: Int[Tensor, " edges"]) -> Float[Tensor, "edges-1 2*dim"]:
+    """Mean and standard deviation of each utterance's own rows, side by side."""
     mean = mean_over_time(rows, offsets)
     away = rows - torch.repeat_interleave(mean, offsets.diff(), dim=0)
     return torch.cat([mean, (mean_over_time(away.square(), offsets) + 1e-8).sqrt()], dim=1)
@@ -109,8 +112,8 @@ class Branch(nn.Module):
         self.pool = mean_and_std_over_time if pooling == "mean+std" else mean_over_time
         self.classify = nn.Linear(widths[-1] * (2 if pooling == "mean+std" else 1), classes)
 
-    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
-        """[layers, rows, dim], [batch + 1] -> [batch, classes]."""
+    def forward(self, values: Float[Tensor, "layers rows dim"], offsets: Int[Tensor, " edges"]) -> Float[Tensor, "edges-1 classes"]:
+        """Logits of each utterance."""
         rows = self.dense(self.norm(self.mix(values)))
         logits: Tensor = self.classify(self.pool(rows, offsets))
         return logits

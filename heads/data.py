@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from emocache.errors import CacheError
@@ -26,17 +27,17 @@ ROUNDING = 1e-6
 class PackedTensor:
     """Ragged sequences: utterance i is `values[:, offsets[i]:offsets[i + 1]]`."""
 
-    values: Tensor  # [layers, rows, dim], float16 or float32
-    offsets: Tensor  # int64 [utterances + 1]
+    values: Float[Tensor, "layers rows dim"]
+    offsets: Int[Tensor, " edges"]
 
-    def rows_of(self, which: Tensor) -> tuple[Tensor, Tensor]:
+    def rows_of(self, which: Int[Tensor, " batch"]) -> tuple[Int[Tensor, " rows"], Int[Tensor, " batch+1"]]:
         """For utterances `which` [batch]: the rows they hold, in that order, and the offsets [batch + 1] among these."""
         starts, lengths = self.offsets[which], self.offsets[which + 1] - self.offsets[which]
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         shift = torch.repeat_interleave(starts - offsets[:-1], lengths)
         return shift + torch.arange(len(shift), device=shift.device), offsets
 
-    def take(self, which: Tensor) -> "PackedTensor":
+    def take(self, which: Int[Tensor, " batch"]) -> "PackedTensor":
         """The utterances `which` [batch], in that order."""
         rows, offsets = self.rows_of(which)
         values = self.values.new_empty(len(self.values), len(rows), self.values.shape[2])
@@ -50,14 +51,14 @@ class Batch:
     """Some utterances: one packed tensor for each input of the head, and their classes."""
 
     inputs: tuple[PackedTensor, ...]
-    labels: Tensor  # int64 [batch]
+    labels: Int[Tensor, " batch"]
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """What a head says of a batch: logits, and the losses by name (each a scalar, a mean over the batch; their sum is trained)."""
 
-    logits: Tensor  # [batch, classes]
+    logits: Float[Tensor, "batch classes"]
     losses: Mapping[str, Tensor]
 
 
@@ -65,8 +66,8 @@ class Output:
 class Moments:
     """Mean and standard deviation of each layer and dimension over rows; a constant dimension has 1 for its deviation."""
 
-    mean: Tensor  # float32 [layers, dim]
-    std: Tensor  # float32 [layers, dim]
+    mean: Float[Tensor, "layers dim"]
+    std: Float[Tensor, "layers dim"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +93,7 @@ class Examples:
 
     ids: tuple[str, ...]
     inputs: tuple[PackedTensor, ...]
-    labels: Tensor  # int64 [utterances]
+    labels: Int[Tensor, " utterances"]
 
     def batch(self, which: Tensor) -> Batch:
         """The utterances `which` [batch]."""
@@ -112,7 +113,7 @@ def to_tensor(packed: Packed, where: str, ids: Sequence[str], device: torch.devi
     return PackedTensor(values.to(device), torch.from_numpy(np.asarray(packed.offsets, dtype=np.int64)).to(device))
 
 
-def moments(packed: PackedTensor, which: Tensor) -> Moments:
+def moments(packed: PackedTensor, which: Int[Tensor, " batch"]) -> Moments:
     """Statistics over all rows of the utterances `which`: each chunk about its own mean, merged in float64 (Chan et al. 1979)."""
     rows, _ = packed.rows_of(which)
     layers, _, dim = packed.values.shape

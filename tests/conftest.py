@@ -1,4 +1,4 @@
-"""Shared fixtures; and under pytest, shapes written in signatures are checked (jaxtyping with beartype)."""
+"""Shared fixtures; and under pytest, types and shapes in signatures are checked (jaxtyping with beartype)."""
 
 from pathlib import Path
 
