@@ -19,6 +19,8 @@ from emocache.types import SAMPLE_RATE, Utterance
 
 QUALITY = "HQ"
 RESAMPLER = f"soxr {QUALITY}"
+LONGEST_S = 1e6
+"""Nothing lasts eleven days; what claims to has a broken header."""
 END_SLACK_S = 0.05
 """A segment may end this much after its file does: segment times are rounded."""
 _LFS = b"version https://git-lfs"
@@ -86,6 +88,10 @@ def _frames(path: Path, total: int, rate: int, start_s: float | None, end_s: flo
     """First and last (exclusive) frame of the stretch asked for."""
     if not total:
         raise AudioError(f"{path}: has a header but no audio")
+    if total > LONGEST_S * rate:
+        raise AudioError(f"{path}: its header does not say how long it is; convert it once more, to a file and not to a pipe")
+    if max(start_s or 0.0, end_s or 0.0) > LONGEST_S:
+        raise AudioError(f"{path}: start {start_s} and end {end_s} are in seconds, and no recording lasts that long")
     first = round((start_s or 0.0) * rate)
     last = total if end_s is None else round(end_s * rate)
     if last > total + END_SLACK_S * rate:
@@ -151,11 +157,12 @@ def scan(utterances: Iterable[Utterance], root: Path, memory: Path | None = None
 def _file(utterance: Utterance, root: Path) -> str:
     """Changes whenever the file changes; '' for one that cannot be seen.
 
-    The path is in it since the files of one archive often share size and time of modification.
+    The path is in it since the files of one archive often share size and time of modification; the time of change and the
+    inode, since copying tools set the time of modification.
     """
     path = root / utterance.path
     try:
         stat = path.stat()
     except OSError:
         return ""
-    return f"{path.absolute()}/{stat.st_size}/{stat.st_mtime_ns}/{RESAMPLER}"
+    return f"{path.absolute()}/{stat.st_size}/{stat.st_mtime_ns}/{stat.st_ctime_ns}/{stat.st_ino}/{RESAMPLER}"

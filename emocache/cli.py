@@ -123,6 +123,7 @@ def extract(
     dtype: Annotated[str, typer.Option(help="Stored as fp16 or fp32.")] = "fp16",
     precision: Annotated[str, typer.Option(help="Computed in fp32, tf32, bf16 or fp16.")] = "fp32",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try utterances again that failed before.")] = False,
     max_gb: Annotated[float | None, typer.Option("--max-gb", help="Stop when more than this would be stored.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -138,7 +139,7 @@ def extract(
         _say("\n".join(show.announcement(job)))
         pipeline.check_room(job, max_gb)
         try:
-            outcome = pipeline.extract(job)
+            outcome = pipeline.extract(job, retry=retry)
         except KeyboardInterrupt:
             typer.echo("interrupted; what was committed is kept, and the same command goes on from there", err=True)
             raise typer.Exit(130) from None
@@ -280,6 +281,8 @@ def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
     typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
     for utterance, reason in outcome.failures.items():
         _say(f"not encoded: {utterance}: {reason}")
+    if outcome.failures:
+        _say("mended audio is seen by itself; --retry tries the others again")
 
 
 def _say(text: str) -> None:

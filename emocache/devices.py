@@ -21,8 +21,8 @@ def pick_device(name: str | None) -> "torch.device":
     wanted = name or ("cuda" if torch.cuda.is_available() or _driver_sees_gpu() else "cpu")
     try:
         device = torch.device(wanted)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f"device {wanted} does not work here ({first_line(error)}); mend it, or say --device cpu") from error
     return device
 

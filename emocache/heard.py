@@ -1,6 +1,6 @@
 """What was heard in each file of a corpus: `data/NAME/audio.csv`, so that unchanged audio is not decoded again.
 
-One row per utterance: id, file (its path, size and time of modification), cut (the stretch that was used), samples, SHA-256.
+One row per utterance: id, file (its path, size, times and inode), cut (the stretch that was used), samples, SHA-256.
 """
 
 import contextlib

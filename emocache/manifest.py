@@ -19,7 +19,10 @@ from pathlib import Path
 from emocache import heard
 from emocache.errors import CorpusError
 from emocache.files import write_whole
+from emocache.places import plain_name
 from emocache.types import Corpus, Utterance
+
+csv.field_size_limit(1 << 30)  # transcripts may be long
 
 MANIFEST = "manifest.csv"
 CORPUS = "corpus.json"
@@ -179,7 +182,7 @@ def names(data: Path) -> list[str]:
 
 def load(data: Path, name: str) -> Corpus:
     """The prepared corpus `name`; a manifest.csv without corpus.json is taken as it stands."""
-    folder = data / name
+    folder = data / plain_name(name, "corpus")
     if not (folder / MANIFEST).is_file():
         known = ", ".join(names(data)) or "none"
         raise CorpusError(f"no corpus {name!r} in {data} (prepared there: {known}); run `emocache prepare` first")
@@ -191,7 +194,7 @@ def load(data: Path, name: str) -> Corpus:
         about = json.loads((folder / CORPUS).read_text(encoding="utf-8"))
         known_fields = {field.name for field in fields(Corpus)} - {"utterances"}
         about = {key: value for key, value in about.items() if key in known_fields}
-        about |= {"audio_root": Path(about["audio_root"]), "differs": tuple(about.get("differs", ()))}
+        about |= {"name": name, "audio_root": Path(about["audio_root"]), "differs": tuple(about.get("differs", ()))}
         return Corpus(utterances=utterances, **about)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorpusError(f"{folder / CORPUS}: damaged ({error}); run `emocache prepare` again") from None

@@ -20,7 +20,8 @@ from tqdm import tqdm
 from emocache import audio, encoders, manifest, pooling
 from emocache.devices import pick_device
 from emocache.encoders import Encoder, Source
-from emocache.errors import AudioError, CacheError, CorpusError, UsageError
+from emocache.errors import AudioError, CacheError, CorpusError, EncoderError, UsageError
+from emocache.files import first_line
 from emocache.heard import HEARD
 from emocache.places import plain_name
 from emocache.store import Features, open_cache, parse_layers, text_digest
@@ -34,6 +35,7 @@ from emocache.types import SAMPLE_RATE, Corpus, Utterance
 BATCH = 8
 """Utterances given to the encoder at once."""
 UTTERANCE_LEVEL = "utterance"
+RESERVED = (manifest.MANIFEST, manifest.CORPUS)
 MADE_WITH = ("emocache", "torch", "transformers", "tokenizers", "speechbrain", "numpy", "soundfile", "soxr")
 """Packages whose versions a card records."""
 
@@ -127,6 +129,8 @@ def prepare_job(
         )
     if name is not None:
         plain_name(name, "--name")
+    if name in RESERVED:
+        raise UsageError(f"--name {name}: is the name of a file beside the features; choose another")
     source = encoders.find(model)
     called = name or plain_name(source.name, "give --name, since")
     encoder = encoders.load(source, pick_device(device), precision)
@@ -147,17 +151,47 @@ def prepare_job(
 
 
 def check_room(job: Job, max_gb: float | None) -> None:
-    """CacheError when what would be made does not fit the disk or `max_gb`, naming the options that would."""
-    needed = sum(job.size().values())
+    """CacheError when what is still to be made does not fit the disk or `max_gb`, naming what would fit."""
+    if max_gb is not None and not max_gb > 0:
+        raise UsageError(f"--max-gb {max_gb:g}: expected more than 0")
     free = free_bytes(job.cache)
-    limit = min(free, max_gb * 1e9) if max_gb is not None else free
+    limit = free if max_gb is None else min(free, max_gb * 1e9)
+    needed = missing_bytes(job)
     if needed <= limit:
         return
+    what = f"the {free / 1e9:.3g} GB free at {job.cache}" if limit == free else f"--max-gb {max_gb:g}"
+    fitting = [option for option, size in _smaller(job) if size <= limit]
+    remedy = f"this would fit: {' or '.join(fitting)}" if fitting else "nothing smaller would fit either: free some space"
+    raise CacheError(f"{needed / 1e9:.3g} GB would not fit {what}; {remedy}; or give another --cache")
+
+
+def missing_bytes(job: Job) -> int:
+    """Bytes that this extraction would add: what is committed already counts no more."""
+    try:
+        features = open_cache(job.cache).features(job.corpus.name, job.name)
+    except CacheError:
+        return sum(job.size().values())
+    row = DTYPES[job.dtype].itemsize
+    total = 0
+    for level in job.levels:
+        for layer in job.layers:
+            held = set(features.held(level, [layer]))
+            total += sum(item.rows[level] for item in job.items if item.id not in held) * _dims(job.encoder)[level] * row
+    return total
+
+
+def _smaller(job: Job) -> list[tuple[str, int]]:
+    """Options that would store less, with their bytes."""
     deep = job.encoder.layers[-1]
-    some = ",".join(str(layer) for layer in sorted({deep // 2, 3 * deep // 4, deep}))
-    what = f"--max-gb {max_gb:g}" if max_gb is not None and max_gb * 1e9 < free else f"the {free / 1e9:.2f} GB free at {job.cache}"
-    remedy = f"store less with --layers {some} or --levels {UTTERANCE_LEVEL}, or give another --cache"
-    raise CacheError(f"{needed / 1e9:.2f} GB would not fit {what}; {remedy}")
+    some = sorted({deep // 2, 3 * deep // 4, deep})
+    choices = [(job.levels, some), (job.levels, [deep]), ((UTTERANCE_LEVEL,), job.encoder.layers), ((UTTERANCE_LEVEL,), [deep])]
+    options = []
+    for levels, layers in choices:
+        one = replace(job, levels=tuple(levels), layers=tuple(layers))
+        size = sum(one.size().values())
+        text = f"--layers {','.join(map(str, layers))}" + ("" if levels == job.levels else f" --levels {','.join(levels)}")
+        options += [(text, size)] if size < sum(job.size().values()) else []
+    return options
 
 
 def free_bytes(path: Path) -> int:
@@ -167,10 +201,13 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-def extract(job: Job) -> Outcome:
-    """Encode what is not in the cache yet and commit it unit by unit; an interrupted run goes on where it stopped."""
+def extract(job: Job, *, retry: bool = False) -> Outcome:
+    """Encode what is not in the cache yet and commit it unit by unit; an interrupted run goes on where it stopped.
+
+    With `retry`, utterances that failed before are tried again.
+    """
     writer = FeatureWriter(job.cache, job.corpus.name, job.name, job.card)
-    work = writer.plan(job.items, dict.fromkeys(job.levels, job.layers))
+    work = writer.plan(job.items, dict.fromkeys(job.levels, job.layers), retry=retry)
     manifest.save(replace(job.corpus, audio_root=Path()), job.cache)
     by_id = {u.id: u for u in job.utterances}
     encoded = 0
@@ -228,11 +265,37 @@ def _encode(job: Job, batch: Sequence[Utterance], work: Work, unit: UnitWriter) 
     """Encode a batch of one unit and put its rows; the number of utterances that were encoded."""
     inputs = list(_inputs(job, batch, unit))
     layers = sorted({layer for _, layer in work.arrays})
-    states = job.encoder.encode([value for _, value in inputs], layers) if inputs else []
-    for (utterance, _), hidden in zip(inputs, states, strict=True):
+    encoded = 0
+    for utterance, hidden in _hidden(job.encoder, inputs, layers, unit):
         levels = {name: _pool(job.encoder, name, hidden).cpu().numpy() for name in {name for name, _ in work.arrays}}
         unit.put(utterance.id, {(name, layer): levels[name][layers.index(layer)] for name, layer in work.arrays})
-    return len(inputs)
+        encoded += 1
+    return encoded
+
+
+def _hidden(
+    encoder: Encoder, inputs: Sequence[tuple[Utterance, Any]], layers: Sequence[int], unit: UnitWriter
+) -> Iterator[tuple[Utterance, torch.Tensor]]:
+    """Hidden states of a batch; when memory does not suffice, of one after the other, and what is too large alone fails by name."""
+    if not inputs:
+        return
+    try:
+        yield from zip((utterance for utterance, _ in inputs), encoder.encode([value for _, value in inputs], layers), strict=True)
+        return
+    except RuntimeError as error:
+        if not _out_of_memory(error):
+            raise EncoderError(f"{inputs[0][0].id} to {inputs[-1][0].id}: the encoder failed ({first_line(error)})") from error
+        reason = first_line(error)
+    if len(inputs) == 1:
+        unit.fail(inputs[0][0].id, f"out of memory: {reason}")
+        return
+    for one in inputs:
+        yield from _hidden(encoder, [one], layers, unit)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch says so: by its own error on a GPU, in words on a CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _inputs(job: Job, batch: Sequence[Utterance], unit: UnitWriter) -> Iterator[tuple[Utterance, NDArray[np.float32] | str]]:

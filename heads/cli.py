@@ -10,6 +10,7 @@ import typer
 from emocache.errors import UsageError
 from heads import HEADS
 
+MOST_SEEDS = 1_000_000
 EXAMPLES = (
     "emocache train linear --encoders whisper-tiny.en --protocol given",
     "emocache train late --corpus iemocap --encoders hubert-large,bert-base --protocol loso --seeds 0-4 --json",
@@ -94,6 +95,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         if not match or int(match[2] or match[1]) < int(match[1]):
             raise UsageError(f"--seeds {text!r}: expected numbers such as 0-2 or 0,3,5")
+        if int(match[2] or match[1]) >= MOST_SEEDS:
+            raise UsageError(f"--seeds {text!r}: expected numbers below {MOST_SEEDS}")
         numbers.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
     return tuple(dict.fromkeys(numbers))
 

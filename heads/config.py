@@ -33,8 +33,8 @@ class Training:
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         for name in ("lr", "batch", "epochs", "patience"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected more than 0")
+            if not 0 < getattr(self, name) <= 1_000_000:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected more than 0 and at most a million")
         for name in ("weight_decay", "clip"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected 0 or more")

@@ -42,8 +42,8 @@ class Config(Training):
         super().__post_init__()
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected 0 or more and less than 1")
-        if self.hidden < 1:
-            raise UsageError(f"hidden is {self.hidden}, expected 1 or more")
+        if not 1 <= self.hidden <= 65_536:
+            raise UsageError(f"hidden is {self.hidden}, expected 1 to 65536")
 
 
 class Linear(nn.Module):
@@ -96,7 +96,7 @@ def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
         if getattr(config, name) != value
     ]
     for one in inputs:
-        if one.layers != one.all_layers[1:]:
+        if len(one.all_layers) > 1 and one.layers != one.all_layers[1:]:
             found.append(f"{one.name}: layers {', '.join(map(str, one.layers))}; the paper averages the outputs of all transformer blocks")
         if one.level == "utterance":
             found.append(f"{one.name}: one row per utterance; the paper has rows in time")

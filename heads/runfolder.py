@@ -10,7 +10,6 @@ result.json       scores, intervals, confusion matrix: what `--json` prints
 import csv
 import io
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from emocache.errors import UsageError
+from emocache.places import plain_name
 
 CONFIG = "config.json"
 
 
 def place(runs: Path, name: str, digest: str) -> Path:
     """`runs/NAME`. UsageError when that cannot be, or holds anything but an earlier run of the experiment with this digest."""
-    if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise UsageError(f"--name {name!r}: expected a plain folder name of letters, digits and . _ + -")
-    folder = runs / name
+    folder = runs / plain_name(name, "--name")
+    _try_writing(runs)
     if not folder.exists():
         return folder
     try:
@@ -36,6 +35,16 @@ def place(runs: Path, name: str, digest: str) -> Path:
     if found != digest:
         raise UsageError(f"{folder}: holds another experiment ({found[:8]}, this one is {digest[:8]}); give another --name or remove it")
     return folder
+
+
+def _try_writing(runs: Path) -> None:
+    """UsageError now, rather than after hours of training, when nothing can be written."""
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=runs, prefix=".try."):
+            pass
+    except OSError as error:
+        raise UsageError(f"--runs {runs}: cannot be written ({error.strerror}); give another folder") from None
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:

@@ -178,6 +178,58 @@ def test_features_cannot_be_called_what_no_folder_may_be(tmp_path: Path, shell: 
         main(["extract", "--model", f"{models}/tiny-hubert", "--name", name])
 
 
+def test_options_of_extract_reach_what_is_made(tmp_path: Path, shell: Shell, models: Path) -> None:
+    shell.run(f"prepare csv {_csv(tmp_path, 6)} --name mine")
+    options = "--precision bf16 --dtype fp32 --layers 1,3 --levels utterance --name coarse --cache other"
+    assert shell.run(f"extract --model {models}/tiny-hubert --device cpu {options}") == 0
+    assert shell.run("ls --json --cache other") == 0
+    (row,) = json.loads(shell.out)
+    assert (row["features"], row["precision"], row["dtype"], row["layers"], row["levels"]) == (
+        "mine/coarse",
+        "bf16",
+        "fp32",
+        "1,3",
+        ["utterance"],
+    )
+    assert shell.run(f"extract --model {models}/tiny-hubert --device nonsense") == 2
+
+
+def test_options_of_train_reach_the_run(tmp_path: Path, shell: Shell, models: Path) -> None:
+    source = _csv(tmp_path)
+    shell.run(f"prepare csv {source} --name mine")
+    shell.run(f"extract --model {models}/tiny-hubert --device cpu --levels frames,utterance")
+    options = "--layers 1,2 --levels utterance --validation speaker --label speaker --set epochs=1 --name chosen --runs elsewhere"
+    assert (
+        shell.run(f"train linear --encoders tiny-hubert --protocol loso --device cpu {options}") == 2
+    )  # a speaker is in one session alone
+    options = options.replace("--label speaker", "--label emotion")
+    assert shell.run(f"train linear --encoders tiny-hubert --protocol loso --device cpu {options}") == 0
+    config = json.loads((tmp_path / "elsewhere/chosen/config.json").read_text())
+    assert (config["inputs"][0]["layers"], config["inputs"][0]["level"]) == ([1, 2], "utterance")
+    assert (config["validation"], config["label"], config["config"]["epochs"]) == ("speaker", "emotion", 1)
+    (source.parent / "u5.wav").unlink()
+    shell.run(f"extract --model {models}/tiny-hubert --device cpu --name fewer")
+    few = "train linear --encoders fewer --protocol loso --device cpu --set epochs=1"
+    assert shell.run(few) == 2
+    assert shell.run(f"{few} --allow-missing") == 0
+
+
+def test_runs_that_cannot_be_written_are_refused_before_training(tmp_path: Path, shell: Shell, models: Path) -> None:
+    shell.run(f"prepare csv {_csv(tmp_path)} --name mine")
+    shell.run(f"extract --model {models}/tiny-hubert --device cpu")
+    (tmp_path / "file").write_text("")
+    assert shell.run("train linear --encoders tiny-hubert --protocol loso --device cpu --runs file/runs") == 2
+    assert "--runs file/runs: cannot be written" in shell.err
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b"])
+def test_a_corpus_is_only_looked_for_in_its_folder(shell: Shell, name: str) -> None:
+    Path("data/x").mkdir(parents=True)
+    Path("data/x/manifest.csv").write_text("utterance_id,path,emotion\n")
+    assert shell.run(f"extract --model hubert-base --corpus {name}") == 2
+    assert "cannot be a folder's name" in shell.err
+
+
 @pytest.mark.parametrize("command", ["", "prepare", "extract", "train", "ls", "info", "demo"])
 def test_every_help_is_there_and_shows_an_example(shell: Shell, command: str) -> None:
     assert shell.run(f"{command} --help") == 0

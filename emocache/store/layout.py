@@ -14,9 +14,10 @@ CACHE/ravdess/whisper-tiny.en/               one feature set
 """
 
 import contextlib
+import errno
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -193,10 +194,21 @@ def make_root(root: Path) -> None:
     marker = root / MARKER
     root.mkdir(parents=True, exist_ok=True)
     if not marker.exists():
-        if any(root.iterdir()):
+        if any(path.name != MARKER and not path.name.startswith(f".{MARKER}.") for path in root.iterdir()) and not marker.exists():
             raise CacheError(f"{root}: is not empty and no emocache; give a new or empty folder as --cache")
         write_whole(marker, to_json({"format": FORMAT}))
     check_root(root)
+
+
+@contextlib.contextmanager
+def disk(root: Path, what: str) -> Iterator[None]:
+    """Say in one line what to do when the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        hint = "free some space, then repeat the command: it goes on here" if full else "what was committed is safe"
+        raise CacheError(f"{root}: {what} cannot be written ({error.strerror or error}); {hint}") from error
 
 
 def check_root(root: Path) -> None:
@@ -224,8 +236,8 @@ def make_arrays(paths: Paths, cut: Level, layers: Sequence[int], shards: int, dt
     from zarr.errors import ContainsArrayError
 
     group = zarr.open_group(paths.zarr, mode="a").require_group(cut.name)
-    if not group.attrs.get("about"):
-        group.attrs.update({"about": cut.about, "unit": "rows x dimensions"})
+    if group.attrs.get("about") != cut.about:
+        group.attrs["about"] = cut.about
     shape = (shards * cut.shard_rows, cut.dim)
     for layer in layers:
         name = array_name(layer, wide=wide)

@@ -53,6 +53,7 @@ class Generation:
     ids: NDArray[np.bytes_]
     digests: NDArray[np.uint8]
     units: NDArray[np.int64]
+    _rows: dict[str, "Rows"] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def names(self) -> list[str]:
@@ -80,8 +81,10 @@ class Generation:
 
     def rows(self, level: str) -> "Rows":
         """Where the rows of each utterance lie in a level."""
-        folder = self.paths.plan(self.number) / level
-        return Rows(read_array(folder / "start.npy"), read_array(folder / "length.npy"), read_array(folder / "shard.npy"))
+        if level not in self._rows:
+            folder = self.paths.plan(self.number) / level
+            self._rows[level] = Rows(*(read_array(folder / f"{name}.npy") for name in ("start", "length", "shard")))
+        return self._rows[level]
 
     def has_level(self, level: str) -> bool:
         """Whether the rows of a level are planned."""

@@ -51,11 +51,12 @@ class Cache:
 
     def corpora(self) -> list[str]:
         """Corpora that have features here."""
-        return sorted({path.parent.parent.name for path in self.root.glob("*/*/card.json")})
+        return sorted(folder.name for folder in self.root.iterdir() if folder.is_dir() and self.names(folder.name))
 
     def names(self, corpus: str) -> list[str]:
         """Names of the feature sets of a corpus."""
-        return sorted(path.parent.name for path in self.root.glob(f"{corpus}/*/card.json"))
+        folder = self.root / corpus
+        return sorted(one.name for one in folder.iterdir() if (one / "card.json").is_file()) if folder.is_dir() else []
 
     def features(self, corpus: str, model: str) -> "Features":
         """The feature set of that name, or the only one made by the encoder of that name; else the choices are listed."""
@@ -84,7 +85,6 @@ class Features:
         self.name = paths.root.name
         self.card = read_card(paths.card)
         self._index = read_index(paths)
-        self._rows: dict[tuple[int, str], Rows] = {}
         self._maps: OrderedDict[tuple[str, str, int], NDArray[Any]] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -220,11 +220,7 @@ class Features:
         raise CacheError(f"{where}: {name} has no {array[0]}/{array[1]} yet; run `{self.card.command(self.name)}` again")
 
     def _rows_of(self, generation: int, level_name: str) -> Rows:
-        """Starts and lengths, read once."""
-        key = (generation, level_name)
-        if key not in self._rows:
-            self._rows[key] = self._index.generations[generation].rows(level_name)
-        return self._rows[key]
+        return self._index.generations[generation].rows(level_name)
 
     def _array(self, array: Array, place: tuple[int, int]) -> str:
         """Name of the Zarr array that holds an utterance's rows."""

@@ -1,10 +1,9 @@
 """One unit being written: its rows grow in part files, one per array and shard, until the commit makes them visible."""
 
 import contextlib
-import errno
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from emocache.errors import CacheError
 from emocache.files import sync_folder
 from emocache.store.index import SUPERSEDED, Array
-from emocache.store.layout import WIDE, Level, Paths, array_name, make_arrays, shard_index, to_json
+from emocache.store.layout import WIDE, Level, Paths, array_name, disk, make_arrays, shard_index, to_json
 from emocache.store.plan import Generation
 
 
@@ -52,7 +51,7 @@ class UnitWriter:
             self.fail(name, f"the encoder gave values that are not finite in {', '.join(sorted(bad))}")
             return
         position = self._names.index(name, self._next)
-        with self._disk():
+        with disk(self._paths.root, f"unit {self.unit}"):
             self._skip_to(position)
             for array, file in self._files.items():
                 self._check(array, position, rows[array])
@@ -65,7 +64,7 @@ class UnitWriter:
 
     def commit(self) -> None:
         """Sync every part file, move it into place, and make the unit visible; CacheError when the disk refuses."""
-        with self._disk():
+        with disk(self._paths.root, f"unit {self.unit}"):
             self._skip_to(len(self._names))
             entry = {f"{level}/{layer}": self._settle(level, layer) for level, layer in self._files}
             self._link(to_json({"arrays": entry, "failures": self._failures, "unit": self.unit}))
@@ -74,16 +73,6 @@ class UnitWriter:
         """Remove the part files that are left."""
         for file in self._files.values():
             file.remove()
-
-    @contextlib.contextmanager
-    def _disk(self) -> Iterator[None]:
-        """Say in one line what to do when the disk refuses."""
-        try:
-            yield
-        except OSError as error:
-            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-            hint = "free some space, then repeat the command: it goes on here" if full else "what was committed is safe"
-            raise CacheError(f"{self._paths.root}: unit {self.unit} cannot be written ({error.strerror}); {hint}") from error
 
     def _skip_to(self, position: int) -> None:
         """Fill the places of utterances that have no rows here: failed, or superseded by a newer generation."""

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from emocache.errors import CacheError
 from emocache.files import write_whole
 from emocache.store.card import Card, check_key, read_card, to_text
 from emocache.store.index import Array, Index, arrays_of, read_index
-from emocache.store.layout import DTYPES, Level, Paths, make_arrays, make_root, to_json
+from emocache.store.layout import DTYPES, Level, Paths, disk, make_arrays, make_root, to_json
 from emocache.store.plan import Item, write_generation, write_level
 from emocache.store.unit import UnitWriter
 
@@ -49,30 +50,45 @@ class FeatureWriter:
             make_root(root)
             for folder in (self.paths.parts, self.paths.claims, self.paths.root / "plan"):
                 folder.mkdir(parents=True, exist_ok=True)
-            if not self.paths.card.exists():
-                write_whole(self.paths.card, to_text(card))
+            with self._lock("plan"):
+                if not self.paths.card.exists():
+                    write_whole(self.paths.card, to_text(card))
         except OSError as error:
             raise CacheError(f"{self.paths.root}: cannot be written ({error.strerror}); choose another --cache") from None
         self.card = read_card(self.paths.card)
         check_key(self.card, card, f"{corpus}/{name}")
         self.dtype = DTYPES[self.card.key.dtype]
 
-    def plan(self, items: Sequence[Item], wanted: Mapping[str, Sequence[int]]) -> list[Work]:
+    def plan(self, items: Sequence[Item], wanted: Mapping[str, Sequence[int]], *, retry: bool = False) -> list[Work]:
         """Give every item its place and say what is still to be made, the unit with the longest utterance first.
 
         `wanted` maps levels to layers. Items whose newest rows were made from the
-        same input keep them; new, changed and failed ones go into a new generation.
+        same input keep them; new and changed ones go into a new generation, and with `retry` those that failed before.
         """
         arrays = arrays_of(wanted)
-        with self._lock("plan"):
+        with self._lock("plan"), disk(self.paths.root, "the plan"):
+            self._sweep()
             index = read_index(self.paths)
-            while new := [item for item in items if not _placed(index, item, arrays)]:
+            if new := [item for item in items if not _placed(index, item, arrays, retry=retry)]:
                 write_generation(self.paths, len(index.generations), new, self.card.native, self.card.unit_rows)
                 index = read_index(self.paths)
             for name, layers in wanted.items():
                 cut = self.levels[name] = self.card.cut(name)
                 make_arrays(self.paths, cut, layers, _plan_level(index, items, cut), self.dtype)
         return _work(index, items, arrays, self.card.native)
+
+    def _sweep(self) -> None:
+        """Remove what a writer that died while planning left: planning is done under one lock, so nobody else is at it."""
+        for folder in [*self.paths.root.glob("plan/.*.part"), *self.paths.root.glob("plan/*/.*.part")]:
+            shutil.rmtree(folder)
+        for pattern in (
+            ".card.json.*.part",
+            "features.zarr/zarr.*.partial",
+            "features.zarr/*/zarr.*.partial",
+            "features.zarr/*/*/zarr.*.partial",
+        ):
+            for path in self.paths.root.glob(pattern):
+                path.unlink()
 
     def units(self, work: Sequence[Work]) -> Iterator[tuple[Work, UnitWriter]]:
         """Claim one unit after the other; the caller puts its utterances and commits it.
@@ -130,13 +146,17 @@ class FeatureWriter:
             yield True
 
 
-def _placed(index: Index, item: Item, arrays: Sequence[Array]) -> bool:
-    """Whether the newest place of an item is for the same input, and no commit says that it failed there."""
+def _placed(index: Index, item: Item, arrays: Sequence[Array], *, retry: bool) -> bool:
+    """Whether the newest place of an item is for the same input and as many rows; with `retry`, and it has not failed there."""
     place = index.newest.get(item.id)
     if place is None or index.generations[place[0]].digest(place[1]) != item.digest:
         return False
-    unit = int(index.generations[place[0]].unit_of[place[1]])
-    return not any((unit, item.id) in index.failed.get(array, {}) for array in arrays)
+    generation, position = index.generations[place[0]], place[1]
+    for level in {name for name, _ in arrays}:
+        if generation.has_level(level) and int(generation.rows(level).length[position]) != item.rows[level]:
+            return False
+    unit = int(generation.unit_of[position])
+    return not (retry and any((unit, item.id) in index.failed.get(array, {}) for array in arrays))
 
 
 def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
