@@ -107,7 +107,7 @@ def test_a_name_is_never_given_to_two_experiments(place: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../mine", ".mine", "a/b"])
 def test_a_name_stays_in_the_folder_of_runs(place: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="expected a plain folder name"):
+    with pytest.raises(UsageError, match="cannot be a folder's name"):
         go(place, name=name)
 
 
