@@ -189,7 +189,8 @@ def _train(
             began = time.perf_counter()
 
             def on_epoch(number: int, epoch: trainer.Epoch, where: str = f"fold {fold.name} seed {seed}") -> None:
-                bar.set_postfix_str(f"{where} epoch {number} validation loss {epoch.validation_loss:.3f}")
+                text = f"{where} epoch {number} validation loss {epoch.validation_loss:.3f}"
+                bar.set_postfix_str(text, refresh=bar.format_dict["elapsed"] > 1)
 
             parts = trainer.Parts(examples.indices(fold.train), examples.indices(fold.validation), examples.indices(fold.test))
             fitted = trainer.fit(head, config, inputs, examples, parts, classes=classes, seed=seed, on_epoch=on_epoch)

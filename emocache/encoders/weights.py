@@ -41,7 +41,7 @@ def find(model: str) -> Source:
         raise EncoderError(f"{model}: no such folder")
     repo, _, revision = model.partition("@")
     if "/" not in repo:
-        near = difflib.get_close_matches(model, ENCODERS, n=3)
+        near = [name for name in ENCODERS if model.lower() in name] or difflib.get_close_matches(model, ENCODERS, n=3)
         hint = f"did you mean {', '.join(near)}" if near else f"there are {', '.join(ENCODERS)}"
         raise EncoderError(f"no encoder {model!r}; {hint} (or give a hub id org/name, or a folder ./name)")
     path, commit = from_hub(repo, revision or "main")
