@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from heads.data import Input
 
-Normalise = Literal["global", "speech", "none"]
+Normalise = Literal["global", "speech", "speaker", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,8 @@ class Training:
     clip: float = 1.0
     """Largest absolute value of an entry of a gradient; 0 clips nothing."""
     normalise: Normalise = "global"
-    """Standardise each layer and dimension with the training part's statistics: of all inputs, of speech alone, of none."""
+    """Standardise each layer and dimension: all inputs ('global') or those made from sound ('speech') with the training
+    part's statistics; those made from sound with each speaker's own ('speaker'); or nothing ('none')."""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""

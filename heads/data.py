@@ -105,6 +105,18 @@ class Examples:
         return torch.tensor([at[name] for name in ids], dtype=torch.int64, device=self.labels.device)
 
 
+def standardised_by_group(packed: PackedTensor, groups: Sequence[str]) -> PackedTensor:
+    """Every utterance standardised with the statistics of its own group (one name an utterance), in the stored dtype."""
+    values = torch.empty_like(packed.values)
+    for name in dict.fromkeys(groups):
+        members = torch.tensor([i for i, group in enumerate(groups) if group == name], device=values.device)
+        of_group, (rows, _) = moments(packed, members), packed.rows_of(members)
+        for layer in range(len(values)):
+            centred = packed.values[layer, rows].float() - of_group.mean[layer]
+            values[layer, rows] = (centred / of_group.std[layer]).to(values.dtype)
+    return PackedTensor(values, packed.offsets)
+
+
 def to_tensor(packed: Packed, where: str, ids: Sequence[str], device: torch.device) -> PackedTensor:
     """Rows read from the cache as tensors on the device. CacheError for an utterance without rows."""
     if (empty := np.flatnonzero(np.diff(packed.offsets) == 0)).size:

@@ -20,7 +20,7 @@ from emocache.store import Cache, Features
 from heads import runfolder, splits, trainer
 from heads.config import HeadModule, Training, override
 from heads.data import Examples, Input
-from heads.material import Material, gather, inputs_of, load
+from heads.material import Material, by_speaker, gather, inputs_of, load
 from heads.report import Result, to_json
 from heads.scoring import Run, prediction_rows, scores_of
 from heads.splits import Fold
@@ -77,6 +77,8 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
     digest = _digest(about, folds, material)
     target = runfolder.place(ask.runs, ask.name or f"{ask.head}-{ask.corpus}-{ask.protocol}-{digest[:8]}", digest)
     examples = load(material, sets, inputs, device, quiet=quiet)
+    if config.normalise == "speaker":
+        examples = by_speaker(examples, inputs, material)
     done = list(_train(head, config, inputs, examples, folds, len(material.classes), quiet=quiet))
     overlap = splits.text_overlap(folds[ask.seeds[0]], material.utterances)
     result = Result(
@@ -92,7 +94,7 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
         path=target,
         seconds=round(time.perf_counter() - began, 2),
         deviations=tuple(about["deviations"]),
-        notes=(*material.notes, *_notes(ask, material, overlap)),
+        notes=(*material.notes, *_notes(ask, config, material, overlap)),
         left_out=material.left_out,
         text_overlap=asdict(overlap),
     )
@@ -101,8 +103,10 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
     return result
 
 
-def _notes(ask: Experiment, material: Material, overlap: splits.TextOverlap) -> Iterator[str]:
-    """What the protocol lets through, in words."""
+def _notes(ask: Experiment, config: Training, material: Material, overlap: splits.TextOverlap) -> Iterator[str]:
+    """What the protocol and the settings let through, in words."""
+    if config.normalise == "speaker":
+        yield "each speaker's speech features are standardised over all of that speaker's utterances, tested ones too (no label is used)"
     if overlap.shared:
         yield f"{overlap.shared} of {overlap.known} tested utterances say a text that was trained on too"
     if unknown := sum(not utterance.speaker for utterance in material.utterances):

@@ -1,7 +1,7 @@
 """What an experiment works on: feature sets from the cache, labels from the manifest, and what was left out on the way."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from emocache.errors import CacheError, ProtocolError, UsageError
 from emocache.store import Cache, Features, parse_layers
 from emocache.types import LABEL_FIELDS, Corpus, Utterance
 from heads.config import Needs
-from heads.data import Examples, Input, to_tensor
+from heads.data import Examples, Input, standardised_by_group, to_tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +118,15 @@ def load(material: Material, sets: Sequence[Features], inputs: Sequence[Input], 
     ]
     labels = torch.tensor([material.class_of(utterance) for utterance in material.utterances], device=device)
     return Examples(tuple(ids), tuple(packed), labels)
+
+
+def by_speaker(examples: Examples, inputs: Sequence[Input], material: Material) -> Examples:
+    """The examples with every input made from sound standardised speaker by speaker; ProtocolError when one has no speaker."""
+    speakers = [utterance.speaker or "" for utterance in material.utterances]
+    if "" in speakers:
+        raise ProtocolError(f"normalise=speaker: {speakers.count('')} of {len(speakers)} utterances have no speaker; use normalise=global")
+    pairs = zip(inputs, examples.inputs, strict=True)
+    return replace(examples, inputs=tuple(packed if one.text else standardised_by_group(packed, speakers) for one, packed in pairs))
 
 
 def _corpus(cache: Cache, name: str, data: Path) -> tuple[Corpus, str]:

@@ -44,3 +44,15 @@ def test_an_utterance_without_rows_is_refused_by_name() -> None:
     empty = Packed(np.zeros((1, 4, 2), np.float16), np.array([0, 3, 3, 4]))
     with pytest.raises(CacheError, match="toy/enc: 1 utterances have no rows, first b"):
         data.to_tensor(empty, "toy/enc", ["a", "b", "c"], torch.device("cpu"))
+
+
+def test_each_group_is_standardised_with_its_own_statistics_alone() -> None:
+    frames = packed([5, 7, 3, 6], dtype=torch.float32)
+    shifted = data.PackedTensor(frames.values.clone(), frames.offsets)
+    shifted.values[:, 5:12] = shifted.values[:, 5:12] * 9 + 4  # a louder second utterance
+    groups = ["a", "b", "a", "c"]
+    one, other = (data.standardised_by_group(which, groups).values for which in (frames, shifted))
+    torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    members = torch.cat([one[:, :5], one[:, 12:15]], dim=1)
+    torch.testing.assert_close(members.mean(1), torch.zeros_like(members[:, 0]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(members.std(1, correction=0), torch.ones_like(members[:, 0]), atol=1e-4, rtol=0)

@@ -242,3 +242,9 @@ def test_seeds_are_lists_and_ranges(text: str, numbers: tuple[int, ...]) -> None
 def test_seeds_that_are_no_numbers_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected numbers such as 0-2 or 0,3,5"):
         cli.parse_seeds(text)
+
+
+def test_speakers_can_be_standardised_one_by_one_and_the_result_says_so(place: Path) -> None:
+    result = go(place, settings=(*QUICK, "normalise=speaker"))
+    assert any("standardised over all of that speaker's utterances, tested ones too" in note for note in result.notes)
+    assert "normalise is speaker; the paper has speech" in result.deviations
