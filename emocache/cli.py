@@ -245,9 +245,8 @@ def demo(
         return
     typer.echo(f"demo corpus, {len(corpus.utterances)} utterances of synthetic speech, 4 classes, leave one session out, seeds {seeds}")
     typer.echo(show.table(["", "UA %", "95 % interval", "WA %", "run"], [_demo_row(name, result) for name, result in results.items()]))
-    for name, result in results.items():
-        for remark in (*result.deviations, *result.notes):
-            typer.echo(f"{name}: {remark}")
+    for remark in dict.fromkeys(remark for result in results.values() for remark in (*result.deviations, *result.notes)):
+        typer.echo(f"note  {remark}")
     typer.echo(f"corpus, cache and runs lie in {folder}/; look around with: emocache ls --cache {folder / 'cache'}")
 
 
