@@ -1,10 +1,10 @@
 """A logistic probe on equal terms with a run of `linear`: the same training, validation and test parts, layer chosen on validation.
 
-    python benchmarks/probe.py RUN_FOLDER CACHE CORPUS FEATURES
+    python benchmarks/probe.py RUN_FOLDER CACHE CORPUS FEATURES [--by-speaker]
 
 Mean over time, standardised on the training part, scikit-learn LogisticRegression(C=0.01), for every fold and seed of the
-run's splits.json. Prints UA in percent, pooled over folds, by seed: for each layer, for the layer chosen on validation,
-and for the run itself.
+run's splits.json; with --by-speaker each speaker's means are first standardised over that speaker. Prints UA in percent,
+pooled over folds, by seed: for each layer, for the layer chosen on validation, and for the run itself.
 """
 
 import csv
@@ -24,7 +24,7 @@ import emocache
 
 def main() -> None:
     """Fit the probes and print one table."""
-    run, cache, corpus, name = Path(sys.argv[1]), *sys.argv[2:]
+    run, cache, corpus, name = Path(sys.argv[1]), *sys.argv[2:5]
     predictions = list(csv.DictReader((run / "predictions.csv").open(encoding="utf-8")))
     label = {row["id"]: row["label"] for row in predictions}
     ids = sorted(label)
@@ -34,6 +34,12 @@ def main() -> None:
     means = np.stack(
         [packed.values[:, a:b].astype(np.float32).mean(1) for a, b in zip(packed.offsets, packed.offsets[1:], strict=False)], 1
     )
+    if "--by-speaker" in sys.argv:
+        speaker_of = {row["id"]: row["speaker"] for row in predictions}
+        speakers = np.array([speaker_of[utterance] for utterance in ids])
+        for speaker in set(speakers):
+            own = means[:, speakers == speaker]
+            means[:, speakers == speaker] = (own - own.mean(1, keepdims=True)) / own.std(1, keepdims=True)
     truth = np.array([label[utterance] for utterance in ids])
     found: dict[int, dict[str, np.ndarray]] = defaultdict(lambda: defaultdict(lambda: np.empty_like(truth)))
     for fold in json.loads((run / "splits.json").read_text(encoding="utf-8")):
