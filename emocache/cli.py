@@ -208,7 +208,7 @@ DEMO_ROWS = (
 """Row of the demo's table: name, head, encoders."""
 
 
-@app.command(epilog=_examples("emocache demo", "emocache demo --folder /tmp/demo --seeds 0-2"))
+@app.command(epilog=_examples("emocache demo", "emocache demo --folder my-demo --seeds 0-2"))
 def demo(
     folder: Annotated[
         Path, typer.Option(help="Where corpus, cache and runs go; may be deleted (weights stay in the user's cache folder).")

@@ -1,0 +1,168 @@
+"""The store when things go wrong: killed writers, several at once, damaged files. Nothing half-written is ever visible."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emocache.errors import CacheError
+from emocache.store import open_cache
+from emocache.store.layout import level, shard_index, shard_rows_there
+from emocache.store.writer import FeatureWriter
+from tests.toy_store import CARD, LENGTHS, items, toy, tree, write
+
+
+def test_a_unit_without_a_commit_is_not_there(tmp_path: Path) -> None:
+    data = toy()
+    write(tmp_path, data)
+    unit = next(tmp_path.glob("corpus/toy/commits/*/1.json"))
+    unit.unlink()
+    features = open_cache(tmp_path).features("corpus", "toy")
+    assert 0 < len(features.ids) < len(data)
+    gone = next(name for name in data if name not in features.ids)
+    with pytest.raises(CacheError, match=f"{gone} has no frames/0 yet"):
+        features.read(gone)
+
+
+def test_a_commit_never_overwrites_one_that_is_there(tmp_path: Path) -> None:
+    data = toy([4])
+    writer = FeatureWriter(tmp_path, "corpus", "toy", CARD)
+    work = writer.plan(items(data), {"frames": [0, 1]})
+    entry = tmp_path / "corpus/toy/commits" / work[0].pass_id / "0.json"
+    for _, unit in writer.units(work):
+        unit.put("u0", {("frames", layer): data["u0"][layer] for layer in (0, 1)})
+        entry.write_text("first")
+        unit.commit()
+    assert entry.read_text() == "first"
+
+
+def test_two_processes_share_the_work_and_encode_nothing_twice(tmp_path: Path) -> None:
+    data = toy()
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(tmp_path), "0.03"], cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True
+    )
+    _wait_for_commits(tmp_path, 1)
+    mine = write(tmp_path, data, pause=0.03)
+    theirs = child.communicate(timeout=60)[0].split()
+    assert sorted([*mine, *theirs]) == sorted(data)
+    assert set(open_cache(tmp_path).features("corpus", "toy").ids) == set(data)
+
+
+def test_writers_that_begin_at_once_on_a_fresh_cache_agree_on_one_plan(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _CHILD, str(tmp_path / "cache"), "0"]
+    children = [subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    done = [child.communicate(timeout=60)[0].split() for child in children]
+    assert [child.returncode for child in children] == [0, 0, 0]
+    assert sorted(name for names in done for name in names) == sorted(toy())
+
+
+def test_an_utterance_that_comes_back_gets_the_levels_that_were_made_without_it(tmp_path: Path) -> None:
+    data = toy()
+    write(tmp_path, data)
+    write(tmp_path, data, {"utterance": [0]}, todo=items(data)[:-1])
+    assert write(tmp_path, data, {"utterance": [1]})[-1:] != []
+    features = open_cache(tmp_path).features("corpus", "toy")
+    assert set(features.held("utterance", [1])) == set(data)
+
+
+def test_what_a_writer_that_died_while_planning_left_is_swept(tmp_path: Path) -> None:
+    write(tmp_path, toy())
+    before = tree(tmp_path)
+    (tmp_path / "corpus/toy/plan/.1.99.part").mkdir()
+    (tmp_path / "corpus/toy/plan/0/.utterance.99.part").mkdir()
+    (tmp_path / "corpus/toy/.card.json.99.part").write_text("{")
+    (tmp_path / "corpus/toy/features.zarr/frames/zarr.0123.partial").write_text("{")
+    write(tmp_path, toy())
+    assert tree(tmp_path) == before
+
+
+def test_a_cache_whose_making_was_killed_can_still_be_made(tmp_path: Path) -> None:
+    (tmp_path / ".emocache.json.99.part").write_text("{")
+    write(tmp_path, toy())
+    assert len(open_cache(tmp_path).features("corpus", "toy").ids) == len(LENGTHS)
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+from tests.toy_store import toy, write
+print(*write(Path(sys.argv[1]), toy(), pause=float(sys.argv[2])))
+"""
+
+
+def _wait_for_commits(root: Path, count: int) -> int:
+    """Wait until so many units are committed; how many are."""
+    deadline = time.monotonic() + 60
+    while len(found := list(root.glob("corpus/toy/commits/*/[0-9]*.json"))) < count:
+        assert time.monotonic() < deadline, "the child committed nothing"
+        time.sleep(0.01)
+    return len(found)
+
+
+def test_a_killed_run_is_completed_by_the_next_and_equals_an_undisturbed_one(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", _CHILD, str(tmp_path / "killed"), "0.05"], cwd=Path(__file__).parents[1])
+    _wait_for_commits(tmp_path / "killed", 1)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    committed = open_cache(tmp_path / "killed").features("corpus", "toy").ids
+    assert 0 < len(committed) < len(LENGTHS)
+    encoded = write(tmp_path / "killed", toy())
+    assert sorted([*committed, *encoded]) == sorted(toy())
+    write(tmp_path / "whole", toy())
+    assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: data[:-30] + b"x" + data[-29:], lambda data: b"", lambda data: data[256:]]
+)
+def test_a_damaged_shard_is_one_clear_line(tmp_path: Path, damage: Any) -> None:
+    write(tmp_path, toy())
+    shard = tmp_path / "corpus/toy/features.zarr/frames/1/c/0/0"
+    shard.write_bytes(damage(shard.read_bytes()))
+    features = open_cache(tmp_path).features("corpus", "toy")
+    with pytest.raises(CacheError, match="damaged"):
+        features.load()
+
+
+def test_a_folder_of_something_else_is_not_made_a_cache(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("...")
+    with pytest.raises(CacheError, match="is not empty and no emocache"):
+        write(tmp_path, toy())
+
+
+def test_another_format_is_refused_by_name(tmp_path: Path) -> None:
+    write(tmp_path, toy())
+    (tmp_path / "emocache.json").write_text('{"format": 99}')
+    with pytest.raises(CacheError, match="format 99, this release of emocache reads 1"):
+        open_cache(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"arrays": {"frames": 1}}'])
+def test_a_damaged_commit_is_one_clear_line(tmp_path: Path, damage: str) -> None:
+    write(tmp_path, toy())
+    next(tmp_path.glob("corpus/toy/commits/*/0.json")).write_text(damage)
+    with pytest.raises(CacheError, match=r"0\.json"):
+        open_cache(tmp_path).features("corpus", "toy")
+
+
+def test_a_shard_index_that_does_not_fit_its_file_is_not_trusted(tmp_path: Path) -> None:
+    cut = level("frames", 4, 512, "")
+    path = tmp_path / "shard"
+    path.write_bytes(bytes(256 * 4 * 2) + shard_index(256, cut, 2))
+    assert shard_rows_there(path, cut, 2) == 256
+    path.write_bytes(bytes(256 * 4 * 2) + shard_index(512, cut, 2))
+    with pytest.raises(CacheError, match="damaged"):
+        shard_rows_there(path, cut, 2)
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"key": {}}', "[]"])
+def test_a_damaged_card_is_one_clear_line(tmp_path: Path, damage: str) -> None:
+    write(tmp_path, toy())
+    (tmp_path / "corpus/toy/card.json").write_text(damage)
+    with pytest.raises(CacheError, match=r"card\.json"):
+        open_cache(tmp_path).features("corpus", "toy")
