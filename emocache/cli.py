@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -236,8 +237,8 @@ def demo(
         pipeline.extract(job)
     _say("3/3  training by leave-one-session-out; epochs are chosen on a tenth of the training sessions")
     cache = open_cache(folder / "cache")
-    common = {"corpus": "demo", "protocol": "loso", "seeds": numbers, "data": folder / "data", "runs": folder / "runs"}
-    results = {name: run(Experiment(head=head, encoders=encoders, **common), cache) for name, head, encoders in DEMO_ROWS}  # type: ignore[arg-type]
+    ask = partial(Experiment, corpus="demo", protocol="loso", seeds=numbers, data=folder / "data", runs=folder / "runs")
+    results = {name: run(ask(head=head, encoders=encoders), cache) for name, head, encoders in DEMO_ROWS}
     if as_json:
         from heads.report import to_json
 
