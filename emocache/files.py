@@ -1,12 +1,13 @@
 """Small files that are replaced whole, and the first line of somebody else's error."""
 
 import os
+import secrets
 from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write, sync and rename: a reader sees the old file or the new one, and after a crash too."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     with part.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

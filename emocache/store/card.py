@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emocache.errors import CacheError, KeyMismatch
-from emocache.store.layout import DTYPES, FORMAT, Level, level, read_json
+from emocache.store.layout import DTYPES, FORMAT, Level, check_format, level, read_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +63,7 @@ def read_card(path: Path) -> Card:
     """The card in a file, or a CacheError that names the field that does not fit."""
     found = read_json(path)
     key = _fitted(Key, found.get("key"), path)
+    check_format(key.format, str(path.parent))
     card: Card = _fitted(Card, found | {"key": key, "layers": tuple(found.get("layers") or ())}, path)
     if key.dtype not in DTYPES or set(card.levels) != set(card.dims) or card.native not in card.levels:
         raise CacheError(f"{path}: its levels, dims or stored type do not fit together; the feature set is damaged")

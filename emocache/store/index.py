@@ -1,10 +1,21 @@
-"""What is in a feature set: generations of utterances and the commits that say which of their rows are there."""
+"""What is in a feature set: generations of utterances and the commits that say which of their rows are there.
+
+A *place* is the number of a planned utterance over all generations, int64; an utterance that was planned again has
+several, the newest last.
+"""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from emocache.errors import CacheError
 from emocache.store.layout import Paths, array_name, read_json
@@ -12,85 +23,220 @@ from emocache.store.plan import Generation, read_generations
 
 Array = tuple[str, int]
 """One array of a feature set: (level, layer)."""
+Places = NDArray[np.int64]
 SUPERSEDED = "superseded"
-"""Why a commit has no rows of an utterance: a newer generation holds it."""
+"""Why a commit has no rows of an utterance: a newer generation holds it, or it was removed."""
+MANY = 64
+"""From so many commit entries on, they are read by threads: a network file system answers each after a while."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where the rows of every place lie in one level: start [places] and length [places], in rows of its arrays."""
+
+    start: NDArray[np.int64]
+    length: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Commits:
+    """What the commit entries say. `stored`: array -> unit -> name of the Zarr array that holds it ('12' or '12.float32').
+
+    `failed`: array -> (unit, id) -> reason; `sha256`: (level, name of the Zarr array) -> shard -> checksum.
+    """
+
+    entries: dict[tuple[str, int], str] = field(default_factory=dict)
+    stored: dict[Array, dict[int, str]] = field(default_factory=dict)
+    failed: dict[Array, dict[tuple[int, str], str]] = field(default_factory=dict)
+    sha256: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
+
+    def add(self, unit: int, entry: Mapping[str, Any], removed: Iterable[str], where: Path) -> None:
+        """Enter one commit, less the arrays that were removed; CacheError when it is none."""
+        try:
+            kept = [(name, shard) for name, shard in entry["arrays"].items() if name not in removed]
+            for name, shard in kept:
+                level, layer = name.split("/")
+                array = (level, int(layer))
+                stored = array_name(int(layer), wide=bool(shard["wide"]))
+                self.stored.setdefault(array, {})[unit] = stored
+                self.sha256.setdefault((level, stored), {}).update((int(number), str(sum_)) for number, sum_ in shard["sha256"].items())
+                if entry["failures"]:
+                    self.failed.setdefault(array, {}).update({(unit, failed): str(why) for failed, why in entry["failures"].items()})
+        except (KeyError, ValueError, AttributeError, TypeError) as error:
+            raise CacheError(f"{where}: not a commit entry ({error!r}); delete it to have its unit extracted again") from None
 
 
 @dataclass(frozen=True)
 class Index:
-    """A snapshot of plan and commits.
-
-    `stored` maps an array and a unit to the name of the Zarr array that holds it ('12', or '12.float32' where float16
-    would have overflowed); `failed` maps an array to the (unit, id) pairs that a commit lists as failed, with the reason.
-    """
+    """A snapshot of plan and commits."""
 
     generations: list[Generation]
-    stored: dict[Array, dict[int, str]] = field(default_factory=dict)
-    failed: dict[Array, dict[tuple[int, str], str]] = field(default_factory=dict)
-    commits: dict[tuple[str, int], str] = field(default_factory=dict)
+    commits: Commits
 
     @cached_property
-    def newest(self) -> dict[str, tuple[int, int]]:
-        """Id -> (generation, position) where it was planned last."""
-        return {name: (g.number, i) for g in self.generations for i, name in enumerate(g.names)}
+    def names(self) -> list[str]:
+        """The id of each place."""
+        return [name for generation in self.generations for name in generation.names]
 
     @cached_property
-    def places(self) -> dict[str, list[tuple[int, int]]]:
-        """Id -> every (generation, position), newest first."""
-        places: dict[str, list[tuple[int, int]]] = {}
-        for generation in reversed(self.generations):
-            for i, name in enumerate(generation.names):
-                places.setdefault(name, []).append((generation.number, i))
-        return places
+    def newest(self) -> dict[str, int]:
+        """Id -> its newest place, in the order in which they were first planned; removed utterances are not among them."""
+        newest = dict(zip(self.names, range(len(self.names)), strict=True))
+        if any(generation.removal for generation in self.generations):
+            unit = self.unit_of
+            newest = {name: place for name, place in newest.items() if unit[place] >= 0}
+        return newest
 
-    def holds(self, array: Array, place: tuple[int, int]) -> bool:
-        """Whether the rows of one planned utterance are committed in an array."""
-        generation = self.generations[place[0]]
-        unit = int(generation.unit_of[place[1]])
-        failed = self.failed.get(array, {})
-        return unit in self.stored.get(array, {}) and (unit, generation.names[place[1]]) not in failed
+    @cached_property
+    def places(self) -> Places:
+        """The newest places, in the order of `newest`."""
+        return np.fromiter(self.newest.values(), np.int64, len(self.newest))
 
-    def find(self, array: Array, name: str) -> tuple[int, int] | None:
-        """Where the newest committed rows of an utterance are in an array; rows of an input that has changed since do not count."""
-        places = self.places.get(name, ())
-        wanted = {self._digest(place) for place in places[:1]}
-        return next((place for place in places if self._digest(place) in wanted and self.holds(array, place)), None)
+    @cached_property
+    def unit_of(self) -> NDArray[np.int64]:
+        """The unit of each place; -1 where it says that an utterance was removed."""
+        return _joined([generation.unit_of for generation in self.generations])
 
-    def _digest(self, place: tuple[int, int]) -> str:
-        """What a planned utterance was to be made from."""
-        return self.generations[place[0]].digest(place[1])
+    @cached_property
+    def digests(self) -> NDArray[np.uint8]:
+        """What each place was planned to be made from [places, 32]."""
+        return _joined([generation.digests for generation in self.generations])
+
+    def digest_of(self, place: int) -> str:
+        """The same of one place, in hexadecimal."""
+        return bytes(self.digests[place]).hex()
+
+    @cached_property
+    def first_place(self) -> NDArray[np.int64]:
+        """The first place of each generation, and the number of places as last entry."""
+        return np.cumsum([0, *(len(generation.ids) for generation in self.generations)])
+
+    def generation_of(self, place: int) -> Generation:
+        """The generation that planned a place."""
+        return self.generations[int(np.searchsorted(self.first_place, place, side="right")) - 1]
+
+    @cached_property
+    def units(self) -> int:
+        """How many units there are."""
+        return sum(len(generation.unit_numbers) for generation in self.generations)
+
+    @cached_property
+    def older(self) -> Places:
+        """For each place the one before it of the same utterance, if it was made from the same input; else -1."""
+        older = np.full(len(self.names), -1, np.int64)
+        if len(self.generations) > 1:
+            seen: dict[tuple[str, bytes], int] = {}
+            for place, name in enumerate(self.names):
+                key = (name, bytes(self.digests[place]))
+                older[place] = seen.get(key, -1)
+                seen[key] = place
+        return older
+
+    def has_level(self, level: str) -> bool:
+        """Whether anything is committed in a level."""
+        return any(name == level for name, _ in self.commits.stored)
+
+    def table(self, level: str) -> Table:
+        """Where the rows of every place lie in a level; places of generations that lack it have none."""
+        if level not in self._tables:
+            rows = [g.rows(level) if g.has_level(level) else None for g in self.generations]
+            sizes = [len(g.ids) for g in self.generations]
+            start = _joined([one.start if one else np.zeros(n, np.int64) for one, n in zip(rows, sizes, strict=True)])
+            length = _joined([one.length if one else np.zeros(n, np.int32) for one, n in zip(rows, sizes, strict=True)])
+            self._tables[level] = Table(start, length)
+        return self._tables[level]
+
+    def held(self, array: Array) -> NDArray[np.bool_]:
+        """Of each place, whether its rows are committed in an array."""
+        if array not in self._held:
+            committed = np.zeros(self.units + 1, bool)  # the last one stands for unit -1
+            committed[[unit for unit in self.commits.stored.get(array, {}) if unit < self.units]] = True
+            held = committed[self.unit_of]
+            for unit, name in self.commits.failed.get(array, {}):
+                held[self.place_in_unit(unit, name)] = False
+            self._held[array] = held
+        return self._held[array]
+
+    def located(self, array: Array, places: Places) -> Places:
+        """For newest places, those that hold the rows in an array: the newest of the same input; -1 where there is none."""
+        held = self.held(array)
+        found = places
+        while (lacking := ~held[found] & (found >= 0)).any():
+            found = np.where(lacking, self.older[found], found)
+        return found
+
+    def place_in_unit(self, unit: int, name: str) -> int:
+        """Where an utterance is in a unit; CacheError when it is not."""
+        generation = next((g for g in self.generations if unit in g.unit_numbers), None)
+        members = generation.unit_range(unit) if generation else range(0)
+        if generation is None or name not in (held := generation.names[members.start : members.stop]):
+            raise CacheError(f"unit {unit} has no utterance {name!r}: plan and commits do not fit together; run `emocache verify`")
+        return int(self.first_place[generation.number]) + members.start + held.index(name)
 
     @cached_property
     def digest(self) -> str:
-        """Changes with whatever is committed: SHA-256 over all commit entries."""
-        lines = sorted(f"{pass_id}/{unit} {digest}" for (pass_id, unit), digest in self.commits.items())
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        """Changes with whatever is planned or committed: SHA-256 over plan and commit entries."""
+        found = hashlib.sha256()
+        for generation in self.generations:
+            for values in (generation.ids, generation.digests, generation.units):
+                found.update(np.ascontiguousarray(values).data.cast("B"))
+        lines = sorted(f"{pass_id}/{unit} {digest}" for (pass_id, unit), digest in self.commits.entries.items())
+        found.update("\n".join(lines).encode())
+        return found.hexdigest()
+
+    @cached_property
+    def _tables(self) -> dict[str, Table]:
+        return {}
+
+    @cached_property
+    def _held(self) -> dict[Array, NDArray[np.bool_]]:
+        return {}
 
 
 def read_index(paths: Paths) -> Index:
     """Read plan and commits of a feature set."""
-    index = Index(read_generations(paths))
+    generations = read_generations(paths)
+    commits = Commits()
+    removed = {path.parent.name: removed_arrays(path) for path in paths.root.glob("commits/*/removed.json")}
+    entries = list(commit_entries(paths))
+    for path, text in zip(entries, _read_all(entries), strict=True):
+        try:
+            entry = json.loads(text)
+        except ValueError as error:
+            raise CacheError(f"{path}: not a commit entry ({error}); delete it to have its unit extracted again") from None
+        pass_id, unit = path.parent.name, int(path.stem)
+        commits.entries[pass_id, unit] = hashlib.sha256(text).hexdigest()
+        commits.add(unit, entry, removed.get(pass_id, ()), path)
+    return Index(generations, commits)
+
+
+def commit_entries(paths: Paths) -> Iterator[Path]:
+    """Every commit entry, pass by pass."""
     root = paths.root / "commits"
-    for folder in sorted(root.iterdir()) if root.is_dir() else ():
-        for path in sorted(folder.glob("[0-9]*.json")):
-            entry = read_json(path)
-            unit = int(path.stem)
-            index.commits[folder.name, unit] = hashlib.sha256(path.read_bytes()).hexdigest()
-            _add(index, unit, entry, str(path))
-    return index
+    if not root.is_dir():
+        return
+    for folder in sorted(root.iterdir()):
+        names = sorted(name for name in os.listdir(folder) if name[0].isdigit() and name.endswith(".json"))  # noqa: PTH208
+        yield from (folder / name for name in names)
 
 
-def _add(index: Index, unit: int, entry: Mapping[str, Any], where: str) -> None:
-    """Enter one commit."""
-    try:
-        for name, shard in entry["arrays"].items():
-            level, layer = name.split("/")
-            array = (level, int(layer))
-            index.stored.setdefault(array, {})[unit] = array_name(int(layer), wide=bool(shard["wide"]))
-            for failed, reason in entry["failures"].items():
-                index.failed.setdefault(array, {})[unit, failed] = reason
-    except (KeyError, ValueError, AttributeError, TypeError) as error:
-        raise CacheError(f"{where}: not a commit entry ({error!r}); delete it to have its unit extracted again") from None
+def removed_arrays(path: Path) -> frozenset[str]:
+    """The arrays that a `removed.json` names."""
+    return frozenset(map(str, read_json(path).get("arrays", ())))
+
+
+def _read_all(paths: Sequence[Path]) -> Iterator[bytes]:
+    """The contents of files, in their order."""
+    if len(paths) < MANY:
+        yield from map(Path.read_bytes, paths)
+        return
+    with ThreadPoolExecutor(16) as pool:
+        yield from pool.map(Path.read_bytes, paths)
+
+
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Arrays one after the other; a single one as it is."""
+    return np.asarray(parts[0]) if len(parts) == 1 else np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
 def arrays_of(wanted: Mapping[str, Iterable[int]]) -> list[Array]:

@@ -7,22 +7,27 @@ CACHE/ravdess/whisper-tiny.en/               one feature set
     plan/0/ids.npy digests.npy units.npy     generation 0: the utterances, fixed before any encoding
     plan/0/frames/start.npy length.npy shard.npy     where each one's rows lie in level `frames`, and each unit's shards
     plan/0/tokens/column.word.npy            what each row of a text level stands for
-    features.zarr/frames/3/c/17/0            layer 3, shard 17: raw rows, then the index of its chunks
-    features.zarr/frames/3.float32/c/17/0    the same where float16 would overflow
+    features.zarr/frames/3/c.17.0            layer 3, shard 17: raw rows, then the index of its chunks
+    features.zarr/frames/3/c.17.0.9f86d081884c7d65   the same, written but not yet in its place: named by its SHA-256
+    features.zarr/frames/3.float32/c.17.0    the same where float16 would overflow
     commits/5f0c1d2e/pass.json 9.json        what one command makes; unit 9 of it is complete, these of it failed
+    commits/5f0c1d2e/removed.json            arrays of that pass that were removed since
     claims/17.lock  parts/                   work in progress
+
+FORMAT 0, from before the first release, has a folder for each shard (`frames/3/c/17/0`); it is read, and
+`emocache migrate` rewrites it.
 """
 
 import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +35,8 @@ from emocache.errors import CacheError, UsageError
 from emocache.files import sync_folder, write_whole
 
 FORMAT = 1
+FORMATS = (0, FORMAT)
+"""What this release reads; it writes FORMAT alone."""
 DTYPES: Mapping[str, Any] = {"fp16": np.dtype("<f2"), "fp32": np.dtype("<f4")}
 """What features can be stored as."""
 WIDE = DTYPES["fp32"]
@@ -42,8 +49,10 @@ UNIT_ROWS_LARGE = 65_536
 LARGE_ROWS = 100 * 3600 * 50
 """From this many rows (100 hours of 20 ms frames) on, units are large, else there would be too many files."""
 UNIT_UTTERANCES = 1024
-MISSING = np.uint64(2**64 - 1)
-"""Offset, in a shard index, of a chunk that was not written."""
+STAGED_DIGITS = 16
+"""How many hexadecimal digits of its SHA-256 a shard's name carries until it is in its place."""
+SEPARATORS: Mapping[int, Literal[".", "/"]] = {0: "/", 1: "."}
+"""What stands between the numbers in a shard's name, by FORMAT: '.' saves the folder that '/' makes for every shard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +79,10 @@ def level(name: str, dim: int, unit_rows: int, about: str) -> Level:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The files of one feature set."""
+    """The files of one feature set; `format` is the one its card states."""
 
     root: Path
+    format: int = FORMAT
 
     @property
     def card(self) -> Path:
@@ -86,7 +96,7 @@ class Paths:
 
     @property
     def claims(self) -> Path:
-        """Lock files: one per unit, and one for planning."""
+        """Lock files: one per unit, one for planning, one that says the feature set is in use."""
         return self.root / "claims"
 
     @property
@@ -102,41 +112,19 @@ class Paths:
         """Commit entries of one pass."""
         return self.root / "commits" / pass_id
 
+    def array(self, level_name: str, array: str) -> Path:
+        """One Zarr array."""
+        return self.zarr / level_name / array
+
     def shard(self, level_name: str, array: str, shard: int) -> Path:
         """One shard file."""
-        return self.zarr / level_name / array / "c" / str(shard) / "0"
+        separator = SEPARATORS[self.format]
+        return self.array(level_name, array) / f"c{separator}{shard}{separator}0"
 
-
-def shard_index(rows: int, level: Level, itemsize: int) -> bytes:
-    """The Zarr v3 index of a raw shard whose first `rows` rows are there: (offset, size) per chunk, then CRC-32C."""
-    size = level.chunk_rows * level.dim * itemsize
-    index = np.full((level.chunks, 2), MISSING, dtype="<u8")
-    there = -(-rows // level.chunk_rows)
-    index[:there, 0] = np.arange(there) * size
-    index[:there, 1] = size
-    payload = index.tobytes()
-    return payload + int(google_crc32c.value(payload)).to_bytes(4, "little")
-
-
-def shard_rows_there(path: Path, level: Level, itemsize: int) -> int:
-    """How many rows a raw shard holds, after checking that its index is the one of a raw shard.
-
-    Raises CacheError when file size, checksum or offsets are not those of chunks that lie one after the other.
-    """
-    index_size = 16 * level.chunks + 4
-    try:
-        with path.open("rb") as file:
-            total = file.seek(0, os.SEEK_END)
-            file.seek(max(0, total - index_size))
-            index = file.read()
-    except OSError as error:
-        raise CacheError(f"{path}: cannot be read ({error.strerror}); its unit must be extracted again") from None
-    chunk = level.chunk_rows * level.dim * itemsize
-    there = (total - index_size) // chunk
-    rows = there * level.chunk_rows
-    if total != there * chunk + index_size or index != shard_index(rows, level, itemsize):
-        raise CacheError(f"{path}: damaged (its index does not fit its {total} bytes); its unit must be extracted again")
-    return rows
+    def staged(self, level_name: str, array: str, shard: int, sha256: str) -> Path:
+        """A shard that is complete, but not (or not yet) the one in place: other bytes have another name."""
+        path = self.shard(level_name, array, shard)
+        return path.with_name(f"{path.name}.{sha256[:STAGED_DIGITS]}")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -169,8 +157,8 @@ def read_array(path: Path) -> NDArray[Any]:
 
 def write_folder(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> bool:
     """Write .npy files into a new folder that appears whole; False when another writer made it first."""
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    part.mkdir(parents=True, exist_ok=True)
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    part.mkdir(parents=True)
     for name, values in arrays.items():
         with (part / f"{name}.npy").open("wb") as file:
             np.save(file, values, allow_pickle=False)
@@ -215,9 +203,15 @@ def check_root(root: Path) -> None:
     """CacheError unless `root` is a cache of a format that this release reads."""
     if not (root / MARKER).is_file():
         raise CacheError(f"{root}: is no emocache (no emocache.json in it); `emocache extract` makes one")
-    found = read_json(root / MARKER).get("format")
-    if found != FORMAT:
-        raise CacheError(f"{root}: has format {found!r}, this release of emocache reads {FORMAT}; install the release that made it")
+    check_format(read_json(root / MARKER).get("format"), str(root))
+
+
+def check_format(found: object, where: str) -> None:
+    """CacheError unless `found` is a format that this release reads."""
+    if found in FORMATS and type(found) is int:
+        return
+    remedy = "it was made by a newer one: upgrade emocache" if isinstance(found, int) and found > FORMAT else "it is damaged"
+    raise CacheError(f"{where}: has format {found!r}, this release of emocache reads {' and '.join(map(str, FORMATS))}; {remedy}")
 
 
 def stored_dtype(array: str, dtype: str) -> Any:
@@ -230,7 +224,7 @@ def array_name(layer: int, *, wide: bool) -> str:
     return f"{layer}{WIDE_SUFFIX}" if wide else str(layer)
 
 
-def make_arrays(paths: Paths, cut: Level, layers: Sequence[int], shards: int, dtype: Any, *, wide: bool = False) -> None:
+def make_arrays(paths: Paths, cut: Level, layers: Iterable[int], shards: int, dtype: Any, *, wide: bool = False) -> None:
     """Make or lengthen the Zarr arrays of some layers of a level to `shards` shards."""
     import zarr
     from zarr.errors import ContainsArrayError
@@ -246,6 +240,7 @@ def make_arrays(paths: Paths, cut: Level, layers: Sequence[int], shards: int, dt
                 group.create_array(
                     name, shape=shape, dtype=dtype, shards=(cut.shard_rows, cut.dim), chunks=(cut.chunk_rows, cut.dim),
                     compressors=None, filters=None, fill_value=0,
+                    chunk_key_encoding={"name": "default", "separator": SEPARATORS[paths.format]},
                 )  # fmt: skip
         elif isinstance(array := group[name], zarr.Array) and array.shape[0] < shape[0]:
             array.resize(shape)

@@ -5,6 +5,8 @@ alone. In every level it owns whole shards:
 
     unit 0: a a a a a a b b b b c c . .|    unit 1: d d d d e . . . . . . . . .|
             ^ start of c = 10               ^ every unit starts on a shard
+
+A generation without units says of its utterances that they were removed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,17 +72,27 @@ class Generation:
         return range(int(self.units[local]), int(self.units[local + 1]))
 
     @property
+    def removal(self) -> bool:
+        """Whether this generation says which utterances were removed."""
+        return len(self.units) == 1
+
+    @property
     def unit_numbers(self) -> range:
         """The units of this generation, numbered over all generations."""
         return range(self.first_unit, self.first_unit + len(self.units) - 1)
 
     @cached_property
     def unit_of(self) -> NDArray[np.int64]:
-        """The unit of each utterance [n]."""
+        """The unit of each utterance [n]; -1 where it was removed."""
+        if self.removal:
+            return np.full(len(self.ids), -1, np.int64)
         return np.repeat(np.asarray(self.unit_numbers), np.diff(self.units))
 
     def rows(self, level: str) -> "Rows":
         """Where the rows of each utterance lie in a level."""
+        if self.removal:
+            none = np.zeros(len(self.ids), np.int64)
+            return Rows(none, none.astype(np.int32), none[:1])
         if level not in self._rows:
             folder = self.paths.plan(self.number) / level
             self._rows[level] = Rows(*(read_array(folder / f"{name}.npy") for name in ("start", "length", "shard")))
@@ -88,7 +100,7 @@ class Generation:
 
     def has_level(self, level: str) -> bool:
         """Whether the rows of a level are planned."""
-        return (self.paths.plan(self.number) / level).is_dir()
+        return self.removal or (self.paths.plan(self.number) / level).is_dir()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,13 @@ def write_generation(paths: Paths, number: int, items: Sequence[Item], native: s
     digests = np.frombuffer(b"".join(bytes.fromhex(items[i].digest) for i in order), np.uint8).reshape(-1, 32)
     ids = np.array([items[i].id.encode() for i in order])
     return write_folder(paths.plan(number), {"ids": ids, "digests": digests, "units": np.array(units, np.int64)})
+
+
+def write_removal(paths: Paths, number: int, ids: Sequence[str]) -> bool:
+    """Write as generation `number` that these utterances were removed; False when another writer was first."""
+    gone = np.array([name.encode() for name in ids])
+    arrays = {"ids": gone, "digests": np.zeros((len(gone), 32), np.uint8), "units": np.zeros(1, np.int64)}
+    return write_folder(paths.plan(number), arrays)
 
 
 def cut_units(rows: Sequence[int], groups: Sequence[str], limit: int) -> tuple[list[int], list[int]]:

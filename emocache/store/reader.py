@@ -1,10 +1,12 @@
-"""Reading a cache: corpora, feature sets, and rows as numpy arrays, through memory maps of the raw shards."""
+"""Reading a cache: corpora, feature sets, and rows as numpy arrays."""
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,10 @@ from emocache import manifest
 from emocache.errors import CacheError
 from emocache.places import cache_root
 from emocache.store.card import read_card
-from emocache.store.index import SUPERSEDED, Array, read_index
-from emocache.store.layout import Level, Paths, check_root, read_array, shard_rows_there, stored_dtype
-from emocache.store.plan import Generation, Rows
+from emocache.store.index import SUPERSEDED, Array, Places, read_index
+from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, check_root, read_array, stored_dtype
+from emocache.store.rows import Request, RowReader, Source
 from emocache.types import Corpus, Utterance
-
-MAPS = 4096
-"""Memory maps kept open; a process may have 65,530."""
 
 
 def open_cache(path: str | Path | None = None) -> "Cache":
@@ -77,15 +76,21 @@ class Cache:
 
 
 class Features:
-    """The committed features of one encoder over one corpus; a snapshot taken when it was opened."""
+    """The committed features of one encoder over one corpus; a snapshot taken when it was opened.
+
+    Threads may share it; a worker process that it is sent to opens it anew.
+    """
 
     def __init__(self, paths: Paths) -> None:
-        self.paths = paths
+        self.card = read_card(paths.card)
+        self.paths = Paths(paths.root, self.card.key.format)
         self.corpus = paths.root.parent.name
         self.name = paths.root.name
-        self.card = read_card(paths.card)
-        self._index = read_index(paths)
-        self._maps: OrderedDict[tuple[str, str, int], NDArray[Any]] = OrderedDict()
+        self._index = read_index(self.paths)
+        self._reader = RowReader(self.paths, self.card.key.dtype)
+
+    def __reduce__(self) -> tuple[type["Features"], tuple[Paths]]:
+        return Features, (self.paths,)
 
     def __repr__(self) -> str:
         return f"<Features {self.corpus}/{self.name}: {len(self.ids)} utterances, levels {', '.join(self.levels) or 'none'}>"
@@ -98,16 +103,16 @@ class Features:
     @cached_property
     def levels(self) -> tuple[str, ...]:
         """Levels with anything committed."""
-        return tuple(sorted({name for name, _ in self._index.stored}))
+        return tuple(sorted({name for name, _ in self._index.commits.stored}))
 
     @cached_property
     def layers(self) -> tuple[int, ...]:
         """Layers with anything committed, in any level."""
-        return tuple(sorted({layer for _, layer in self._index.stored}))
+        return tuple(sorted({layer for _, layer in self._index.commits.stored}))
 
     def layers_of(self, level: str) -> tuple[int, ...]:
         """Layers with anything committed in one level."""
-        return tuple(sorted(layer for name, layer in self._index.stored if name == self._level(level).name))
+        return tuple(sorted(layer for name, layer in self._index.commits.stored if name == self._level(level).name))
 
     def dim(self, level: str) -> int:
         """Width of a row."""
@@ -116,14 +121,18 @@ class Features:
     @cached_property
     def ids(self) -> list[str]:
         """Utterances with rows in every array that has anything committed."""
-        return self._held(list(self._index.stored))
+        return self._held(list(self._index.commits.stored))
 
     def held(self, level: str, layers: Sequence[int]) -> list[str]:
         """Utterances with rows in these layers of a level, whatever else is there or under way."""
         return self._held([(level, layer) for layer in layers])
 
     def _held(self, arrays: Sequence[Array]) -> list[str]:
-        return [name for name in self._index.newest if arrays and all(self._index.find(array, name) for array in arrays)]
+        index = self._index
+        if not arrays:
+            return []
+        there = np.logical_and.reduce([index.located(array, index.places) >= 0 for array in arrays])
+        return list(compress(index.newest, there.tolist()))
 
     @cached_property
     def planned(self) -> int:
@@ -133,9 +142,10 @@ class Features:
     @cached_property
     def failures(self) -> Mapping[str, str]:
         """Id -> reason, for utterances that could not be encoded and have no rows."""
-        failed = {name: reason for pairs in self._index.failed.values() for (_, name), reason in pairs.items()}
-        held = set(self.ids)
-        return {name: reason for name, reason in failed.items() if reason != SUPERSEDED and name not in held}
+        failed = {name: reason for pairs in self._index.commits.failed.values() for (_, name), reason in pairs.items()}
+        held = set(self.ids) if failed else set()
+        planned = self._index.newest if failed else {}
+        return {name: reason for name, reason in failed.items() if reason != SUPERSEDED and name in planned and name not in held}
 
     @cached_property
     def digest(self) -> str:
@@ -147,7 +157,7 @@ class Features:
         place = self._index.newest.get(name)
         if place is None:
             raise CacheError(f"{self.corpus}/{self.name}: no utterance {name!r}")
-        return self._index.generations[place[0]].digest(place[1])
+        return self._index.digest_of(place)
 
     def check(self, utterances: Iterable[Utterance]) -> None:
         """CacheError when features were made from another text or audio than these utterances now have.
@@ -166,40 +176,65 @@ class Features:
 
     def read(self, name: str, level: str | None = None, layers: Sequence[int] | None = None) -> NDArray[Any]:
         """One utterance: [layers, rows, dim] in the stored dtype (by default the encoder's own level, all layers)."""
-        return self.load(level, layers, [name]).values
+        return self.read_many([name], level, layers).values
 
-    def load(self, level: str | None = None, layers: Sequence[int] | None = None, ids: Sequence[str] | None = None) -> Packed:
-        """Several utterances in one array; by default all of `ids`, all layers, the encoder's own level.
+    def read_many(self, ids: Sequence[str], level: str | None = None, layers: Sequence[int] | None = None) -> Packed:
+        """Several utterances, one after the other in the order of `ids`, such as a batch.
 
         Raises CacheError that names the first id, level or layer that is not there.
         """
         cut = self._level(level or self.native)
         chosen = self.layers_of(cut.name) if layers is None else tuple(layers)
-        names = self.ids if ids is None else list(ids)
         if unknown := [layer for layer in chosen if layer not in self.layers_of(cut.name)]:
             raise CacheError(
                 f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(self.layers_of(cut.name))}"
             )
-        places = [[self._place((cut.name, layer), name) for name in names] for layer in chosen]
-        lengths = np.array([self._rows_of(g, cut.name).length[i] for g, i in places[0]] if places else [], np.int64)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        arrays = {self._array((cut.name, layer), place) for layer, row in zip(chosen, places, strict=True) for place in row}
-        dtype = max((stored_dtype(name, self.card.key.dtype) for name in arrays), key=lambda dtype: dtype.itemsize, default=np.float32)
+        table, newest = self._index.table(cut.name), self._newest(ids)
+        places = [self._located((cut.name, layer), ids, newest) for layer in chosen]
+        lengths = table.length[places[0]] if places else np.zeros(len(newest), np.int32)
+        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        parts = [self._sources(cut, layer, at) for layer, at in zip(chosen, places, strict=True)]
+        dtype = max((self._dtype(source) for part in parts for source, _ in part), key=lambda one: one.itemsize, default=np.dtype("<f4"))
         values = np.empty((len(chosen), int(offsets[-1]), cut.dim), dtype)
-        for target, layer, row in zip(values, chosen, places, strict=True):
-            for i in self._disk_order(cut.name, row):
-                self._copy(target[offsets[i] : offsets[i + 1]], cut, layer, row[i])
+        direct: list[Request] = []
+        for target, at, part in zip(values, places, parts, strict=True):
+            for source, which in part:
+                if which is None and self._dtype(source) == dtype:
+                    direct.append(Request(source, table.start[at], offsets, target))
+                else:
+                    self._read_apart(source, table.start[at], offsets, target, which)
+        self._reader.read(direct)
         return Packed(values, offsets)
+
+    def load(self, level: str | None = None, layers: Sequence[int] | None = None, ids: Sequence[str] | None = None) -> Packed:
+        """Many utterances in one array; by default all of `ids`, all layers, the encoder's own level. Otherwise as `read_many`."""
+        return self.read_many(self.ids if ids is None else ids, level, layers)
+
+    def batches(
+        self, batches: Iterable[Sequence[str]], level: str | None = None, layers: Sequence[int] | None = None, *, ahead: int = 2
+    ) -> Iterator[Packed]:
+        """`read_many` of one batch of ids after the other, with `ahead` of them being read while the caller works on one."""
+        waiting: deque[Future[Packed]] = deque()
+        with ThreadPoolExecutor(1) as pool:
+            for batch in batches:
+                waiting.append(pool.submit(self.read_many, batch, level, layers))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     def columns(self, name: str, level: str) -> dict[str, NDArray[np.int32]]:
         """What each row of an utterance stands for, column -> [rows].
 
         Level `tokens` has `word` (which white-space word of the text, -1 for special tokens), `begin` and `end` (characters).
         """
-        generation, i = self._place((self._level(level).name, self.layers_of(level)[0]), name)
-        length = self._rows_of(generation, level).length
+        index = self._index
+        (place,) = self._located((self._level(level).name, self.layers_of(level)[0]), [name], self._newest([name])).tolist()
+        generation = index.generation_of(place)
+        length = generation.rows(level).length
+        i = place - int(index.first_place[generation.number])
         first = int(length[:i].sum(dtype=np.int64))
-        files = sorted((self.paths.plan(generation) / level).glob("column.*.npy"))
+        files = sorted((self.paths.plan(generation.number) / level).glob("column.*.npy"))
         return {path.stem.removeprefix("column."): np.array(read_array(path)[first : first + int(length[i])]) for path in files}
 
     def _level(self, name: str) -> Level:
@@ -208,55 +243,54 @@ class Features:
             raise CacheError(f"{self.corpus}/{self.name}: no level {name!r}; there are: {', '.join(self.levels) or 'none yet'}")
         return self.card.cut(name)
 
-    def _place(self, array: Array, name: str) -> tuple[int, int]:
-        """Where an utterance's rows are, or CacheError that says why they are not there."""
-        if place := self._index.find(array, name):
-            return place
-        where = f"{self.corpus}/{self.name}"
-        if name not in self._index.newest:
-            raise CacheError(f"{where}: no utterance {name!r} among its {self.planned}")
-        if reason := self.failures.get(name):
-            raise CacheError(f"{where}: {name} could not be encoded: {reason}")
-        raise CacheError(f"{where}: {name} has no {array[0]}/{array[1]} yet; run `{self.card.command(self.name)}` again")
+    def _newest(self, ids: Sequence[str]) -> Places:
+        """The newest places of utterances."""
+        newest = self._index.newest
+        try:
+            return np.array([newest[name] for name in ids], np.int64)
+        except KeyError as error:
+            raise CacheError(f"{self.corpus}/{self.name}: no utterance {error.args[0]!r} among its {self.planned}") from None
 
-    def _rows_of(self, generation: int, level_name: str) -> Rows:
-        return self._index.generations[generation].rows(level_name)
+    def _located(self, array: Array, ids: Sequence[str], newest: Places) -> Places:
+        """Where the rows of utterances are in an array, or CacheError that says why the first one's are not there."""
+        places = self._index.located(array, newest)
+        if places.size and places.min() < 0:
+            name = ids[int(np.argmin(places))]
+            where = f"{self.corpus}/{self.name}"
+            if reason := self.failures.get(name):
+                raise CacheError(f"{where}: {name} could not be encoded: {reason}")
+            raise CacheError(f"{where}: {name} has no {array[0]}/{array[1]} yet; run `{self.card.command(self.name)}` again")
+        return places
 
-    def _array(self, array: Array, place: tuple[int, int]) -> str:
-        """Name of the Zarr array that holds an utterance's rows."""
-        generation: Generation = self._index.generations[place[0]]
-        return self._index.stored[array][int(generation.unit_of[place[1]])]
+    def _dtype(self, source: Source) -> np.dtype[Any]:
+        """What a Zarr array is stored as."""
+        dtype: np.dtype[Any] = stored_dtype(source.name, self.card.key.dtype)
+        return dtype
 
-    def _disk_order(self, level_name: str, places: Sequence[tuple[int, int]]) -> list[int]:
-        """Positions sorted by where their rows lie."""
-        starts = [int(self._rows_of(g, level_name).start[i]) for g, i in places]
-        return sorted(range(len(places)), key=starts.__getitem__)
+    def _sources(self, cut: Level, layer: int, places: Places) -> list[tuple[Source, NDArray[np.intp] | None]]:
+        """The Zarr arrays that hold rows of a layer, and which of the utterances each holds (None: all)."""
+        stored = self._index.commits.stored[cut.name, layer]
+        names = set(stored.values())
+        if len(names) == 1:
+            return [(self._source(cut, names.pop()), None)]
+        wide = np.array([stored[unit].endswith(WIDE_SUFFIX) for unit in self._index.unit_of[places].tolist()], bool)
+        found = [(array_name(layer, wide=kind), np.flatnonzero(wide == kind)) for kind in (False, True)]
+        return [(self._source(cut, name), which if len(which) < len(wide) else None) for name, which in found if len(which)]
 
-    def _copy(self, target: NDArray[Any], cut: Level, layer: int, place: tuple[int, int]) -> None:
-        """Copy one utterance's rows of one layer, from as many shards as they span."""
-        start = int(self._rows_of(place[0], cut.name).start[place[1]])
-        name = self._array((cut.name, layer), place)
-        done = 0
-        while done < len(target):
-            shard, row = divmod(start + done, cut.shard_rows)
-            rows = self._map(cut, name, shard)[row : row + len(target) - done]
-            if not len(rows):
-                raise CacheError(f"{self.paths.shard(cut.name, name, shard)}: ends before row {row}; its unit must be extracted again")
-            target[done : done + len(rows)] = rows
-            done += len(rows)
+    def _source(self, cut: Level, name: str) -> Source:
+        """One Zarr array."""
+        return Source(cut, name, self._index.commits.sha256.get((cut.name, name), {}))
 
-    def _map(self, cut: Level, array: str, shard: int) -> NDArray[Any]:
-        """One shard as a memory map [rows, dim], its index checked the first time."""
-        key = (cut.name, array, shard)
-        if key not in self._maps:
-            path = self.paths.shard(cut.name, array, shard)
-            dtype = stored_dtype(array, self.card.key.dtype)
-            rows = shard_rows_there(path, cut, dtype.itemsize)
-            self._maps[key] = np.memmap(path, dtype, "r", shape=(rows, cut.dim))
-            while len(self._maps) > MAPS:
-                self._maps.popitem(last=False)
-        self._maps.move_to_end(key)
-        return self._maps[key]
+    def _read_apart(
+        self, source: Source, start: NDArray[np.int64], offsets: NDArray[np.int64], target: NDArray[Any], which: NDArray[np.intp] | None
+    ) -> None:
+        """Read the utterances `which` of one array by themselves and copy them to where they belong, in the target's type."""
+        chosen = np.arange(len(start)) if which is None else which
+        inner = np.concatenate([[0], np.cumsum(np.diff(offsets)[chosen])])
+        rows = np.empty((int(inner[-1]), source.level.dim), self._dtype(source))
+        self._reader.read([Request(source, start[chosen], inner, rows)])
+        for i, first, last in zip(chosen.tolist(), inner[:-1].tolist(), inner[1:].tolist(), strict=True):
+            target[offsets[i] : offsets[i + 1]] = rows[first:last]
 
 
 def text_digest(utterance: Utterance) -> str:

@@ -1,25 +1,28 @@
-"""Writing a feature set: plan, claim a unit, append its rows to part files, rename them into place, commit.
+"""Writing a feature set: plan, claim a unit, append its rows to part files, commit, move them into place.
 
 Whoever is killed at whatever moment leaves part files and unreferenced shards at most: readers believe commit entries
 alone, and a commit entry is created once, whole, by a hard link that cannot overwrite.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import shutil
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from emocache.errors import CacheError
 from emocache.files import write_whole
+from emocache.store.background import Background
 from emocache.store.card import Card, check_key, read_card, to_text
-from emocache.store.index import Array, Index, arrays_of, read_index
-from emocache.store.layout import DTYPES, Level, Paths, disk, make_arrays, make_root, to_json
-from emocache.store.plan import Item, write_generation, write_level
+from emocache.store.claims import Use, claim
+from emocache.store.index import Array, Index, arrays_of, read_index, removed_arrays
+from emocache.store.layout import DTYPES, FORMAT, Level, Paths, disk, make_arrays, make_root, read_json, to_json
+from emocache.store.plan import Generation, Item, read_generations, write_generation, write_level
 from emocache.store.unit import UnitWriter
 
 WAIT_S = 0.5
@@ -37,126 +40,172 @@ class Work:
 
 
 class FeatureWriter:
-    """One feature set, opened for writing; made if it is not there yet.
+    """One feature set, opened for writing; made if it is not there yet. While it is open, nobody removes or rewrites it.
 
-    Raises KeyMismatch when features of this
-    name were made in another way.
+    Raises KeyMismatch when features of this name were made in another way, CacheError where nothing can be written.
     """
 
     def __init__(self, root: Path, corpus: str, name: str, card: Card) -> None:
         self.paths = Paths(root / corpus / name)
         self.levels: dict[str, Level] = {}
-        try:
-            make_root(root)
-            for folder in (self.paths.parts, self.paths.claims, self.paths.root / "plan"):
-                folder.mkdir(parents=True, exist_ok=True)
-            with self._lock("plan"):
-                if not self.paths.card.exists():
-                    write_whole(self.paths.card, to_text(card))
-        except OSError as error:
-            raise CacheError(f"{self.paths.root}: cannot be written ({error.strerror}); choose another --cache") from None
+        self._use: Use | None = None
+        self._generations: list[Generation] = []
+        if not self.paths.card.exists():
+            with _writable(self.paths.root):
+                make_root(root)
+                self._open()
+                with claim(self.paths.claims, "plan"):
+                    if not self.paths.card.exists():
+                        write_whole(self.paths.card, to_text(card))
         self.card = read_card(self.paths.card)
+        if self.card.key.format != FORMAT:
+            raise CacheError(
+                f"{self.paths.root}: has format {self.card.key.format}, and this release adds to format {FORMAT} alone; "
+                f"run `emocache migrate {corpus}/{name}` first (nothing is encoded again)"
+            )
         check_key(self.card, card, f"{corpus}/{name}")
         self.dtype = DTYPES[self.card.key.dtype]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let others remove or rewrite."""
+        if self._use is not None:
+            self._use.close()
+            self._use = None
 
     def plan(self, items: Sequence[Item], wanted: Mapping[str, Sequence[int]], *, retry: bool = False) -> list[Work]:
         """Give every item its place and say what is still to be made, the unit with the longest utterance first.
 
-        `wanted` maps levels to layers. Items whose newest rows were made from the
-        same input keep them; new and changed ones go into a new generation, and with `retry` those that failed before.
+        `wanted` maps levels to layers. Items whose newest rows were made from the same input keep them; new and changed
+        ones go into a new generation, and with `retry` those that failed before. Where nothing is to be made, nothing is
+        written, so a complete set may be read-only.
         """
         arrays = arrays_of(wanted)
-        with self._lock("plan"), disk(self.paths.root, "the plan"):
-            self._sweep()
-            index = read_index(self.paths)
-            if new := [item for item in items if not _placed(index, item, arrays, retry=retry)]:
+        self.levels |= {name: self.card.cut(name) for name in wanted}
+        index = read_index(self.paths)
+        if _is_planned(index, items, arrays, retry=retry) and not _work(index, items, arrays, self):
+            return []
+        with _writable(self.paths.root):
+            self._open()
+        with claim(self.paths.claims, "plan"), disk(self.paths.root, "the plan"):
+            settle(self.paths, index := read_index(self.paths))
+            while new := [item for item in items if not _placed(index, item, arrays, retry=retry)]:
                 write_generation(self.paths, len(index.generations), new, self.card.native, self.card.unit_rows)
-                index = read_index(self.paths)
+                index, retry = read_index(self.paths), False
             for name, layers in wanted.items():
-                cut = self.levels[name] = self.card.cut(name)
-                make_arrays(self.paths, cut, layers, _plan_level(index, items, cut), self.dtype)
-        return _work(index, items, arrays, self.card.native)
-
-    def _sweep(self) -> None:
-        """Remove what a writer that died while planning left: planning is done under one lock, so nobody else is at it."""
-        for folder in [*self.paths.root.glob("plan/.*.part"), *self.paths.root.glob("plan/*/.*.part")]:
-            shutil.rmtree(folder)
-        for pattern in (
-            ".card.json.*.part",
-            "features.zarr/zarr.*.partial",
-            "features.zarr/*/zarr.*.partial",
-            "features.zarr/*/*/zarr.*.partial",
-        ):
-            for path in self.paths.root.glob(pattern):
-                path.unlink()
+                make_arrays(self.paths, self.levels[name], layers, _plan_level(index, items, self.levels[name]), self.dtype)
+        return _work(read_index(self.paths), items, arrays, self)
 
     def units(self, work: Sequence[Work]) -> Iterator[tuple[Work, UnitWriter]]:
-        """Claim one unit after the other; the caller puts its utterances and commits it.
+        """Claim one unit after the other; the caller puts its utterances and commits it, and may go on at once.
 
-        Units that another process holds are waited for at the end, and made here should that process vanish.
+        What it is given lacks the arrays that another pass has committed in the meantime. Units that another process
+        holds are waited for at the end, and made here should that process vanish.
         """
         pending = list(work)
-        while pending:
-            before = len(pending)
-            for item in list(pending):
-                with self._claim(item) as unit:
-                    if unit is not None:
-                        yield item, unit
-                if self.committed(item):
-                    pending.remove(item)
-            if len(pending) == before:
-                time.sleep(WAIT_S)
+        opened: list[UnitWriter] = []
+        try:
+            with Background() as background:
+                while pending:
+                    before = len(opened)
+                    for item in pending:
+                        if unit := self._claimed(item, background):
+                            opened.append(unit)
+                            yield replace(item, arrays=unit.arrays), unit
+                    background.finish()
+                    pending = [item for item in pending if self._lacking(item)]
+                    if pending and len(opened) == before:
+                        time.sleep(WAIT_S)
+        finally:
+            for unit in opened:
+                unit.close()
 
     def committed(self, work: Work) -> bool:
-        """Whether a unit is complete in a pass."""
-        return (self.paths.commits(work.pass_id) / f"{work.unit}.json").exists()
+        """Whether every array of a unit is committed, in whatever pass."""
+        return not self._lacking(work)
 
-    @contextlib.contextmanager
-    def _claim(self, work: Work) -> Iterator[UnitWriter | None]:
-        """Hold a unit's lock while it is made; None when it is held elsewhere or complete already."""
-        with self._lock(str(work.unit), wait=False) as held:
-            if not held or self.committed(work):
-                yield None
-                return
+    def _open(self) -> None:
+        """Make the folders and keep others from removing or rewriting."""
+        for folder in (self.paths.parts, self.paths.claims, self.paths.root / "plan"):
+            folder.mkdir(parents=True, exist_ok=True)
+        if self._use is None:
+            self._use = Use(self.paths.claims)
+
+    def _claimed(self, work: Work, background: Background) -> UnitWriter | None:
+        """A unit that is ours to make now; None when it is held elsewhere or complete."""
+        with contextlib.ExitStack() as claimed, disk(self.paths.root, f"unit {work.unit}"):
+            held = claimed.enter_context(claim(self.paths.claims, str(work.unit), wait=False))
+            arrays = self._lacking(work) if held else ()
+            if not arrays:
+                return None
             for part in self.paths.parts.glob(f"{work.unit}.*"):  # of a writer that died: its claim is ours now
-                part.unlink()
-            index = read_index(self.paths)
+                part.unlink(missing_ok=True)
             commits = self.paths.commits(work.pass_id)
             commits.mkdir(parents=True, exist_ok=True)
             if not (commits / "pass.json").exists():
                 write_whole(commits / "pass.json", to_json({"arrays": [f"{name}/{layer}" for name, layer in work.arrays]}))
-            generation = next(g for g in index.generations if work.unit in g.unit_numbers)
-            unit = UnitWriter(self.paths, generation, work.unit, work.pass_id, work.arrays, self.levels, self.dtype)
-            try:
-                yield unit
-            finally:
-                unit.close()
+            return UnitWriter(
+                self.paths, self._generation(work.unit), work.unit, work.pass_id, arrays, self.levels, self.dtype, background,
+                claimed.pop_all(),
+            )  # fmt: skip
 
-    @contextlib.contextmanager
-    def _lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
-        """An exclusive kernel lock, which vanishes with its process; False when not waiting and held elsewhere."""
-        with (self.paths.claims / f"{name}.lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            except OSError as error:
-                raise CacheError(f"{file.name}: file locks do not work here ({error.strerror}); choose another --cache") from None
-            yield True
+    def _generation(self, unit: int) -> Generation:
+        """The generation that holds a unit."""
+        if not any(unit in generation.unit_numbers for generation in self._generations):
+            self._generations = read_generations(self.paths)
+        return next(generation for generation in self._generations if unit in generation.unit_numbers)
+
+    def _lacking(self, work: Work) -> tuple[Array, ...]:
+        """The arrays of a unit that no pass has committed."""
+        there: set[str] = set()
+        for entry in self.paths.root.glob(f"commits/*/{work.unit}.json"):
+            removed = entry.with_name("removed.json")
+            there |= set(read_json(entry)["arrays"]) - (removed_arrays(removed) if removed.exists() else set())
+        return tuple((level, layer) for level, layer in work.arrays if f"{level}/{layer}" not in there)
+
+
+def settle(paths: Paths, index: Index) -> None:
+    """Move shards into place for writers that died between their commit and that."""
+    for (level, array), shards in index.commits.sha256.items():
+        folder = paths.array(level, array)
+        for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208
+            number, _, checksum = name.removeprefix("c.").partition(".0.")
+            if checksum and number.isdecimal() and shards.get(int(number), "").startswith(checksum):
+                (folder / name).replace(paths.shard(level, array, int(number)))
+
+
+@contextlib.contextmanager
+def _writable(root: Path) -> Iterator[None]:
+    """Say in one line that a folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise CacheError(f"{root}: cannot be written ({error.strerror}); choose another --cache") from None
+
+
+def _is_planned(index: Index, items: Sequence[Item], arrays: Sequence[Array], *, retry: bool) -> bool:
+    """Whether every item has its place in every level."""
+    levels = {name for name, _ in arrays}
+    laid_out = all(generation.has_level(level) for generation in index.generations for level in levels)
+    return laid_out and all(_placed(index, item, arrays, retry=retry) for item in items)
 
 
 def _placed(index: Index, item: Item, arrays: Sequence[Array], *, retry: bool) -> bool:
     """Whether the newest place of an item is for the same input and as many rows; with `retry`, and it has not failed there."""
     place = index.newest.get(item.id)
-    if place is None or index.generations[place[0]].digest(place[1]) != item.digest:
+    if place is None or index.digest_of(place) != item.digest:
         return False
-    generation, position = index.generations[place[0]], place[1]
+    generation = index.generation_of(place)
     for level in {name for name, _ in arrays}:
-        if generation.has_level(level) and int(generation.rows(level).length[position]) != item.rows[level]:
+        if generation.has_level(level) and int(index.table(level).length[place]) != item.rows[level]:
             return False
-    unit = int(generation.unit_of[position])
-    return not (retry and any((unit, item.id) in index.failed.get(array, {}) for array in arrays))
+    unit = int(index.unit_of[place])
+    return not (retry and any((unit, item.id) in index.commits.failed.get(array, {}) for array in arrays))
 
 
 def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
@@ -167,30 +216,35 @@ def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
     by_id = {item.id: item for item in items}
     shards = 0
     for generation in index.generations:
-        if generation.has_level(cut.name):
-            shards = int(generation.rows(cut.name).shard[-1])
+        if generation.removal:
             continue
-        found = [by_id.get(name) for name in generation.names]
-        same = [item if item and item.digest == generation.digest(i) else None for i, item in enumerate(found)]
-        shards = write_level(generation, cut, same, shards)
+        if not generation.has_level(cut.name):
+            found = [by_id.get(name) for name in generation.names]
+            same = [item if item and item.digest == generation.digest(i) else None for i, item in enumerate(found)]
+            write_level(generation, cut, same, shards)
+        shards = int(generation.rows(cut.name).shard[-1])
     return shards
 
 
-def _work(index: Index, items: Sequence[Item], arrays: Sequence[Array], native: str) -> list[Work]:
+def _work(index: Index, items: Sequence[Item], arrays: Sequence[Array], writer: FeatureWriter) -> list[Work]:
     """The units that hold any of the items and lack any of the arrays."""
     members: dict[int, list[tuple[int, Item]]] = {}
     for item in items:
-        generation, position = index.newest[item.id]
-        members.setdefault(int(index.generations[generation].unit_of[position]), []).append((position, item))
+        place = index.newest[item.id]
+        members.setdefault(int(index.unit_of[place]), []).append((place, item))
+    retired = sorted(path.parent.name for path in writer.paths.root.glob("commits/*/removed.json"))
     found: list[tuple[int, Work]] = []
     for unit, held in members.items():
-        if missing := tuple(array for array in arrays if unit not in index.stored.get(array, {})):
+        if missing := tuple(array for array in arrays if unit not in index.commits.stored.get(array, {})):
             ids = tuple(item.id for _, item in sorted(held, key=lambda pair: pair[0]))
-            longest = max(item.rows[native] for _, item in held)
-            found.append((longest, Work(_pass_id(missing), unit, ids, missing)))
+            longest = max(item.rows[writer.card.native] for _, item in held)
+            found.append((longest, Work(_pass_id(missing, retired), unit, ids, missing)))
     return [work for _, work in sorted(found, key=lambda pair: (-pair[0], pair[1].unit))]
 
 
-def _pass_id(arrays: Sequence[Array]) -> str:
-    """The same for the same levels and layers, so that a repeated command goes on where it stopped."""
-    return hashlib.sha256(json.dumps(sorted(arrays)).encode()).hexdigest()[:8]
+def _pass_id(arrays: Sequence[Array], retired: Sequence[str]) -> str:
+    """The same for the same levels and layers, so that a repeated command goes on where it stopped.
+
+    Passes of which arrays were removed are `retired`: those arrays are made anew in another pass.
+    """
+    return hashlib.sha256(json.dumps([sorted(arrays), retired] if retired else sorted(arrays)).encode()).hexdigest()[:8]

@@ -1,0 +1,84 @@
+"""One thread that does the disk's work in order, so that whoever encodes never waits for it."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+WAITING_BYTES = 1 << 29
+"""Most bytes that wait to be written; whoever has more to write then waits."""
+
+Job = Callable[[], None]
+
+
+class Background:
+    """Jobs done one after the other by a thread of its own.
+
+    After a job has failed the later ones are dropped, and the next `submit` or `finish` raises its error. Left by an
+    error, it drops what waits; left otherwise, it finishes.
+    """
+
+    def __init__(self, limit: int = WAITING_BYTES) -> None:
+        self._limit = limit
+        self._jobs: deque[tuple[Job, int]] = deque()
+        self._waiting = 0
+        self._busy = False
+        self._closed = False
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="emocache-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job, size: int = 0) -> None:
+        """Have a job done that holds on to `size` bytes until then."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._error or not self._waiting or self._waiting + size <= self._limit)
+            self._raise()
+            self._jobs.append((job, size))
+            self._waiting += size
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Wait until every job is done."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._error or not (self._jobs or self._busy))
+            self._raise()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            with self._changed:
+                self._jobs.clear()
+                self._closed = True
+                self._changed.notify_all()
+            self._thread.join()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._jobs or self._closed)
+                if not self._jobs:
+                    return
+                job, size = self._jobs.popleft()
+                self._busy = True
+            try:
+                job()
+            except BaseException as error:  # noqa: BLE001 - raised again where the caller is
+                with self._changed:
+                    self._error = error
+                    self._jobs.clear()
+            with self._changed:
+                self._waiting = self._waiting - size if self._error is None else 0
+            del job

@@ -1,0 +1,263 @@
+"""Rows out of shards: exact ranges, read straight into the array that the caller gets.
+
+Every range is first asked of the page cache (RWF_NOWAIT), which is as fast as a memory map; what is not there is read
+by threads. A file that someone truncates gives a short read, where a map would kill the process. Arrays that are not
+raw, such as the compressed ones of others, are read by zarr-python.
+"""
+
+import errno
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emocache.errors import CacheError
+from emocache.files import first_line
+from emocache.store.layout import Level, Paths, read_json, stored_dtype
+from emocache.store.shards import rows_in_shard
+
+THREADS = 16
+"""Reads under way at once where rows are not in memory yet: a disk, and a server even more, answers many as fast as one."""
+PIECE = 8 << 20
+"""Most bytes of one read by a thread."""
+OPEN_FILES = 512
+"""Shards kept open; a process may often have 1024 files."""
+NOWAIT = getattr(os, "RWF_NOWAIT", None)
+"""The flag of Linux that reads from memory only."""
+REMEDY = "run `emocache repair`, then extract again"
+_UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One Zarr array of a feature set; `sha256` maps its committed shards to their checksums."""
+
+    level: Level
+    name: str
+    sha256: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Rows of one array: `start` [n] are the first rows of n stretches, which go to target [rows, dim] one after the other.
+
+    Stretch i fills `target[offsets[i]:offsets[i + 1]]`; the target is contiguous and of the array's stored type.
+    """
+
+    source: Source
+    start: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    target: NDArray[Any]
+
+
+class RowReader:
+    """Reads rows of one feature set. Safe to use from threads, and in a forked child."""
+
+    def __init__(self, paths: Paths, dtype: str) -> None:
+        """`dtype` is the stored type that the card states."""
+        self._paths = paths
+        self._dtype = dtype
+        self._raw: dict[tuple[str, str], bool] = {}
+        self._rows: dict[tuple[str, str, int], int] = {}
+        self._open: OrderedDict[tuple[str, str, int], _Shard] = OrderedDict()
+        self._lock = threading.Lock()
+        self._nowait = NOWAIT
+
+    def read(self, requests: Iterable[Request]) -> None:
+        """Fill all targets. CacheError for a shard that is missing, damaged or shorter than planned."""
+        cold: list[_Piece] = []
+        for request in requests:
+            if self._is_raw(request.source):
+                cold += self._from_memory(request)
+            else:
+                self._read_zarr(request)
+        if len(cold) == 1 and len(cold[0].target) <= PIECE:
+            _read_fully(cold[0])
+        elif cold:
+            with ThreadPoolExecutor(THREADS) as pool:
+                for _ in pool.map(_read_fully, [part for piece in cold for part in piece.split()]):
+                    pass
+
+    def path(self, source: Source, shard: int) -> Path:
+        """Where a committed shard is: under the name of its bytes until it is in its place."""
+        if shard in source.sha256:
+            staged = self._paths.staged(source.level.name, source.name, shard, source.sha256[shard])
+            if staged.exists():
+                return staged
+        return self._paths.shard(source.level.name, source.name, shard)
+
+    def _from_memory(self, request: Request) -> list["_Piece"]:
+        """Fill the target with what the page cache holds; what is still to be read from the disk."""
+        source, cold = request.source, []
+        itemsize = request.target.itemsize
+        width = source.level.dim * itemsize
+        target = request.target.reshape(-1).view(np.uint8).data
+        for number, first, at, size in zip(*_ranges(request.start, request.offsets, source.level.shard_rows, width), strict=True):
+            shard = self._shard(source, number, itemsize)
+            if first + size > shard.rows * width:
+                raise CacheError(f"{shard.path}: ends before row {(first + size) // width}; {REMEDY}")
+            view = target[at : at + size]
+            there = self._preadv(shard, view, first)
+            if there != size:
+                cold.append(_Piece(shard, first + there, view[there:]))
+        return cold
+
+    def _preadv(self, shard: "_Shard", view: memoryview, offset: int) -> int:
+        """Read what is in memory; how many bytes these were."""
+        if self._nowait is None:
+            return 0
+        try:
+            return os.preadv(shard.handle, [view], offset, self._nowait)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise _unreadable(shard.path, error) from None
+            self._nowait = None
+            return 0
+
+    def _read_zarr(self, request: Request) -> None:
+        """Rows of an array that is not raw."""
+        import zarr
+
+        path = self._paths.array(request.source.level.name, request.source.name)
+        try:
+            array = zarr.open_array(path, mode="r")
+            for start, first, last in zip(request.start.tolist(), request.offsets[:-1].tolist(), request.offsets[1:].tolist(), strict=True):
+                request.target[first:last] = array[start : start + last - first]
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise CacheError(f"{path}: zarr cannot read it ({first_line(error)}); {REMEDY}") from None
+
+    def _is_raw(self, source: Source) -> bool:
+        """Whether an array's metadata says that its shards are raw and cut as planned."""
+        key = (source.level.name, source.name)
+        if key not in self._raw:
+            self._raw[key] = is_raw(self._paths, source.level, source.name, stored_dtype(source.name, self._dtype))
+        return self._raw[key]
+
+    def _shard(self, source: Source, number: int, itemsize: int) -> "_Shard":
+        """An open shard, its index checked the first time."""
+        key = (source.level.name, source.name, number)
+        with self._lock:
+            if (shard := self._open.get(key)) is not None:
+                self._open.move_to_end(key)
+                return shard
+            path = self.path(source, number)
+            try:
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:  # moved into its place in this moment, or lost
+                path = self._paths.shard(source.level.name, source.name, number)
+                try:
+                    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                except OSError as error:
+                    raise _unreadable(path, error) from None
+            except OSError as error:
+                raise _unreadable(path, error) from None
+            shard = _Shard(path, handle)
+            if key not in self._rows:
+                self._rows[key] = rows_in_shard(handle, path, source.level, itemsize)
+            shard.rows = self._rows[key]
+            self._open[key] = shard
+            while len(self._open) > OPEN_FILES:
+                self._open.popitem(last=False)
+            return shard
+
+
+def _ranges(
+    start: NDArray[np.int64], offsets: NDArray[np.int64], shard_rows: int, width: int
+) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Stretches of rows as byte ranges within shards: (shard, first byte in it, first byte of the target, bytes).
+
+    Stretches that follow on each other on disk too become one; one that crosses the border of a shard becomes several.
+    """
+    count, at = np.diff(offsets), offsets[:-1]
+    if (follows := start[1:] == start[:-1] + count[:-1]).any():
+        begins = np.concatenate([[True], ~follows])
+        start, at = start[begins], at[begins]
+        count = np.diff(np.append(at, offsets[-1]))
+    shard, row = np.divmod(start, shard_rows)
+    while (over := row + count > shard_rows).any():
+        room = shard_rows - row[over]
+        rest = np.flatnonzero(over)
+        shard = np.concatenate([shard, shard[rest] + 1])
+        at = np.concatenate([at, at[rest] + room])
+        row = np.concatenate([row, np.zeros(len(rest), row.dtype)])
+        count = np.concatenate([np.where(over, shard_rows - row[: len(over)], count), count[rest] - room])
+    some = count > 0
+    if not some.all():
+        shard, row, at, count = shard[some], row[some], at[some], count[some]
+    return shard.tolist(), (row * width).tolist(), (at * width).tolist(), (count * width).tolist()
+
+
+class _Shard:
+    """An open shard of `rows` rows; closed when nobody needs it any more."""
+
+    __slots__ = ("handle", "path", "rows")
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path = path
+        self.handle = handle
+        self.rows = 0
+
+    def __del__(self) -> None:
+        os.close(self.handle)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Bytes of one shard from `offset` on, and where they go."""
+
+    shard: _Shard
+    offset: int
+    target: memoryview
+
+    def split(self) -> Iterator[Self]:
+        """Pieces of at most PIECE bytes."""
+        for at in range(0, len(self.target), PIECE):
+            yield type(self)(self.shard, self.offset + at, self.target[at : at + PIECE])
+
+
+def _read_fully(piece: _Piece) -> None:
+    """Read a piece, however long that takes."""
+    done = 0
+    while done < len(piece.target):
+        try:
+            there = os.preadv(piece.shard.handle, [piece.target[done:]], piece.offset + done)
+        except OSError as error:
+            raise _unreadable(piece.shard.path, error) from None
+        if not there:
+            raise CacheError(f"{piece.shard.path}: was cut short while it was read; {REMEDY}")
+        done += there
+
+
+def _unreadable(path: Path, error: OSError) -> CacheError:
+    """What to say of a shard that cannot be read."""
+    return CacheError(f"{path}: cannot be read ({error.strerror}); {REMEDY}")
+
+
+def is_raw(paths: Paths, level: Level, name: str, dtype: Any) -> bool:
+    """Whether a Zarr array is stored as this release writes it: raw shards, cut as the level says. CacheError if it is damaged."""
+    about = read_json(paths.array(level.name, name) / "zarr.json")
+    try:
+        (sharding,) = about["codecs"]
+        inner = sharding["configuration"]
+        return (
+            sharding["name"] == "sharding_indexed"
+            and about["chunk_grid"]["configuration"]["chunk_shape"] == [level.shard_rows, level.dim]
+            and inner["chunk_shape"] == [level.chunk_rows, level.dim]
+            and [codec["name"] for codec in inner["codecs"]] == ["bytes"]
+            and [codec["name"] for codec in inner["index_codecs"]] == ["bytes", "crc32c"]
+            and inner.get("index_location", "end") == "end"
+            and np.dtype(about["data_type"]) == dtype
+            and json.dumps([codec["configuration"] for codec in inner["codecs"]]) == '[{"endian": "little"}]'
+        )
+    except (KeyError, ValueError, TypeError):
+        return False
