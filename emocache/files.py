@@ -16,6 +16,12 @@ def write_whole(path: Path, text: str) -> None:
     sync_folder(path.parent)
 
 
+def write_changed(path: Path, text: str) -> None:
+    """`write_whole`, unless the file says so already: what is complete may be read-only."""
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_whole(path, text)
+
+
 def sync_folder(path: Path) -> None:
     """Make renames inside a folder durable."""
     handle = os.open(path, os.O_RDONLY)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from emocache import heard
 from emocache.errors import CorpusError
-from emocache.files import write_whole
+from emocache.files import write_changed
 from emocache.places import plain_name
 from emocache.types import Corpus, Utterance
 
@@ -139,13 +139,13 @@ def _fit(name: str) -> bool:
 
 
 def save(corpus: Corpus, data: Path) -> Path:
-    """Write `data/NAME/`; the manifest comes last and whole, so that its existence means complete."""
+    """Write `data/NAME/`; the manifest comes last and whole, so that its existence means complete. Files that say so already are left."""
     folder = data / corpus.name
     folder.mkdir(parents=True, exist_ok=True)
     about = asdict(replace(corpus, utterances=()))
     del about["utterances"]
-    write_whole(folder / CORPUS, json.dumps(about, indent=2, default=str, ensure_ascii=False) + "\n")
-    write_whole(folder / MANIFEST, to_csv(corpus.utterances))
+    write_changed(folder / CORPUS, json.dumps(about, indent=2, default=str, ensure_ascii=False) + "\n")
+    write_changed(folder / MANIFEST, to_csv(corpus.utterances))
     return folder / MANIFEST
 
 

@@ -206,19 +206,19 @@ def extract(job: Job, *, retry: bool = False) -> Outcome:
 
     With `retry`, utterances that failed before are tried again.
     """
-    writer = FeatureWriter(job.cache, job.corpus.name, job.name, job.card)
-    work = writer.plan(job.items, dict.fromkeys(job.levels, job.layers), retry=retry)
-    manifest.save(replace(job.corpus, audio_root=Path()), job.cache)
     by_id = {u.id: u for u in job.utterances}
     encoded = 0
-    with _progress(job, [by_id[name] for item in work for name in item.ids]) as bar:
-        for item, unit in writer.units(work):
-            members = [by_id[name] for name in item.ids]
-            for start in range(0, len(members), BATCH):
-                batch = members[start : start + BATCH]
-                encoded += _encode(job, batch, item, unit)
-                bar.update(sum(_weight(u, job.encoder) for u in batch))
-            unit.commit()
+    with FeatureWriter(job.cache, job.corpus.name, job.name, job.card) as writer:
+        work = writer.plan(job.items, dict.fromkeys(job.levels, job.layers), retry=retry)
+        manifest.save(replace(job.corpus, audio_root=Path()), job.cache)
+        with _progress(job, [by_id[name] for item in work for name in item.ids]) as bar:
+            for item, unit in writer.units(work):
+                members = [by_id[name] for name in item.ids]
+                for start in range(0, len(members), BATCH):
+                    batch = members[start : start + BATCH]
+                    encoded += _encode(job, batch, item, unit)
+                    bar.update(sum(_weight(u, job.encoder) for u in batch))
+                unit.commit()
     features = open_cache(job.cache).features(job.corpus.name, job.name)
     failed = {name: reason for name, reason in features.failures.items() if name in by_id}
     return Outcome(encoded, {**job.unusable, **failed}, features)

@@ -112,7 +112,12 @@ class Features:
 
     def layers_of(self, level: str) -> tuple[int, ...]:
         """Layers with anything committed in one level."""
-        return tuple(sorted(layer for name, layer in self._index.commits.stored if name == self._level(level).name))
+        return self._layers_of[self._level(level).name]
+
+    @cached_property
+    def _layers_of(self) -> dict[str, tuple[int, ...]]:
+        stored = sorted(self._index.commits.stored)
+        return {level: tuple(layer for name, layer in stored if name == level) for level in self.levels}
 
     def dim(self, level: str) -> int:
         """Width of a row."""
@@ -184,11 +189,10 @@ class Features:
         Raises CacheError that names the first id, level or layer that is not there.
         """
         cut = self._level(level or self.native)
-        chosen = self.layers_of(cut.name) if layers is None else tuple(layers)
-        if unknown := [layer for layer in chosen if layer not in self.layers_of(cut.name)]:
-            raise CacheError(
-                f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(self.layers_of(cut.name))}"
-            )
+        there = self._layers_of[cut.name]
+        chosen = there if layers is None else tuple(layers)
+        if unknown := [layer for layer in chosen if layer not in there]:
+            raise CacheError(f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(there)}")
         table, newest = self._index.table(cut.name), self._newest(ids)
         places = [self._located((cut.name, layer), ids, newest) for layer in chosen]
         lengths = table.length[places[0]] if places else np.zeros(len(newest), np.int32)
@@ -269,13 +273,17 @@ class Features:
 
     def _sources(self, cut: Level, layer: int, places: Places) -> list[tuple[Source, NDArray[np.intp] | None]]:
         """The Zarr arrays that hold rows of a layer, and which of the utterances each holds (None: all)."""
+        if len(names := self._array_names[cut.name, layer]) == 1:
+            return [(self._source(cut, names[0]), None)]
         stored = self._index.commits.stored[cut.name, layer]
-        names = set(stored.values())
-        if len(names) == 1:
-            return [(self._source(cut, names.pop()), None)]
         wide = np.array([stored[unit].endswith(WIDE_SUFFIX) for unit in self._index.unit_of[places].tolist()], bool)
         found = [(array_name(layer, wide=kind), np.flatnonzero(wide == kind)) for kind in (False, True)]
         return [(self._source(cut, name), which if len(which) < len(wide) else None) for name, which in found if len(which)]
+
+    @cached_property
+    def _array_names(self) -> dict[Array, list[str]]:
+        """The Zarr arrays that hold rows of each layer: one, or two where some units did not fit float16."""
+        return {array: sorted(set(units.values())) for array, units in self._index.commits.stored.items()}
 
     def _source(self, cut: Level, name: str) -> Source:
         """One Zarr array."""
