@@ -73,7 +73,7 @@ def test_columns_that_hold_nothing_are_not_written() -> None:
 
 def test_the_manifest_is_written_after_all_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    monkeypatch.setattr(manifest, "write_whole", lambda path, _text: written.append(path.name))
+    monkeypatch.setattr(manifest, "write_changed", lambda path, _text: written.append(path.name))
     manifest.save(corpus(FULL), tmp_path)
     assert written == [manifest.CORPUS, manifest.MANIFEST]
 
