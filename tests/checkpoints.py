@@ -43,9 +43,17 @@ WORDS = [
 
 def speech(folder: Path, kind: str = "hubert", norm: dict[str, object] = GROUP_NORM, *, normalise: bool = True) -> Path:
     """HuBERT, wav2vec 2.0 or WavLM; group norm is the base kind, layer norm the large one."""
-    names = {"hubert": "Hubert", "wav2vec2": "Wav2Vec2", "wavlm": "WavLM"}
+    names = {
+        "hubert": "Hubert",
+        "wav2vec2": "Wav2Vec2",
+        "wavlm": "WavLM",
+        "unispeech-sat": "UniSpeechSat",
+        "data2vec-audio": "Data2VecAudio",
+    }
+    names |= {"wav2vec2-conformer": "Wav2Vec2Conformer", "unispeech": "UniSpeech"}
     torch.manual_seed(0)
-    config = getattr(transformers, f"{names[kind]}Config")(**CONV, **SMALL, **POSITIONS, **norm)
+    positions = {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 19} if kind == "data2vec-audio" else {}
+    config = getattr(transformers, f"{names[kind]}Config")(**CONV, **SMALL, **{**POSITIONS, **positions}, **norm)
     getattr(transformers, f"{names[kind]}Model")(config).save_pretrained(folder)
     transformers.Wav2Vec2FeatureExtractor(do_normalize=normalise).save_pretrained(folder)
     return folder
@@ -85,7 +93,11 @@ def roberta(folder: Path, kind: str = "Roberta") -> Path:
     names = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
     _save_tokenizer(bpe, folder, 512, dict(zip(names, specials, strict=True)))
     torch.manual_seed(0)
-    config = getattr(transformers, f"{kind}Config")(vocab_size=bpe.get_vocab_size(), max_position_embeddings=34, pad_token_id=1, **SMALL)
+    more = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "norm_rel_ebd": "layer_norm", "share_att_key": True,
+            "position_buckets": 8, "position_biased_input": False, "type_vocab_size": 0} if kind == "DebertaV2" else {}  # fmt: skip
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=bpe.get_vocab_size(), max_position_embeddings=34, pad_token_id=1, **SMALL, **more
+    )
     getattr(transformers, f"{kind}Model")(config).save_pretrained(folder)
     return folder
 

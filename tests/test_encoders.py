@@ -11,6 +11,7 @@ import transformers
 
 from emocache import encoders
 from emocache.devices import pick_device
+from emocache.encoders import speech
 from emocache.errors import UsageError
 from emocache.types import Utterance
 from tests import checkpoints
@@ -87,17 +88,81 @@ def test_whisper_encodes_audio_beyond_its_window_in_further_windows(tmp_path: Pa
     assert "windows" in str(encoder.note(Utterance(id="a", path="a", samples=40_000)))
 
 
-def test_batch_mates_change_nothing(tmp_path: Path) -> None:
-    sounds = [wave(i, seconds) for i, seconds in enumerate((0.2, 0.9, 2.0))]
-    for folder in (
-        checkpoints.speech(tmp_path / "hubert"),
-        checkpoints.whisper(tmp_path / "whisper"),
-        checkpoints.ecapa(tmp_path / "ecapa"),
-    ):
-        encoder = _load(folder)
-        for sound, together in zip(sounds, encoder.encode(sounds, encoder.layers), strict=True):
-            alone = encoder.encode([sound], encoder.layers)[0]
-            assert (together - alone).abs().max() <= 1e-5 * alone.abs().max()
+def _error(together: torch.Tensor, alone: torch.Tensor) -> float:
+    """The largest difference in a layer, relative to the largest value there."""
+    assert together.shape == alone.shape
+    return float(((together - alone).abs().amax((1, 2)) / alone.abs().amax((1, 2))).max())
+
+
+EXACT = [
+    *SPEECH,
+    ("data2vec-audio", "LAYER_NORM"),
+    ("unispeech-sat", "GROUP_NORM"),
+    ("unispeech-sat", "LAYER_NORM"),
+    ("unispeech", "GROUP_NORM"),
+]
+
+
+@pytest.mark.parametrize(("kind", "norm"), EXACT)
+@pytest.mark.parametrize("normalise", [True, False])
+def test_in_a_batch_every_waveform_gets_what_it_gets_alone(tmp_path: Path, kind: str, norm: str, *, normalise: bool) -> None:
+    encoder = _load(checkpoints.speech(tmp_path / "model", kind, getattr(checkpoints, norm), normalise=normalise))
+    assert encoder.batching == "padded"
+    sounds = [wave(i, seconds) for i, seconds in enumerate((4.0, 1.1, 1.1, 0.4))]
+    for sound, together in zip(sounds, encoder.encode(sounds, encoder.layers), strict=True):
+        assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
+
+
+@pytest.mark.parametrize("make", [checkpoints.ecapa, lambda folder: checkpoints.speech(folder, "wav2vec2-conformer")])
+def test_a_family_that_hears_the_padding_is_batched_at_equal_length_alone(tmp_path: Path, make: object) -> None:
+    encoder = _load(make(tmp_path / "model"))  # type: ignore[operator]
+    assert encoder.batching == "equal"
+    sounds = [wave(i, 0.5) for i in range(3)]
+    for sound, together in zip(sounds, encoder.forward([encoder.prepare(sound) for sound in sounds], encoder.layers), strict=True):
+        assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
+
+
+def test_in_a_batch_whisper_gives_each_waveform_what_it_gets_alone(tmp_path: Path) -> None:
+    encoder = _load(checkpoints.whisper(tmp_path / "model"))
+    sounds = [wave(i, seconds) for i, seconds in enumerate((2.5, 0.2, 0.9))]
+    for sound, together in zip(sounds, encoder.encode(sounds, encoder.layers), strict=True):
+        assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
+
+
+TEXT = [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet"),
+        lambda folder: checkpoints.roberta(folder, "DebertaV2")]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", TEXT)
+def test_in_a_batch_every_text_gets_what_it_gets_alone(tmp_path: Path, make: object) -> None:
+    encoder = _load(make(tmp_path / "model"))  # type: ignore[operator]
+    assert encoder.batching == "padded"
+    texts = ["i do not know " * 3, "kids", ""]
+    for text, together in zip(texts, encoder.encode(texts, encoder.layers), strict=True):
+        assert _error(together, encoder.encode([text], encoder.layers)[0]) <= 1e-5
+
+
+def test_nothing_is_computed_above_the_highest_layer_that_is_wanted(tmp_path: Path) -> None:
+    encoder = _load(checkpoints.speech(tmp_path / "model"))
+    ran: list[int] = []
+    for number, block in enumerate(encoder._blocks, 1):  # type: ignore[attr-defined]
+        block.register_forward_pre_hook(lambda *_, number=number: ran.append(number))
+    all_layers = encoder.encode([wave(1, 0.7)], (0, 1, 2, 3))[0]
+    ran.clear()
+    assert torch.equal(encoder.encode([wave(1, 0.7)], (0, 2))[0], all_layers[[0, 2]])
+    assert ran == [1, 2]
+
+
+def test_a_long_recording_is_encoded_in_overlapping_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = _load(checkpoints.speech(tmp_path / "model", norm=checkpoints.LAYER_NORM))
+    sound, long = wave(1, 7.3), Utterance(id="a", path="a", samples=round(7.3 * 16_000))
+    whole = encoder.encode([sound], encoder.layers)[0]
+    monkeypatch.setattr(speech, "LONGEST_S", 3)
+    monkeypatch.setattr(speech, "CONTEXT_S", 1)
+    windows = encoder.encode([sound], encoder.layers)[0]
+    assert windows.shape == whole.shape == (4, encoder.rows(long), 32)
+    assert _error(windows[:1], whole[:1]) <= 1e-5  # of layer 0 a frame hears the positional convolution's reach alone
+    assert "overlapping windows" in str(encoder.note(long))
 
 
 @pytest.mark.parametrize("make", [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet")])

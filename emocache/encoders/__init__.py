@@ -13,7 +13,7 @@ from emocache.files import first_line
 
 __all__ = ["ENCODERS", "LAYER_RULE", "PRECISIONS", "Encoder", "EncoderSpec", "Source", "find", "load"]
 
-SPEECH_KINDS = ("hubert", "wav2vec2", "wavlm")
+SPEECH_KINDS = ("hubert", "wav2vec2", "wavlm", "unispeech-sat", "unispeech", "data2vec-audio", "wav2vec2-conformer")
 
 
 def load(source: Source, device: torch.device, precision: str = "fp32") -> Encoder:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -38,6 +38,10 @@ DECISIVE = (
 """Settings of transformers models that change what the same weights compute."""
 
 
+Batching = Literal["padded", "equal"]
+"""Which inputs may share a forward pass without changing each other's rows: any, or those of one length alone."""
+
+
 class Encoder(ABC):
     """A frozen model on a device.
 
@@ -56,6 +60,7 @@ class Encoder(ABC):
     configuration: str
     preprocessing: str
     hop: int = 0
+    batching: Batching = "equal"
 
     def __init__(self, device: torch.device, precision: str) -> None:
         self.device = device
@@ -66,8 +71,23 @@ class Encoder(ABC):
         """Rows of the native level, known before encoding; 0 for an utterance that is too short."""
 
     @abstractmethod
+    def prepare(self, value: Any) -> Any:
+        """What the model is given of a waveform (float32 [samples]) or a text: the work before it that needs no device."""
+
+    @abstractmethod
+    def forward(self, batch: Sequence[Any], layers: Sequence[int]) -> list[Tensor]:
+        """Encode what `prepare` gave: for each, float32 [layers, rows, dim] on the device. Batch mates change nothing."""
+
     def encode(self, batch: Sequence[Any], layers: Sequence[int]) -> list[Tensor]:
-        """Encode waveforms (float32 [samples]) or texts: for each, float32 [layers, rows, dim] on the device."""
+        """Encode waveforms or texts: for each, float32 [layers, rows, dim] on the device."""
+        prepared = [self.prepare(value) for value in batch]
+        if self.batching == "padded":
+            return self.forward(prepared, layers)
+        return [rows for one in prepared for rows in self.forward([one], layers)]
+
+    def size(self, utterance: Utterance) -> int:
+        """What an utterance counts in a batch: samples, or tokens."""
+        return utterance.samples or 0
 
     def columns(self, utterance: Utterance) -> Mapping[str, NDArray[np.int32]]:
         """What each native row stands for, column -> int32 [rows]; nothing by default."""
@@ -100,34 +120,53 @@ def _tf32(allowed: bool) -> Iterator[None]:
         matmul.allow_tf32, convolution.allow_tf32 = before
 
 
+class _Reached(Exception):  # noqa: N818
+    """The highest layer that is wanted has been computed."""
+
+
 @contextlib.contextmanager
-def tapped(blocks: Any) -> Iterator[dict[int, Tensor]]:
-    """While open, a forward pass leaves layer l's hidden states [batch, time, dim] under key l."""
+def tapped(blocks: Any, layers: Sequence[int]) -> Iterator[dict[int, Tensor]]:
+    """While open, a forward pass leaves the states [batch, time, dim] of the layers below the last one, and ends where it can."""
     states: dict[int, Tensor] = {}
+    highest = max(layers)
+
+    def keep(layer: int, state: Tensor) -> None:
+        states[layer] = state
+        if layer == highest:
+            raise _Reached
 
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        states[0] = args[0] if args else kwargs["hidden_states"]
+        keep(0, args[0] if args else kwargs["hidden_states"])
 
     def after(layer: int) -> Any:
-        def hook(_: nn.Module, __: Any, output: Any) -> None:
-            states[layer] = output[0] if isinstance(output, tuple) else output
+        return lambda _, __, output: keep(layer, output[0] if isinstance(output, tuple) else output)
 
-        return hook
-
-    handles = [blocks[0].register_forward_pre_hook(before, with_kwargs=True)]
-    handles += [block.register_forward_hook(after(layer)) for layer, block in enumerate(blocks, 1)]
+    inner = sorted(set(layers) - {len(blocks)})
+    handles = [blocks[0].register_forward_pre_hook(before, with_kwargs=True)] if 0 in inner else []
+    handles += [blocks[layer - 1].register_forward_hook(after(layer)) for layer in inner if layer]
     try:
-        yield states
+        with contextlib.suppress(_Reached):
+            yield states
     finally:
         for handle in handles:
             handle.remove()
 
 
-def hidden_states(model: Any, blocks: Any, layers: Sequence[int], **inputs: Tensor) -> Tensor:
-    """Run a transformers model once: float32 [layers, batch, time, dim]."""
-    with tapped(blocks) as states:
+def hidden_states(model: Any, blocks: Any, layers: Sequence[int], **inputs: Tensor) -> list[Tensor]:
+    """Run a transformers model once, no further than needed: for each layer [batch, time, dim], in the computed type."""
+    with tapped(blocks, layers) as states:
         states[len(blocks)] = model(**inputs).last_hidden_state
-    return torch.stack([states[layer].float() for layer in layers])
+    return [states[layer] for layer in layers]
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """A tensor on the device; towards a GPU from pinned memory, so that nobody waits."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
+def rows_of(states: Sequence[Tensor], which: int, rows: int) -> Tensor:
+    """The first `rows` rows of one batch mate: float32 [layers, rows, dim]."""
+    return torch.stack([state[which, :rows].float() for state in states])
 
 
 def weights_digest(module: nn.Module) -> str:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emocache.encoders.base import Encoder, weights_digest
+from emocache.encoders.base import Encoder, to_device, weights_digest
 from emocache.errors import EncoderError
 from emocache.types import SAMPLE_RATE, Utterance
 
@@ -54,17 +54,18 @@ class SpeakerEncoder(Encoder):
         """One, unless the audio is too short."""
         return int((utterance.samples or 0) >= SHORTEST)
 
-    def encode(self, batch: Sequence[NDArray[np.float32]], layers: Sequence[int]) -> list[Tensor]:
-        """float32 [1, 1, 192] for each waveform, each encoded alone."""
-        with self.computing():
-            return [self._one(wave) for wave in batch]
+    def prepare(self, value: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The waveform as it is."""
+        return value
 
-    def _one(self, wave: NDArray[np.float32]) -> Tensor:
-        signal = torch.from_numpy(wave).to(self.device)[None]
-        whole = torch.ones(1, device=self.device)
-        bands = self._normalise(self._bands(signal), whole)
-        embedding: Tensor = self._model(bands, whole)
-        return embedding.float()
+    def forward(self, batch: Sequence[NDArray[np.float32]], layers: Sequence[int]) -> list[Tensor]:
+        """float32 [1, 1, 192] for each waveform; all have one length, since padding would be heard."""
+        with self.computing():
+            signal = to_device(torch.from_numpy(np.stack(batch)), self.device)
+            whole = torch.ones(len(batch), device=self.device)
+            bands = self._normalise(self._bands(signal), whole)
+            embeddings: Tensor = self._model(bands, whole)
+        return list(embeddings.float()[:, None])
 
 
 def _checkpoint(path: Path) -> Any:

@@ -9,17 +9,25 @@ Frames of the 20 ms encoders (kernel 400, hop 320 in all):
 
 A frame exists only where all of its samples do: n samples give floor((n - 400) / 320) + 1 frames, and none below 400.
 Whisper pads instead: its frame l is centred on sample 320 l, and n samples give ceil(n / 320) frames.
+
+Waveforms of several lengths go through together, padded with zeros, and nobody's rows change. Three things see to it:
+the attention mask; the group norm of base models, which would average over the padding, is applied to each utterance by
+itself; and every positional convolution sees zeros beyond the end, as it does alone.
 """
 
-from collections.abc import Sequence
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from emocache.encoders.base import Encoder, configuration_digest, from_pretrained, hidden_states, weights_digest
+from emocache.encoders.base import (
+    Batching, Encoder, configuration_digest, from_pretrained, hidden_states, rows_of, to_device, weights_digest,
+)  # fmt: skip
 from emocache.errors import EncoderError
 from emocache.types import SAMPLE_RATE, Utterance
 
@@ -31,6 +39,14 @@ def conv_frames(samples: int, kernels: Sequence[int], strides: Sequence[int]) ->
     for kernel, stride in zip(kernels, strides, strict=True):
         samples = (samples - kernel) // stride + 1 if samples >= kernel else 0
     return samples
+
+
+PADDED = ("hubert", "wav2vec2", "wavlm", "unispeech-sat", "unispeech", "data2vec-audio")
+"""Families that the tests prove exact in padded batches; others are batched at equal length alone."""
+LONGEST_S = 90
+"""Longer recordings are encoded in overlapping windows of this length."""
+CONTEXT_S = 5
+"""What a window hears beyond the frames that are taken from it, on either side."""
 
 
 class SpeechEncoder(Encoder):
@@ -56,20 +72,116 @@ class SpeechEncoder(Encoder):
         self.weights = weights_digest(self._model)
         self.configuration = configuration_digest(config)
         normalised = "zero mean, unit variance per utterance" if self._extract.do_normalize else "samples as they are"
-        self.preprocessing = f"{SAMPLE_RATE} Hz mono, {normalised}"
+        self.preprocessing = (
+            f"{SAMPLE_RATE} Hz mono, {normalised}, beyond {LONGEST_S} s in windows of {LONGEST_S} s with {CONTEXT_S} s of context"
+        )
+        padded = config.model_type in PADDED and not getattr(config, "conv_pos_batch_norm", False)
+        self.batching = "padded" if padded else "equal"
+        self._valid = _ValidFrames(self._model)
 
     def rows(self, utterance: Utterance) -> int:
         """What the convolutions give."""
-        return conv_frames(utterance.samples or 0, self._kernels, self._strides)
+        return self._frames(utterance.samples or 0)
 
-    def encode(self, batch: Sequence[Waveform], layers: Sequence[int]) -> list[Tensor]:
-        """float32 [layers, frames, dim] for each waveform, each encoded alone."""
+    def note(self, utterance: Utterance) -> str | None:
+        """Says when an utterance is encoded in windows."""
+        longer = (utterance.samples or 0) > LONGEST_S * SAMPLE_RATE
+        return f"longer than {LONGEST_S} s, encoded in overlapping windows" if longer else None
+
+    def prepare(self, value: Waveform) -> Waveform:
+        """The waveform, scaled as the checkpoint wants it."""
+        scaled: Waveform = self._extract(value, sampling_rate=SAMPLE_RATE, return_tensors="np").input_values[0]
+        return scaled
+
+    def forward(self, batch: Sequence[Waveform], layers: Sequence[int]) -> list[Tensor]:
+        """float32 [layers, frames, dim] for each waveform."""
         with self.computing():
-            return [self._one(wave, layers) for wave in batch]
+            if len(batch) == 1 and len(batch[0]) > LONGEST_S * SAMPLE_RATE:
+                return [self._in_windows(batch[0], layers)]
+            return self._together(batch, layers)
 
-    def _one(self, wave: Waveform, layers: Sequence[int]) -> Tensor:
-        values = self._extract(wave, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_values
-        return hidden_states(self._model, self._blocks, layers, input_values=values.to(self.device))[:, 0]
+    def _together(self, batch: Sequence[Waveform], layers: Sequence[int]) -> list[Tensor]:
+        """One forward pass."""
+        samples = [len(wave) for wave in batch]
+        values = np.zeros((len(batch), max(samples)), np.float32)
+        for row, wave in zip(values, batch, strict=True):
+            row[: len(wave)] = wave
+        inputs = {"input_values": to_device(torch.from_numpy(values), self.device)}
+        if len(set(samples)) > 1:
+            inputs["attention_mask"] = (torch.arange(max(samples)) < torch.tensor(samples)[:, None]).to(self.device)
+        first = [conv_frames(n, self._kernels[:1], self._strides[:1]) for n in samples]
+        with self._valid.of(first, [self._frames(n) for n in samples]), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")  # WavLM of transformers has masks of two types
+            states = hidden_states(self._model, self._blocks, layers, **inputs)
+        return [rows_of(states, i, self._frames(n)) for i, n in enumerate(samples)]
+
+    def _in_windows(self, wave: Waveform, layers: Sequence[int]) -> Tensor:
+        """A long recording in windows that begin on a frame; of each, the frames that are CONTEXT_S away from its borders."""
+        total, hop = self._frames(len(wave)), self.hop
+        reach = int(np.dot(np.subtract(self._kernels, 1), np.cumprod([1, *self._strides[:-1]]))) + 1
+        window, context = LONGEST_S * SAMPLE_RATE // hop, CONTEXT_S * SAMPLE_RATE // hop
+        parts = []
+        for first in range(0, total, window - 2 * context):
+            begin, end = max(0, first - context), min(total, first + window - context)
+            states = self._together([wave[begin * hop : (end - 1) * hop + reach]], layers)[0]
+            parts.append(states[:, first - begin : min(first + window - 2 * context, total) - begin])
+        return torch.cat(parts, dim=1)
+
+    def _frames(self, samples: int) -> int:
+        return conv_frames(samples, self._kernels, self._strides)
+
+
+class _ValidFrames:
+    """Keeps padding out of what a speech model computes over time; alone, an utterance goes through the model as it is."""
+
+    def __init__(self, model: Any) -> None:
+        self.first: list[int] = []
+        self._frames: list[int] = []
+        first = model.feature_extractor.conv_layers[0]
+        if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
+            norm = first.layer_norm
+            first.layer_norm = _PerUtterance(norm, self)
+        for layer in getattr(model.encoder.pos_conv_embed, "layers", ()):  # data2vec has several, each with a norm behind it
+            layer.register_forward_pre_hook(self._silence)
+
+    @contextlib.contextmanager
+    def of(self, first: list[int], frames: list[int]) -> Iterator[None]:
+        """A batch whose members have so many outputs of the first convolution, and so many frames."""
+        self.first, self._frames = (first, frames) if len(set(frames + first)) > 1 and len(first) > 1 else ([], [])
+        yield
+        self.first, self._frames = [], []
+
+    def _silence(self, _: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        """Zeros [batch, dim, time] beyond the end of each."""
+        if not self._frames:
+            return None
+        states = args[0].clone()
+        for state, frames in zip(states, self._frames, strict=True):
+            state[:, frames:] = 0
+        return states, *args[1:]
+
+
+class _PerUtterance(nn.Module):
+    """A group norm over time, applied to the valid part of each utterance by itself."""
+
+    def __init__(self, norm: nn.GroupNorm, valid: _ValidFrames) -> None:
+        super().__init__()
+        self.norm = norm
+        self._valid = valid
+
+    def forward(self, states: Tensor) -> Tensor:
+        """[batch, channels, time]; zeros beyond the end of each."""
+        if not self._valid.first:
+            normed: Tensor = self.norm(states)
+            return normed
+        out = torch.zeros_like(states)
+        for i, length in enumerate(self._valid.first):
+            out[i, :, :length] = self.norm(states[i : i + 1, :, :length])[0]
+        return out
+
+
+MOST_WINDOWS = 16
+"""Windows of Whisper that go through together; a long recording has many."""
 
 
 class WhisperEncoder(Encoder):
@@ -81,6 +193,7 @@ class WhisperEncoder(Encoder):
     modality = "audio"
     native = "frames"
     family = "whisper"
+    batching: Batching = "padded"
 
     def __init__(self, folder: str, config: Any, device: torch.device, precision: str) -> None:
         super().__init__(device, precision)
@@ -108,15 +221,27 @@ class WhisperEncoder(Encoder):
         longer = (utterance.samples or 0) > self._window
         return f"longer than {self._window / SAMPLE_RATE:g} s, encoded in consecutive windows" if longer else None
 
-    def encode(self, batch: Sequence[Waveform], layers: Sequence[int]) -> list[Tensor]:
-        """float32 [layers, frames, dim] for each waveform; windows all have one length, so they go through together."""
-        windows = [wave[start : start + self._window] for wave in batch for start in range(0, len(wave), self._window)]
+    def size(self, utterance: Utterance) -> int:
+        """Whole windows."""
+        return -(-(utterance.samples or 0) // self._window) * self._window
+
+    def prepare(self, value: Waveform) -> tuple[Tensor, list[int]]:
+        """Log-mel [windows, bands, time], and the frames that count in each window."""
+        windows = [value[start : start + self._window] for start in range(0, len(value), self._window)]
         mels = [self._extract(window, sampling_rate=SAMPLE_RATE, max_length=self._window, return_tensors="pt") for window in windows]
+        return torch.cat([mel.input_features for mel in mels]), [-(-len(window) // self.hop) for window in windows]
+
+    def forward(self, batch: Sequence[tuple[Tensor, list[int]]], layers: Sequence[int]) -> list[Tensor]:
+        """float32 [layers, frames, dim] for each waveform; windows all have one length, so they go through together."""
+        mels = torch.cat([mel for mel, _ in batch])
         with self.computing():
-            inputs = torch.cat([mel.input_features for mel in mels]).to(self.device)
-            states = hidden_states(self._model, self._blocks, layers, input_features=inputs)
-        cropped = iter([states[:, i, : -(-len(window) // self.hop)] for i, window in enumerate(windows)])
-        return [torch.cat([next(cropped) for _ in range(0, len(wave), self._window)], dim=1) for wave in batch]
+            groups = [
+                hidden_states(self._model, self._blocks, layers, input_features=to_device(part, self.device))
+                for part in torch.split(mels, MOST_WINDOWS)
+            ]
+        frames = [count for _, counts in batch for count in counts]
+        rows = iter([rows_of(groups[i // MOST_WINDOWS], i % MOST_WINDOWS, count) for i, count in enumerate(frames)])
+        return [torch.cat([next(rows) for _ in counts], dim=1) for _, counts in batch]
 
 
 def feature_extractor(folder: str) -> Any:

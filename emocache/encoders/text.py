@@ -9,10 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from emocache.encoders.base import Encoder, configuration_digest, from_pretrained, hidden_states, weights_digest
+from emocache.encoders.base import Encoder, configuration_digest, from_pretrained, hidden_states, rows_of, to_device, weights_digest
 from emocache.errors import EncoderError
 from emocache.types import Utterance
 
+PADDED = ("bert", "roberta", "xlm-roberta", "mpnet", "deberta-v2", "distilbert", "electra", "albert", "camembert")
+"""Families that the tests prove exact in padded batches; others are batched at equal length alone."""
 PROBES = ("Don't you DARE -- café, 3.14!", "I'm  fine\tthanks (laughs) [noise] \u201cquoted\u201d", "überraschung 你好 😀 x_y", "")
 """Texts whose tokens tell tokenizers apart: case, accents, spaces, digits, quotes, other scripts."""
 
@@ -44,6 +46,8 @@ class TextEncoder(Encoder):
             config, sorted(self._tokenizer.get_vocab().items()), self._tokenizer(list(PROBES))["input_ids"]
         )
         self.preprocessing = f"its own tokenizer, at most {self._limit} tokens, special tokens kept"
+        self._padding = {"input_ids": self._tokenizer.pad_token_id or 0, "token_type_ids": self._tokenizer.pad_token_type_id}
+        self.batching = "padded" if config.model_type in PADDED else "equal"
         self._tokens = lru_cache(maxsize=1 << 16)(self._tokenize)
 
     def rows(self, utterance: Utterance) -> int:
@@ -68,15 +72,25 @@ class TextEncoder(Encoder):
         special = np.array(tokens["special_tokens_mask"], bool)
         return {"word": np.where(special, np.int32(-1), word), "begin": begin, "end": end}
 
-    def encode(self, batch: Sequence[str], layers: Sequence[int]) -> list[Tensor]:
-        """float32 [layers, tokens, dim] for each text, each encoded alone."""
-        with self.computing():
-            return [self._one(text, layers) for text in batch]
+    def size(self, utterance: Utterance) -> int:
+        """Tokens."""
+        return self.rows(utterance)
 
-    def _one(self, text: str, layers: Sequence[int]) -> Tensor:
-        tokens = self._tokens(text)
-        inputs = {name: torch.tensor([tokens[name]], device=self.device) for name in self._tokenizer.model_input_names if name in tokens}
-        return hidden_states(self._model, self._blocks, layers, **inputs)[:, 0]
+    def prepare(self, value: str) -> Mapping[str, Any]:
+        """Token ids, offsets and marks."""
+        return self._tokens(value)
+
+    def forward(self, batch: Sequence[Mapping[str, Any]], layers: Sequence[int]) -> list[Tensor]:
+        """float32 [layers, tokens, dim] for each text; shorter ones are padded on the right and masked."""
+        lengths = [len(tokens["input_ids"]) for tokens in batch]
+        names = [name for name in self._tokenizer.model_input_names if name in batch[0]]
+        inputs = {name: torch.full((len(batch), max(lengths)), self._padding.get(name, 0)) for name in names}
+        for name, padded in inputs.items():
+            for row, tokens in zip(padded, batch, strict=True):
+                row[: len(tokens[name])] = torch.tensor(tokens[name])
+        with self.computing():
+            states = hidden_states(self._model, self._blocks, layers, **{name: to_device(x, self.device) for name, x in inputs.items()})
+            return [rows_of(states, i, length) for i, length in enumerate(lengths)]
 
     def _tokenize(self, text: str) -> Mapping[str, Any]:
         """Token ids, offsets and marks of a text."""
