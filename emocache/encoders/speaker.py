@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emocache.encoders.base import Encoder, to_device, weights_digest
+from emocache.encoders.base import Encoder, to_device, weights_digest, why_not
+from emocache.encoders.snapshot import CHECKPOINT
 from emocache.errors import EncoderError
 from emocache.types import SAMPLE_RATE, Utterance
 
-CHECKPOINT = "embedding_model.ckpt"
 MELS = 80
 SHORTEST = SAMPLE_RATE // 10
 """Samples; below 0.1 s the reflected padding of its convolutions is longer than the signal."""
@@ -72,5 +72,5 @@ def _checkpoint(path: Path) -> Any:
     """The tensors of a checkpoint; nothing in it is executed."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise EncoderError(f"{path}: cannot be read as an ECAPA-TDNN checkpoint ({error})") from error
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise EncoderError(f"{path}: cannot be read as an ECAPA-TDNN checkpoint ({why_not(error)})") from error
