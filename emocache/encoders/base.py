@@ -120,7 +120,7 @@ def _tf32(allowed: bool) -> Iterator[None]:
         matmul.allow_tf32, convolution.allow_tf32 = before
 
 
-class _Reached(Exception):  # noqa: N818
+class _Reached(Exception):
     """The highest layer that is wanted has been computed."""
 
 

@@ -26,8 +26,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emocache.encoders.base import (
-    Batching, Encoder, configuration_digest, from_pretrained, hidden_states, rows_of, to_device, weights_digest,
-)  # fmt: skip
+    Batching,
+    Encoder,
+    configuration_digest,
+    from_pretrained,
+    hidden_states,
+    rows_of,
+    to_device,
+    weights_digest,
+)
 from emocache.errors import EncoderError
 from emocache.types import SAMPLE_RATE, Utterance
 
@@ -223,7 +230,8 @@ class WhisperEncoder(Encoder):
 
     def size(self, utterance: Utterance) -> int:
         """Whole windows."""
-        return -(-(utterance.samples or 0) // self._window) * self._window
+        whole: int = -(-(utterance.samples or 0) // self._window) * self._window
+        return whole
 
     def prepare(self, value: Waveform) -> tuple[Tensor, list[int]]:
         """Log-mel [windows, bands, time], and the frames that count in each window."""
