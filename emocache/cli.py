@@ -120,10 +120,13 @@ def extract(
     cache: CacheOption = None,
     name: Annotated[str | None, typer.Option(help="What to call the features (default: the encoder's name).")] = None,
     layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0,6,12.")] = "all",
-    levels: Annotated[str | None, typer.Option(help="frames or tokens, utterance (mean and standard deviation), or both.")] = None,
+    levels: Annotated[
+        str | None, typer.Option(help="One or more of frames; tokens, word, sentence; utterance (mean and standard deviation).")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="Stored as fp16 or fp32.")] = "fp16",
     precision: Annotated[str, typer.Option(help="Computed in fp32, tf32, bf16 or fp16.")] = "fp32",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
+    batch: Annotated[float | None, typer.Option(help="Seconds of audio (or tokens) in a forward pass, with padding.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try utterances again that failed before.")] = False,
     max_gb: Annotated[float | None, typer.Option("--max-gb", help="Stop when more than this would be stored.")] = None,
     as_json: JsonOption = False,
@@ -135,7 +138,7 @@ def extract(
     for found in _corpora(data, corpus, every):
         job = pipeline.prepare_job(
             found, data, model, cache=root, name=name, layers=layers, dtype=dtype, precision=precision,
-            levels=[level.strip() for level in levels.split(",")] if levels else (), device=device,
+            levels=[level.strip() for level in levels.split(",")] if levels else (), device=device, batch=batch,
         )  # fmt: skip
         _say("\n".join(show.announcement(job)))
         pipeline.check_room(job, max_gb)
@@ -275,10 +278,13 @@ def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
     features = outcome.features
     if as_json:
         about = show.summary(features) | {"encoded": outcome.encoded, "failures": dict(outcome.failures), "notes": dict(job.notes)}
+        about["remarks"] = list(outcome.notes)
         typer.echo(json.dumps(about | {"path": str(features.paths.root), "digest": features.digest}))
         return
     name = f"{features.corpus}/{features.name}"
     typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
+    for note in outcome.notes:
+        _say(f"note: {note}")
     for utterance, reason in outcome.failures.items():
         _say(f"not encoded: {utterance}: {reason}")
     if outcome.failures:

@@ -1,5 +1,6 @@
 """Encoders give what transformers gives for one utterance alone, layer by layer."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import transformers
 from emocache import encoders
 from emocache.devices import pick_device
 from emocache.encoders import speech
-from emocache.errors import UsageError
+from emocache.errors import EncoderError, UsageError
+from emocache.levels import levels_of
 from emocache.types import Utterance
 from tests import checkpoints
 from tests.small_corpus import wave
@@ -252,3 +254,25 @@ import transformers.audio_utils
 import speechbrain.lobes.features
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+@pytest.mark.parametrize(
+    ("modes", "row"), [({"pooling_mode_mean_tokens": True}, "mean"), ({"pooling_mode_cls_token": True}, "first"), (None, "first")]
+)
+def test_a_sentence_is_pooled_as_the_checkpoint_says(tmp_path: Path, modes: dict[str, bool] | None, row: str) -> None:
+    folder = checkpoints.bert(tmp_path / "model")
+    if modes is not None:
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling/config.json").write_text(json.dumps({"word_embedding_dimension": 32, **modes}))
+    encoder = _load(folder)
+    states = encoder.encode(["i do not know"], (0, 3))[0]
+    expected = states.mean(1, keepdim=True) if row == "mean" else states[:, :1]
+    assert torch.equal(levels_of(encoder)["sentence"].pool(states, Utterance(id="a", path="a")), expected)
+
+
+def test_a_sentence_pooling_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    folder = checkpoints.bert(tmp_path / "model")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling/config.json").write_text('{"pooling_mode_max_tokens": true}')
+    with pytest.raises(EncoderError, match="pools by pooling_mode_max_tokens"):
+        _load(folder)
