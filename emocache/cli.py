@@ -127,6 +127,7 @@ def extract(
     precision: Annotated[str, typer.Option(help="Computed in fp32, tf32, bf16 or fp16.")] = "fp32",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
     batch: Annotated[float | None, typer.Option(help="Seconds of audio (or tokens) in a forward pass, with padding.")] = None,
+    window: Annotated[float | None, typer.Option(help="Whisper alone: seconds of its window instead of 30; other features.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try utterances again that failed before.")] = False,
     max_gb: Annotated[float | None, typer.Option("--max-gb", help="Stop when more than this would be stored.")] = None,
     as_json: JsonOption = False,
@@ -138,7 +139,7 @@ def extract(
     for found in _corpora(data, corpus, every):
         job = pipeline.prepare_job(
             found, data, model, cache=root, name=name, layers=layers, dtype=dtype, precision=precision,
-            levels=[level.strip() for level in levels.split(",")] if levels else (), device=device, batch=batch,
+            levels=[level.strip() for level in levels.split(",")] if levels else (), device=device, batch=batch, window_s=window,
         )  # fmt: skip
         _say("\n".join(show.announcement(job)))
         pipeline.check_room(job, max_gb)

@@ -30,6 +30,8 @@ BUDGET = {
     ("text", "cpu"): 2048, ("text", "cuda"): 32_768,
 }  # fmt: skip
 """Samples, or tokens, of one forward pass with its padding, unless the user says otherwise."""
+PADDING = {"cpu": 0.05, "cuda": 0.25}
+"""Most padding of a batch, relative to what it holds: a CPU pays for it in full, a GPU gains by larger batches."""
 AHEAD = 3
 """Batches that are loaded while one is encoded."""
 Loaded = list[tuple[Utterance, Any]]
@@ -44,7 +46,9 @@ class Loop:
         self._levels = levels
         self._root = root
         self._dtype = dtype
-        self._budget = budget or BUDGET[encoder.modality, "cuda" if encoder.device.type == "cuda" else "cpu"]
+        device = "cuda" if encoder.device.type == "cuda" else "cpu"
+        self._budget = budget or BUDGET[encoder.modality, device]
+        self._padding = PADDING[device]
         self.notes: list[str] = []
 
     def run(self, writer: FeatureWriter, work: Sequence[Work], by_id: Mapping[str, Utterance]) -> Iterator[tuple[Utterance, bool]]:
@@ -58,17 +62,22 @@ class Loop:
                 unit.commit()
 
     def batches(self, utterances: Sequence[Utterance]) -> list[list[Utterance]]:
-        """Utterances that follow on each other, as many as fit the budget when padded to the longest; of one size where that must be."""
+        """Utterances that follow on each other, longest first: as many as fit the budget when padded to the longest.
+
+        A batch ends earlier when padding would pass its share, and where the encoder is exact at equal size alone.
+        """
         found: list[list[Utterance]] = []
+        first = total = 0
         for utterance in utterances:
             size = self._encoder.size(utterance)
-            if found:
-                first = self._encoder.size(found[-1][0])
-                fits = max(size, first) * (len(found[-1]) + 1) <= self._budget
-                if fits and (self._encoder.batching == "padded" or size == first):
-                    found[-1].append(utterance)
-                    continue
-            found.append([utterance])
+            padded = max(size, first) * (len(found[-1]) + 1) if found else 0
+            fits = padded <= self._budget and padded <= (1 + self._padding) * (total + size)
+            if found and fits and (self._encoder.batching == "padded" or size == first):
+                found[-1].append(utterance)
+                total += size
+            else:
+                found.append([utterance])
+                first = total = size
         return found
 
     def _load(self, batch: Sequence[Utterance]) -> list[tuple[Utterance, Any, str | None]]:

@@ -123,6 +123,7 @@ class Outcome:
 def prepare_job(
     corpus: Corpus, data: Path, model: str, *, cache: Path, name: str | None = None, layers: str = "all", levels: Sequence[str] = (),
     dtype: str = "fp16", precision: str = "fp32", device: str | None = None, batch: float | None = None,
+    window_s: float | None = None,
 ) -> Job:  # fmt: skip
     """Load the encoder, look at every utterance, and work out what would be made. Nothing is written to the cache."""
     if dtype not in DTYPES or precision not in encoders.PRECISIONS:
@@ -135,7 +136,7 @@ def prepare_job(
         raise UsageError(f"--name {name}: is the name of a file beside the features; choose another")
     source = encoders.find(model)
     called = name or plain_name(source.name, "give --name, since")
-    encoder = encoders.load(source, pick_device(device), precision)
+    encoder = encoders.load(source, pick_device(device), precision, window_s=window_s)
     chosen_levels = tuple(dict.fromkeys(levels)) or (encoder.native,)
     known = levels_of(encoder)
     if unknown := [level for level in chosen_levels if level not in known]:

@@ -131,6 +131,23 @@ def test_in_a_batch_whisper_gives_each_waveform_what_it_gets_alone(tmp_path: Pat
         assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
 
 
+def test_whisper_takes_a_shorter_window_when_asked_and_the_key_says_so(tmp_path: Path) -> None:
+    source = encoders.find(str(checkpoints.whisper(tmp_path / "model", window_s=2)))
+    whole, short = encoders.load(source, CPU), encoders.load(source, CPU, window_s=0.5)
+    assert whole.weights == short.weights
+    assert whole.configuration != short.configuration
+    assert "0.5 s windows" in short.preprocessing
+    utterance = Utterance(id="a", path="a", samples=20_000)
+    assert short.encode([wave(1, 1.25)], (0, 2))[0].shape == (2, short.rows(utterance), 32) == (2, whole.rows(utterance), 32)
+    first = short.encode([wave(1, 1.25)], (2,))[0][:, :25]
+    torch.testing.assert_close(first, short.encode([wave(1, 1.25)[:8000]], (2,))[0], rtol=1e-5, atol=1e-5)
+    for wrong in (0.0, 3.0):
+        with pytest.raises(UsageError, match="expected seconds up to 2"):
+            encoders.load(source, CPU, window_s=wrong)
+    with pytest.raises(UsageError, match="only Whisper has"):
+        encoders.load(encoders.find(str(checkpoints.bert(tmp_path / "bert"))), CPU, window_s=1)
+
+
 TEXT = [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet"),
         lambda folder: checkpoints.roberta(folder, "DebertaV2")]  # fmt: skip
 

@@ -15,7 +15,7 @@ from emocache import manifest, pipeline
 from emocache.encoding import Loop
 from emocache.errors import CacheError, CorpusError, KeyMismatch, UsageError
 from emocache.store import open_cache
-from emocache.types import Corpus
+from emocache.types import Corpus, Utterance
 from tests import checkpoints, small_corpus
 
 
@@ -213,14 +213,13 @@ def test_a_batch_too_large_for_memory_is_halved_and_an_utterance_too_large_fails
     assert [note for entry in commits for note in entry.get("notes", ())] == list(outcome.notes)
 
 
-def test_batches_keep_to_their_budget_padding_included(tmp_path: Path, hubert: Path) -> None:
+def test_batches_keep_to_their_budget_and_to_their_share_of_padding(tmp_path: Path, hubert: Path) -> None:
     job = pipeline.prepare_job(small_corpus.make(tmp_path), tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu", batch=4)
     loop = Loop(job.encoder, job.rules, job.corpus.audio_root, job.dtype, job.budget)
-    ordered = sorted(job.utterances, key=lambda utterance: -(utterance.samples or 0))
-    batches = loop.batches(ordered)
-    assert [u.id for batch in batches for u in batch] == [u.id for u in ordered]
-    assert all((batch[0].samples or 0) * len(batch) <= 4 * 16_000 for batch in batches)
-    assert max(len(batch) for batch in batches) > 1
+    lengths = (9.0, 2.0, 1.99, 1.98, 1.0, 0.99, 0.98, 0.97, 0.96, 0.5)
+    utterances = [Utterance(id=str(s), path="", samples=round(s * 16_000)) for s in lengths]
+    batches = [[float(u.id) for u in batch] for batch in loop.batches(utterances)]
+    assert batches == [[9.0], [2.0, 1.99], [1.98], [1.0, 0.99, 0.98, 0.97], [0.96], [0.5]]
     with pytest.raises(UsageError, match="--batch 0"):
         run(tmp_path, job.corpus, hubert, batch=0)
 

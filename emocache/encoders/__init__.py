@@ -8,7 +8,7 @@ from emocache.encoders.base import LAYER_RULE, PRECISIONS, Encoder
 from emocache.encoders.catalogue import ENCODERS, EncoderSpec
 from emocache.encoders.torchaudio_shim import make_torchaudio_importable
 from emocache.encoders.weights import Source, find
-from emocache.errors import EncoderError
+from emocache.errors import EncoderError, UsageError
 from emocache.files import first_line
 
 __all__ = ["ENCODERS", "LAYER_RULE", "PRECISIONS", "Encoder", "EncoderSpec", "Source", "find", "load"]
@@ -16,9 +16,14 @@ __all__ = ["ENCODERS", "LAYER_RULE", "PRECISIONS", "Encoder", "EncoderSpec", "So
 SPEECH_KINDS = ("hubert", "wav2vec2", "wavlm", "unispeech-sat", "unispeech", "data2vec-audio", "wav2vec2-conformer")
 
 
-def load(source: Source, device: torch.device, precision: str = "fp32") -> Encoder:
-    """The encoder in a folder, frozen, on a device; EncoderError when it is of no supported kind or not what its row says."""
-    encoder = _build(source, device, precision)
+def load(source: Source, device: torch.device, precision: str = "fp32", *, window_s: float | None = None) -> Encoder:
+    """The encoder in a folder, frozen, on a device; EncoderError when it is of no supported kind or not what its row says.
+
+    `window_s` shortens the window of Whisper; UsageError for other kinds.
+    """
+    encoder = _build(source, device, precision, window_s)
+    if window_s is not None and encoder.family != "whisper":
+        raise UsageError(f"--window: {source.name} has no window to shorten; only Whisper has")
     if source.spec is not None:
         _check(encoder, source.spec, source)
     return encoder
@@ -33,7 +38,7 @@ def _check(encoder: Encoder, spec: EncoderSpec, source: Source) -> None:
         raise EncoderError(f"{source.name}: {source.folder} holds {text.format(*got)}, expected {text.format(*expected)}")
 
 
-def _build(source: Source, device: torch.device, precision: str) -> Encoder:
+def _build(source: Source, device: torch.device, precision: str, window_s: float | None) -> Encoder:
     """Pick the class by what the folder holds."""
     make_torchaudio_importable()  # transformers and SpeechBrain both import it
     from emocache.encoders.speaker import CHECKPOINT, SpeakerEncoder
@@ -45,7 +50,7 @@ def _build(source: Source, device: torch.device, precision: str) -> Encoder:
         return SpeakerEncoder(folder, device, precision)
     config = _config(folder)
     if config.model_type == "whisper":
-        return WhisperEncoder(folder, config, device, precision)
+        return WhisperEncoder(folder, config, device, precision, window_s)
     if config.model_type in SPEECH_KINDS:
         return SpeechEncoder(folder, config, device, precision)
     if hasattr(config, "vocab_size") and not getattr(config, "conv_kernel", None) and not getattr(config, "is_encoder_decoder", False):

@@ -35,7 +35,7 @@ from emocache.encoders.base import (
     to_device,
     weights_digest,
 )
-from emocache.errors import EncoderError
+from emocache.errors import EncoderError, UsageError
 from emocache.types import SAMPLE_RATE, Utterance
 
 Waveform = NDArray[np.float32]
@@ -194,7 +194,9 @@ MOST_WINDOWS = 16
 class WhisperEncoder(Encoder):
     """Whisper's encoder: log-mel of 30 s windows, zero-padded; frames beyond the end of the audio are cut off.
 
-    ceil(n / 320) frames for n samples. Audio longer than a window is encoded in windows that follow one another.
+    ceil(n / 320) frames for n samples. Audio longer than a window is encoded in windows that follow one another. A window
+    shorter than 30 s saves most of the work on short utterances, but is not what the model was trained on: it is used
+    only when asked for, and part of the key.
     """
 
     modality = "audio"
@@ -202,7 +204,7 @@ class WhisperEncoder(Encoder):
     family = "whisper"
     batching: Batching = "padded"
 
-    def __init__(self, folder: str, config: Any, device: torch.device, precision: str) -> None:
+    def __init__(self, folder: str, config: Any, device: torch.device, precision: str, window_s: float | None = None) -> None:
         super().__init__(device, precision)
         from transformers import WhisperModel
 
@@ -210,12 +212,14 @@ class WhisperEncoder(Encoder):
         self._model = from_pretrained(WhisperModel, folder, "whisper").encoder.to(device)
         self._blocks = self._model.layers
         self.hop = 2 * self._extract.hop_length  # the second convolution has stride 2
-        self._window = config.max_source_positions * self.hop
         self.layers = tuple(range(len(self._blocks) + 1))
         self.dim = config.d_model
         self.weights = weights_digest(self._model)
+        if window_s is not None:
+            _shorten(self._model, window_s, SAMPLE_RATE // self.hop)
+        self._window = self._model.config.max_source_positions * self.hop
         self.configuration = configuration_digest(
-            config, self._extract.n_fft, self._extract.hop_length, self._extract.feature_size, self._extract.dither
+            self._model.config, self._extract.n_fft, self._extract.hop_length, self._extract.feature_size, self._extract.dither
         )
         self.preprocessing = f"{SAMPLE_RATE} Hz mono, log-mel of consecutive {self._window / SAMPLE_RATE:g} s windows"
 
@@ -250,6 +254,15 @@ class WhisperEncoder(Encoder):
         frames = [count for _, counts in batch for count in counts]
         rows = iter([rows_of(groups[i // MOST_WINDOWS], i % MOST_WINDOWS, count) for i, count in enumerate(frames)])
         return [torch.cat([next(rows) for _ in counts], dim=1) for _, counts in batch]
+
+
+def _shorten(model: Any, window_s: float, rate: int) -> None:
+    """Let a Whisper encoder take windows of `window_s` seconds at `rate` frames a second: its first positions are kept."""
+    positions = round(window_s * rate)
+    if not 1 <= positions <= model.config.max_source_positions:
+        raise UsageError(f"--window {window_s:g}: expected seconds up to {model.config.max_source_positions / rate:g}")
+    model.config.max_source_positions = model.max_source_positions = positions
+    model.embed_positions = nn.Embedding.from_pretrained(model.embed_positions.weight[:positions])
 
 
 def feature_extractor(folder: str) -> Any:
