@@ -11,7 +11,7 @@ import soundfile
 import torch
 import transformers
 
-from emocache import manifest, pipeline
+from emocache import encoding, manifest, pipeline
 from emocache.encoding import Loop
 from emocache.errors import CacheError, CorpusError, KeyMismatch, UsageError
 from emocache.store import open_cache
@@ -196,6 +196,7 @@ def test_a_batch_too_large_for_memory_is_halved_and_an_utterance_too_large_fails
     corpus = small_corpus.make(tmp_path)
     job = pipeline.prepare_job(corpus, tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
     forward, tried = job.encoder.forward, []
+    monkeypatch.setitem(encoding.PADDING, "cpu", 10)
 
     def limited(batch: list[np.ndarray], layers: tuple[int, ...]) -> list[torch.Tensor]:
         tried.append(len(batch))

@@ -262,7 +262,7 @@ def _shorten(model: Any, window_s: float, rate: int) -> None:
     if not 1 <= positions <= model.config.max_source_positions:
         raise UsageError(f"--window {window_s:g}: expected seconds up to {model.config.max_source_positions / rate:g}")
     model.config.max_source_positions = model.max_source_positions = positions
-    model.embed_positions = nn.Embedding.from_pretrained(model.embed_positions.weight[:positions])
+    model.embed_positions = nn.Embedding(positions, model.config.d_model, _weight=model.embed_positions.weight[:positions])
 
 
 def feature_extractor(folder: str) -> Any:
