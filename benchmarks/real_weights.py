@@ -41,7 +41,8 @@ def main() -> None:
         corpus = replace(whole, utterances=whole.utterances[:: options.every])
         print(f"{len(corpus.utterances)} utterances, {torch.get_num_threads()} threads, medians of {options.repeats}\n")
         print(
-            "| encoder | emocache s | one at a time s | ratio (min to max) | largest difference (fp16 rounds at 4.9e-4) |\n|---|---|---|---|---|"
+            "| encoder | emocache s | one at a time s | ratio (min to max) | largest difference (fp16 rounds at 4.9e-4) |\n"
+            "|---|---|---|---|---|"
         )
         for model in MODELS:
             print(row(model, corpus, root, options.repeats), flush=True)
