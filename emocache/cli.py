@@ -190,6 +190,7 @@ def info(
     typer.echo(f"path      {found.paths.root}")
     typer.echo(f"corpus    {card.corpus}, licence {card.corpus_licence}, features may be passed on: {card.corpus_share}")
     typer.echo(f"encoder   {card.encoder} from {card.origin} at {card.revision}, licence {card.encoder_licence}")
+    typer.echo(f"digests   of the {'imported rows' if card.digests == 'imported' else card.digests}")
     for name in found.levels:
         typer.echo(f"level     {name}: layers {show.ranges(found.layers_of(name))}, {found.dim(name)} wide; {card.levels[name]}")
     for name, value in asdict(card.key).items():

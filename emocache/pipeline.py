@@ -4,7 +4,6 @@ manifest -> scan (digests, lengths) -> Job (what would be made) -> units -> enco
 """
 
 import platform
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,7 +22,7 @@ from emocache.encoders import Encoder, Source
 from emocache.errors import AudioError, CacheError, CorpusError, EncoderError, UsageError
 from emocache.files import first_line
 from emocache.heard import HEARD
-from emocache.places import plain_name
+from emocache.places import free_bytes, plain_name
 from emocache.store import Features, open_cache, parse_layers, text_digest
 from emocache.store.card import Card, Key
 from emocache.store.layout import DTYPES
@@ -99,6 +98,7 @@ class Job:
             corpus_licence=self.corpus.licence,
             corpus_share=self.corpus.share,
             modality=encoder.modality,
+            digests=encoder.modality,
             native=encoder.native,
             hop=encoder.hop,
             layers=encoder.layers,
@@ -192,13 +192,6 @@ def _smaller(job: Job) -> list[tuple[str, int]]:
         text = f"--layers {','.join(map(str, layers))}" + ("" if levels == job.levels else f" --levels {','.join(levels)}")
         options += [(text, size)] if size < sum(job.size().values()) else []
     return options
-
-
-def free_bytes(path: Path) -> int:
-    """Free space where a folder is or will be."""
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free
 
 
 def extract(job: Job, *, retry: bool = False) -> Outcome:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emocache import manifest
 from emocache.errors import CacheError
 from emocache.places import cache_root
-from emocache.store.card import read_card
+from emocache.store.card import IMPORTED, read_card
 from emocache.store.index import SUPERSEDED, Array, read_index
 from emocache.store.layout import Level, Paths, check_root, read_array, shard_rows_there, stored_dtype
 from emocache.store.plan import Generation, Rows
@@ -152,16 +152,18 @@ class Features:
     def check(self, utterances: Iterable[Utterance]) -> None:
         """CacheError when features were made from another text or audio than these utterances now have.
 
-        Audio is compared where its digest is known (after a scan), text always.
+        Audio is compared where its digest is known (after a scan), text always; of imported features nobody knows.
         """
-        text = self.card.modality == "text"
+        if self.card.digests == IMPORTED:
+            return
+        text = self.card.digests == "text"
         known = self._index.newest
         now = {u.id: text_digest(u) if text else u.audio_sha256 for u in utterances if u.id in known}
         stale = [name for name, digest in now.items() if digest not in {None, self.made_from(name)}]
         if stale:
             raise CacheError(
                 f"{self.corpus}/{self.name}: features of {len(stale)} utterances (first {stale[0]!r}) were made from other "
-                f"{self.card.modality} than the corpus now has; run `{self.card.command(self.name)}` again"
+                f"{self.card.digests} than the corpus now has; run `{self.card.command(self.name)}` again"
             )
 
     def read(self, name: str, level: str | None = None, layers: Sequence[int] | None = None) -> NDArray[Any]:
