@@ -13,30 +13,9 @@ import soundfile
 from emocache import manifest
 from emocache.cli import main
 from tests import checkpoints, small_corpus
+from tests.shell import Shell
 
 ROOT = Path(__file__).parents[1]
-
-
-class Shell:
-    """Runs commands in a folder of their own."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def run(self, command: str) -> int:
-        """Run `emocache COMMAND` in this process; its exit code."""
-        with pytest.raises(SystemExit) as exit_:
-            main(command.split())
-        self.out, self.err = self._capsys.readouterr()
-        return int(exit_.value.code or 0)
-
-
-@pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EMOCACHE_HOME", str(tmp_path / "cache"))
-    return Shell(capsys)
 
 
 @pytest.fixture
