@@ -209,7 +209,7 @@ def test_a_corpus_is_only_looked_for_in_its_folder(shell: Shell, name: str) -> N
     assert "cannot be a folder's name" in shell.err
 
 
-@pytest.mark.parametrize("command", ["", "prepare", "extract", "train", "ls", "info", "demo"])
+@pytest.mark.parametrize("command", ["", "prepare", "extract", "train", "ls", "info", "demo", "export"])
 def test_every_help_is_there_and_shows_an_example(shell: Shell, command: str) -> None:
     assert shell.run(f"{command} --help") == 0
     assert "Usage: " in shell.out
@@ -217,7 +217,7 @@ def test_every_help_is_there_and_shows_an_example(shell: Shell, command: str) ->
 
 
 def test_the_command_line_starts_without_torch_numpy_or_zarr() -> None:
-    code = "import sys, emocache, emocache.cli; assert not {'torch', 'zarr', 'transformers', 'numpy', 'sklearn'} & set(sys.modules)"
+    code = "import sys, emocache, emocache.cli; assert not {'torch', 'zarr', 'transformers', 'numpy', 'sklearn', 'h5py'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 

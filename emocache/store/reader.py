@@ -125,9 +125,14 @@ class Features:
     def _held(self, arrays: Sequence[Array]) -> list[str]:
         return [name for name in self._index.newest if arrays and all(self._index.find(array, name) for array in arrays)]
 
+    @property
+    def planned_ids(self) -> list[str]:
+        """Utterances that the feature set will hold when its extraction is finished."""
+        return list(self._index.newest)
+
     @cached_property
     def planned(self) -> int:
-        """Utterances that the feature set will hold when its extraction is finished."""
+        """How many these are."""
         return len(self._index.newest)
 
     @cached_property
@@ -193,12 +198,22 @@ class Features:
                 self._copy(target[offsets[i] : offsets[i + 1]], cut, layer, row[i])
         return Packed(values, offsets)
 
+    def outline(self, level: str, layer: int, ids: Sequence[str]) -> tuple[NDArray[np.int64], Any]:
+        """What `load` would give of one layer, without reading it: offsets [ids + 1], and the dtype that holds every row as stored."""
+        places = [self._place((level, layer), name) for name in ids]
+        lengths = [int(self._rows_of(generation, level).length[i]) for generation, i in places]
+        stored = {stored_dtype(self._array((level, layer), place), self.card.key.dtype) for place in places}
+        dtype = max(stored, key=lambda dtype: dtype.itemsize, default=np.dtype(np.float32))
+        return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), dtype
+
     def columns(self, name: str, level: str) -> dict[str, NDArray[np.int32]]:
         """What each row of an utterance stands for, column -> [rows].
 
         Level `tokens` has `word` (which white-space word of the text, -1 for special tokens), `begin` and `end` (characters).
         """
-        generation, i = self._place((self._level(level).name, self.layers_of(level)[0]), name)
+        layers = self.layers_of(level)
+        held = next((layer for layer in layers if self._index.find((level, layer), name)), layers[0])
+        generation, i = self._place((level, held), name)
         length = self._rows_of(generation, level).length
         first = int(length[:i].sum(dtype=np.int64))
         files = sorted((self.paths.plan(generation) / level).glob("column.*.npy"))

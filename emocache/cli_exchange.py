@@ -1,0 +1,91 @@
+"""`emocache export`: options and examples. Everything heavy is imported when the command runs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emocache import show
+from emocache.errors import UsageError
+
+EXPORT_EXAMPLES = (
+    "emocache export iemocap/hubert-large hubert.h5 --layers 12",
+    "emocache export iemocap/bert-base bert.zip --levels tokens --compress",
+)
+LISTED = 20
+"""Most utterances that are listed one by one; --json lists all."""
+
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def export(
+    features: Annotated[str, typer.Argument(metavar="CORPUS/FEATURES", help="As `emocache ls` names them.")],
+    target: Annotated[Path, typer.Argument(metavar="DEST", help="The file to write.")],
+    form: Annotated[str | None, typer.Option("--format", help="h5, npz or zip (a zipped Zarr); default: by the file's suffix.")] = None,
+    levels: Annotated[str | None, typer.Option(help="Such as frames,utterance (default: all that are cached).")] = None,
+    layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0,6,12.")] = "all",
+    ids_from: Annotated[Path | None, typer.Option("--ids-from", help="File with the ids to export, one a line, in that order.")] = None,
+    compress: Annotated[bool, typer.Option("--compress", help="Smaller by about a tenth, and slower to read.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write features to one file for other tools.
+
+    What is cached is written. Utterances that lack any of it are listed, and the exit code is then 1.
+    """
+    from emocache.store import export as exporting
+    from emocache.store import open_cache
+
+    corpus, _, name = features.partition("/")
+    if not name:
+        raise UsageError(f"{features!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
+    chosen = exporting.form_of(target, form)
+    ids = exporting.read_ids(ids_from) if ids_from else None
+    selection = exporting.select(open_cache(cache).features(corpus, name), levels=_names(levels), layers=layers, ids=ids)
+    card = selection.features.card
+    if card.corpus_share == "forbidden":
+        _say(f"warning: features of {corpus} may not be passed on (licence: {card.corpus_licence}); keep {target.name} to yourself")
+    try:
+        size = exporting.export(selection, target, chosen, compress=compress, overwrite=overwrite)
+    except KeyboardInterrupt:
+        _say(f"interrupted; {target} was not written")
+        raise typer.Exit(130) from None
+    levels_done = {
+        rows.level: {"layers": list(rows.dtypes), "utterances": len(rows.ids), "rows": rows.count, "dim": rows.dim}
+        for rows in selection.levels
+    }
+    if as_json:
+        about = {"path": str(target), "format": chosen, "bytes": size, "features": f"{corpus}/{selection.features.name}"}
+        more = {"digest": selection.features.digest, "levels": levels_done, "lacking": dict(selection.lacking)}
+        typer.echo(json.dumps(about | more))
+    else:
+        typer.echo(f"{target}: {corpus}/{selection.features.name} as {chosen}, {show.size(size)}")
+        for rows in selection.levels:
+            held = f"{len(rows.ids)} utterances, {rows.count} rows of {rows.dim}, layers {show.ranges(list(rows.dtypes))}"
+            typer.echo(f"{rows.level}: {held}")
+        _list("without features", selection.lacking)
+    raise typer.Exit(1 if selection.lacking else 0)
+
+
+def _names(text: str | None) -> Sequence[str]:
+    """Names with commas between."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _list(what: str, reasons: Mapping[str, str]) -> None:
+    """Name on stderr what was left out: how many, and the first of them with the reason."""
+    if reasons:
+        _say(f"{what}: {len(reasons)}" + (f", here the first {LISTED} (--json lists all)" if len(reasons) > LISTED else ""))
+    for name, reason in list(reasons.items())[:LISTED]:
+        _say(f"  {name}: {reason}" if reason else f"  {name}")
+
+
+def _say(text: str) -> None:
+    """A line of progress."""
+    typer.echo(text, err=True)
