@@ -253,6 +253,7 @@ def demo(
 
 
 app.command("export", epilog=_examples(*cli_exchange.EXPORT_EXAMPLES))(cli_exchange.export)
+app.command("import", epilog=_examples(*cli_exchange.IMPORT_EXAMPLES))(cli_exchange.import_)
 
 
 def _demo_row(name: str, result: Any) -> list[str]:

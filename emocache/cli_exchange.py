@@ -1,4 +1,4 @@
-"""`emocache export`: options and examples. Everything heavy is imported when the command runs."""
+"""`emocache export` and `emocache import`: options and examples. Everything heavy is imported when the command runs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
-from emocache import show
+from emocache import places, show
 from emocache.errors import UsageError
 
 EXPORT_EXAMPLES = (
     "emocache export iemocap/hubert-large hubert.h5 --layers 12",
     "emocache export iemocap/bert-base bert.zip --levels tokens --compress",
+)
+IMPORT_EXAMPLES = (
+    "emocache import npy features/hubert-large-UTT --corpus iemocap --name mertools-hubert --encoder hubert-large",
+    "emocache import flat emotion2vec/train --corpus iemocap --name emotion2vec --hop 320",
 )
 LISTED = 20
 """Most utterances that are listed one by one; --json lists all."""
@@ -71,6 +75,65 @@ def export(
             typer.echo(f"{rows.level}: {held}")
         _list("without features", selection.lacking)
     raise typer.Exit(1 if selection.lacking else 0)
+
+
+def import_(
+    kind: Annotated[str, typer.Argument(metavar="FORMAT", help="npy (a file an utterance), h5 (a dataset an utterance) or flat.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Folder of .npy files; HDF5 file; X of X.npy, X.lengths and X.ids, X.emo or X.tsv.")
+    ],
+    corpus: Annotated[str, typer.Option(help="The prepared corpus that the utterances are of.")],
+    name: Annotated[str, typer.Option(help="What to call the features.")],
+    encoder: Annotated[str, typer.Option(help="What made them, if you know.")] = "",
+    level: Annotated[str, typer.Option(help="frames, tokens, word, ... (default: by their shape, utterance or frames).")] = "",
+    layers: Annotated[str | None, typer.Option(help="Numbers of the layers in the files, such as 12 or 0-24 (default: from 0).")] = None,
+    hop: Annotated[int, typer.Option(help="Samples at 16 kHz from one frame to the next, if you know.", show_default=False)] = 0,
+    modality: Annotated[str, typer.Option(help="What they were made from: audio or text (default: audio, but text for tokens).")] = "",
+    dtype: Annotated[str | None, typer.Option(help="Stored as fp16 or fp32 (default: what loses nothing of float32).")] = None,
+    ids: Annotated[Path | None, typer.Option("--ids", help="flat: file with the ids, in the first column.")] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Accept files that match no utterance, and utterances without a file; they are listed.")
+    ] = False,
+    data: Annotated[Path, typer.Option("--data", help="Folder of prepared corpora.")] = Path("data"),
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put features that another tool made into the cache.
+
+    Arrays are [dim], [time, dim] or [layers, time, dim] in floating point. A name holds what one import brought: the
+    same files again import nothing, changed or further files need another --name.
+    """
+    from emocache import imports
+    from emocache.foreign import Said
+
+    root = cache.expanduser() if cache else places.cache_root()
+    numbers = imports.parse_numbers(layers) if layers else ()
+    said = Said(level=level, layers=numbers, hop=hop, modality=modality, encoder=encoder)
+    intake = imports.look(
+        kind, source, said, corpus=corpus, name=name, data=data, cache=root, dtype=dtype, ids=ids, allow_missing=allow_missing
+    )
+    card = intake.card
+    _say(f"source   {card.origin}: {len(intake.items)} utterances of {corpus}, {card.dims[intake.level]} wide")
+    _say(f"stored   {intake.level}, layers {show.ranges(card.layers)}, {show.size(intake.bytes)} as {card.key.dtype}")
+    _say(f"cache    {root} (free: {show.size(places.free_bytes(root))})")
+    imports.check_room(intake)
+    try:
+        outcome = imports.write(intake)
+    except KeyboardInterrupt:
+        _say("interrupted; what was committed is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    features = outcome.features
+    if as_json:
+        about = show.summary(features) | {"imported": outcome.imported, "failures": dict(outcome.failures)}
+        more = {"unknown": list(intake.match.unknown), "missing": list(intake.match.missing), "path": str(features.paths.root)}
+        typer.echo(json.dumps(about | more | {"digest": features.digest}))
+    else:
+        where = f"{features.corpus}/{features.name}"
+        typer.echo(f"{where}: {outcome.imported} utterances imported now, {len(features.ids)} in the cache, at {features.paths.root}")
+        _list("not imported", outcome.failures)
+        _list("not in the corpus", dict.fromkeys(intake.match.unknown, ""))
+        _list("without features", dict.fromkeys(intake.match.missing, ""))
+    raise typer.Exit(1 if outcome.failures else 0)
 
 
 def _names(text: str | None) -> Sequence[str]:
