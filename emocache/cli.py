@@ -1,6 +1,6 @@
 """The `emocache` command. stdout holds results, stderr progress; a known error is one line and exit code 2.
 
-Exit codes: 0 all is well, 1 done but some utterances could not be encoded, 2 bad input, 130 interrupted.
+Exit codes: 0 all is well, 1 done but some utterances have no features, 2 bad input, 130 interrupted.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from emocache import __version__, manifest, places, show
+from emocache import __version__, cli_exchange, manifest, places, show
 from emocache.errors import EmocacheError, UsageError
 from heads import cli as heads_cli
 
@@ -194,6 +194,7 @@ def info(
     typer.echo(f"path      {found.paths.root}")
     typer.echo(f"corpus    {card.corpus}, licence {card.corpus_licence}, features may be passed on: {card.corpus_share}")
     typer.echo(f"encoder   {card.encoder} from {card.origin} at {card.revision}, licence {card.encoder_licence}")
+    typer.echo(f"digests   of the {'imported rows' if card.digests == 'imported' else card.digests}")
     for name in found.levels:
         typer.echo(f"level     {name}: layers {show.ranges(found.layers_of(name))}, {found.dim(name)} wide; {card.levels[name]}")
     for name, value in asdict(card.key).items():
@@ -253,6 +254,10 @@ def demo(
     for remark in dict.fromkeys(remark for result in results.values() for remark in (*result.deviations, *result.notes)):
         typer.echo(f"note  {remark}")
     typer.echo(f"corpus, cache and runs lie in {folder}/; look around with: emocache ls --cache {folder / 'cache'}")
+
+
+app.command("export", epilog=_examples(*cli_exchange.EXPORT_EXAMPLES))(cli_exchange.export)
+app.command("import", epilog=_examples(*cli_exchange.IMPORT_EXAMPLES))(cli_exchange.import_)
 
 
 def _demo_row(name: str, result: Any) -> list[str]:

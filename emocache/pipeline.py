@@ -4,7 +4,6 @@ manifest -> scan (digests, lengths) -> Job (what would be made) -> units -> enco
 """
 
 import platform
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,7 +20,7 @@ from emocache.encoding import Loop
 from emocache.errors import CacheError, CorpusError, UsageError
 from emocache.heard import HEARD
 from emocache.levels import Level, levels_of
-from emocache.places import plain_name
+from emocache.places import free_bytes, plain_name
 from emocache.store import Features, open_cache, parse_layers, text_digest
 from emocache.store.card import Card, Key
 from emocache.store.layout import DTYPES
@@ -100,6 +99,7 @@ class Job:
             corpus_licence=self.corpus.licence,
             corpus_share=self.corpus.share,
             modality=encoder.modality,
+            digests=encoder.modality,
             native=encoder.native,
             hop=encoder.hop,
             layers=encoder.layers,
@@ -205,13 +205,6 @@ def _smaller(job: Job) -> list[tuple[str, int]]:
         text = f"--layers {','.join(map(str, layers))}" + ("" if levels == job.levels else f" --levels {','.join(levels)}")
         options += [(text, size)] if size < sum(job.size().values()) else []
     return options
-
-
-def free_bytes(path: Path) -> int:
-    """Free space where a folder is or will be."""
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free
 
 
 def extract(job: Job, *, retry: bool = False) -> Outcome:

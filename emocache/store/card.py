@@ -9,6 +9,10 @@ from typing import Any
 from emocache.errors import CacheError, KeyMismatch
 from emocache.store.layout import DTYPES, FORMAT, Level, check_format, level, read_json
 
+DIGESTS = ("audio", "text", "imported")
+"""What the digest of an utterance can be of: its decoded audio, its text, or the rows that were imported."""
+IMPORTED = DIGESTS[2]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Key:
@@ -25,7 +29,10 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
-    """Key and description. `levels` says what a row of each level is, `dims` how wide it is; `model` is what --model was given."""
+    """Key and description. `levels` says what a row of each level is, `dims` how wide it is; `digests` is one of DIGESTS.
+
+    `model` is what --model was given; of an imported set, the format and name of what was imported.
+    """
 
     key: Key
     encoder: str
@@ -37,6 +44,7 @@ class Card:
     corpus_licence: str
     corpus_share: str
     modality: str
+    digests: str
     native: str
     hop: int
     layers: tuple[int, ...]
@@ -51,6 +59,8 @@ class Card:
 
     def command(self, name: str) -> str:
         """The command that makes, or completes, the feature set `name`."""
+        if self.digests == IMPORTED:
+            return f"emocache import {self.model} --corpus {self.corpus} --name {name}"
         return f"emocache extract --model {self.model}" + ("" if name == self.encoder else f" --name {name}")
 
 
@@ -64,7 +74,10 @@ def read_card(path: Path) -> Card:
     found = read_json(path)
     key = _fitted(Key, found.get("key"), path)
     check_format(key.format, str(path.parent))
-    card: Card = _fitted(Card, found | {"key": key, "layers": tuple(found.get("layers") or ())}, path)
+    older = {"digests": found.get("modality")}  # a card without the field is of a release that imported nothing
+    card: Card = _fitted(Card, older | found | {"key": key, "layers": tuple(found.get("layers") or ())}, path)
+    if card.digests not in DIGESTS:
+        raise CacheError(f"{path}: its digests are of {card.digests!r}, expected one of {', '.join(DIGESTS)}; the feature set is damaged")
     if key.dtype not in DTYPES or set(card.levels) != set(card.dims) or card.native not in card.levels:
         raise CacheError(f"{path}: its levels, dims or stored type do not fit together; the feature set is damaged")
     return card

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emocache import manifest
 from emocache.errors import CacheError
 from emocache.places import cache_root
-from emocache.store.card import read_card
+from emocache.store.card import IMPORTED, read_card
 from emocache.store.index import SUPERSEDED, Array, Places, read_index
 from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, check_root, read_array, stored_dtype
 from emocache.store.rows import Request, RowReader, Source
@@ -139,9 +139,14 @@ class Features:
         there = np.logical_and.reduce([index.located(array, index.places) >= 0 for array in arrays])
         return list(compress(index.newest, there.tolist()))
 
+    @property
+    def planned_ids(self) -> list[str]:
+        """Utterances that the feature set will hold when its extraction is finished."""
+        return list(self._index.newest)
+
     @cached_property
     def planned(self) -> int:
-        """Utterances that the feature set will hold when its extraction is finished."""
+        """How many these are."""
         return len(self._index.newest)
 
     @cached_property
@@ -167,16 +172,18 @@ class Features:
     def check(self, utterances: Iterable[Utterance]) -> None:
         """CacheError when features were made from another text or audio than these utterances now have.
 
-        Audio is compared where its digest is known (after a scan), text always.
+        Audio is compared where its digest is known (after a scan), text always; of imported features nobody knows.
         """
-        text = self.card.modality == "text"
+        if self.card.digests == IMPORTED:
+            return
+        text = self.card.digests == "text"
         known = self._index.newest
         now = {u.id: text_digest(u) if text else u.audio_sha256 for u in utterances if u.id in known}
         stale = [name for name, digest in now.items() if digest not in {None, self.made_from(name)}]
         if stale:
             raise CacheError(
                 f"{self.corpus}/{self.name}: features of {len(stale)} utterances (first {stale[0]!r}) were made from other "
-                f"{self.card.modality} than the corpus now has; run `{self.card.command(self.name)}` again"
+                f"{self.card.digests} than the corpus now has; run `{self.card.command(self.name)}` again"
             )
 
     def read(self, name: str, level: str | None = None, layers: Sequence[int] | None = None) -> NDArray[Any]:
@@ -227,13 +234,23 @@ class Features:
             while waiting:
                 yield waiting.popleft().result()
 
+    def outline(self, level: str, layer: int, ids: Sequence[str]) -> tuple[NDArray[np.int64], Any]:
+        """What `load` would give of one layer, without reading it: offsets [ids + 1], and the dtype that holds every row as stored."""
+        cut, table = self._level(level), self._index.table(level)
+        places = self._located((level, layer), ids, self._newest(ids))
+        stored = (self._dtype(source) for source, _ in self._sources(cut, layer, places))
+        dtype = max(stored, key=lambda one: one.itemsize, default=np.dtype("<f4"))
+        return np.concatenate([[0], np.cumsum(table.length[places], dtype=np.int64)]), dtype
+
     def columns(self, name: str, level: str) -> dict[str, NDArray[np.int32]]:
         """What each row of an utterance stands for, column -> [rows].
 
         Level `tokens` has `word` (which white-space word of the text, -1 for special tokens), `begin` and `end` (characters).
         """
         index = self._index
-        (place,) = self._located((self._level(level).name, self.layers_of(level)[0]), [name], self._newest([name])).tolist()
+        newest = self._newest([name])
+        layers = [layer for layer in self.layers_of(level) if index.located((level, layer), newest)[0] >= 0] or self.layers_of(level)
+        (place,) = self._located((level, layers[0]), [name], newest).tolist()
         generation = index.generation_of(place)
         length = generation.rows(level).length
         i = place - int(index.first_place[generation.number])
