@@ -21,9 +21,9 @@ import numpy as np
 import store_data
 import store_opening
 from store_cold import drop
-from store_data import DIM, LAYERS, Utterance, write_hdf5, write_npy, write_pt, write_store
+from store_data import DIM, LAYERS, Utterance, lengths, write_hdf5, write_npy, write_pt, write_store
 from store_readers import BARE, READERS, Reader, Values
-from store_sizes import at_size, counted, expected, on_disk
+from store_sizes import counted, files, on_disk
 from store_table import Row, compared, interleaved, table
 from store_writing import writing
 
@@ -34,6 +34,7 @@ COLD = (BARE, "emocache", "one .npy per utterance", "one .npy per utterance, map
 SECTIONS = ("write", "read", "cold", "size", "open")
 CORPORA = {"IEMOCAP, 4 classes": 5_531, "IEMOCAP": 10_039, "1,000 hours": 800_000}
 """Utterances of 4.5 s on average."""
+ONE_EACH = "one file per utterance"
 PLANNED = 3
 """How often a large feature set is planned."""
 
@@ -196,15 +197,15 @@ def sizes(root: Path) -> list[Row]:
         "emocache": on_disk(reader.paths.root),
     }
     rows = compared("on disk", "MB", {name: [size / 1e6] for name, size in found.items()}, ".npy fp32, one per utterance")
-    if counted(reader.paths.root) != expected(list(reader.rows.values()), LAYERS):
-        sys.exit(f"counted {counted(reader.paths.root)} files and folders, expected {expected(list(reader.rows.values()), LAYERS)}")
+    found_files, folders = counted(reader.paths.root)
+    others = found_files - files(list(reader.rows.values()), LAYERS)
     for corpus, count in CORPORA.items():
         for layers in (13, 25):
-            files, folders = at_size(count, layers)
-            what = f"files, {corpus} ({count:,} utterances, {layers} layers)"
-            rows += compared(
-                what, "files", {"one file per utterance": [count], f"emocache, in {folders} folders": [files]}, "one file per utterance"
-            )
+            competitors = {
+                ONE_EACH: [count],
+                f"emocache, in {folders + layers - LAYERS} folders": [others + files(lengths(count), layers)],
+            }
+            rows += compared(f"{corpus}: {count:,} utterances, {layers} layers", "files", competitors, ONE_EACH)
     return rows
 
 

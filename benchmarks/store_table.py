@@ -29,7 +29,7 @@ class Row:
 
     def __str__(self) -> str:
         low, high = figure(min(self.values)), figure(max(self.values))
-        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
+        ratio = "" if self.ratio is None else f"{self.ratio:.2f}" if self.ratio >= 0.1 else f"{self.ratio:.1g}"
         return f"| {self.what} | {self.how} | {self.unit} | {figure(median(self.values))} | {low}-{high} | {ratio} |"
 
 
