@@ -90,6 +90,8 @@ class Index:
     @cached_property
     def places(self) -> Places:
         """The newest places, in the order of `newest`."""
+        if len(self.newest) == len(self.names):
+            return np.arange(len(self.names))
         return np.fromiter(self.newest.values(), np.int64, len(self.newest))
 
     @cached_property
@@ -159,11 +161,19 @@ class Index:
 
     def located(self, array: Array, places: Places) -> Places:
         """For newest places, those that hold the rows in an array: the newest of the same input; -1 where there is none."""
+        if self._is_complete(array):
+            return places
         held = self.held(array)
         found = places
         while (lacking := ~held[found] & (found >= 0)).any():
             found = np.where(lacking, self.older[found], found)
         return found
+
+    def _is_complete(self, array: Array) -> bool:
+        """Whether the newest place of every utterance holds its rows in an array."""
+        if array not in self._complete:
+            self._complete[array] = bool(self.held(array)[self.places].all())
+        return self._complete[array]
 
     def place_in_unit(self, unit: int, name: str) -> int:
         """Where an utterance is in a unit; CacheError when it is not."""
@@ -190,6 +200,10 @@ class Index:
 
     @cached_property
     def _held(self) -> dict[Array, NDArray[np.bool_]]:
+        return {}
+
+    @cached_property
+    def _complete(self) -> dict[Array, bool]:
         return {}
 
 

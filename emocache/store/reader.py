@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import compress
+from itertools import accumulate, compress, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from emocache.places import cache_root
 from emocache.store.card import IMPORTED, read_card
 from emocache.store.index import SUPERSEDED, Array, Places, read_index
 from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, check_root, read_array, stored_dtype
-from emocache.store.rows import Request, RowReader, Source
+from emocache.store.rows import Request, RowReader, Source, stretches
 from emocache.types import Corpus, Utterance
 
 
@@ -202,20 +202,24 @@ class Features:
             raise CacheError(f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(there)}")
         table, newest = self._index.table(cut.name), self._newest(ids)
         places = [self._located((cut.name, layer), ids, newest) for layer in chosen]
-        lengths = table.length[places[0]] if places else np.zeros(len(newest), np.int32)
-        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        lengths = table.length[places[0]].tolist() if places else [0] * len(newest)
+        edges = list(accumulate(lengths, initial=0))
         parts = [self._sources(cut, layer, at) for layer, at in zip(chosen, places, strict=True)]
         dtype = max((self._dtype(source) for part in parts for source, _ in part), key=lambda one: one.itemsize, default=np.dtype("<f4"))
-        values = np.empty((len(chosen), int(offsets[-1]), cut.dim), dtype)
+        values = np.empty((len(chosen), edges[-1], cut.dim), dtype)
         direct: list[Request] = []
+        lain: Places | None = None
         for target, at, part in zip(values, places, parts, strict=True):
+            if at is not lain:  # layers lie alike, but where some hold older rows
+                lain, start = at, table.start[at].tolist()
+                found = stretches(start, edges, cut.shard_rows)
             for source, which in part:
                 if which is None and self._dtype(source) == dtype:
-                    direct.append(Request(source, table.start[at], offsets, target))
+                    direct.append(Request(source, found, target))
                 else:
-                    self._read_apart(source, table.start[at], offsets, target, which)
+                    self._read_apart(source, start, edges, target, range(len(start)) if which is None else which.tolist())
         self._reader.read(direct)
-        return Packed(values, offsets)
+        return Packed(values, np.array(edges, np.int64))
 
     def load(self, level: str | None = None, layers: Sequence[int] | None = None, ids: Sequence[str] | None = None) -> Packed:
         """Many utterances in one array; by default all of `ids`, all layers, the encoder's own level. Otherwise as `read_many`."""
@@ -260,9 +264,13 @@ class Features:
 
     def _level(self, name: str) -> Level:
         """The cut of a level that has anything committed."""
-        if name not in self.levels:
+        if (cut := self._cuts.get(name)) is None:
             raise CacheError(f"{self.corpus}/{self.name}: no level {name!r}; there are: {', '.join(self.levels) or 'none yet'}")
-        return self.card.cut(name)
+        return cut
+
+    @cached_property
+    def _cuts(self) -> dict[str, Level]:
+        return {name: self.card.cut(name) for name in self.levels}
 
     def _newest(self, ids: Sequence[str]) -> Places:
         """The newest places of utterances."""
@@ -275,7 +283,7 @@ class Features:
     def _located(self, array: Array, ids: Sequence[str], newest: Places) -> Places:
         """Where the rows of utterances are in an array, or CacheError that says why the first one's are not there."""
         places = self._index.located(array, newest)
-        if places.size and places.min() < 0:
+        if places is not newest and places.min() < 0:
             name = ids[int(np.argmin(places))]
             where = f"{self.corpus}/{self.name}"
             if reason := self.failures.get(name):
@@ -290,7 +298,8 @@ class Features:
 
     def _sources(self, cut: Level, layer: int, places: Places) -> list[tuple[Source, NDArray[np.intp] | None]]:
         """The Zarr arrays that hold rows of a layer, and which of the utterances each holds (None: all)."""
-        if len(names := self._array_names[cut.name, layer]) == 1:
+        names = self._array_names[cut.name, layer]
+        if len(names) == 1:
             return [(self._source(cut, names[0]), None)]
         stored = self._index.commits.stored[cut.name, layer]
         wide = np.array([stored[unit].endswith(WIDE_SUFFIX) for unit in self._index.unit_of[places].tolist()], bool)
@@ -304,18 +313,21 @@ class Features:
 
     def _source(self, cut: Level, name: str) -> Source:
         """One Zarr array."""
-        return Source(cut, name, self._index.commits.sha256.get((cut.name, name), {}))
+        if (source := self._sources_made.get((cut.name, name))) is None:
+            source = self._sources_made[cut.name, name] = Source(cut, name, self._index.commits.sha256.get((cut.name, name), {}))
+        return source
 
-    def _read_apart(
-        self, source: Source, start: NDArray[np.int64], offsets: NDArray[np.int64], target: NDArray[Any], which: NDArray[np.intp] | None
-    ) -> None:
+    @cached_property
+    def _sources_made(self) -> dict[tuple[str, str], Source]:
+        return {}
+
+    def _read_apart(self, source: Source, start: list[int], edges: list[int], target: NDArray[Any], which: Sequence[int]) -> None:
         """Read the utterances `which` of one array by themselves and copy them to where they belong, in the target's type."""
-        chosen = np.arange(len(start)) if which is None else which
-        inner = np.concatenate([[0], np.cumsum(np.diff(offsets)[chosen])])
-        rows = np.empty((int(inner[-1]), source.level.dim), self._dtype(source))
-        self._reader.read([Request(source, start[chosen], inner, rows)])
-        for i, first, last in zip(chosen.tolist(), inner[:-1].tolist(), inner[1:].tolist(), strict=True):
-            target[offsets[i] : offsets[i + 1]] = rows[first:last]
+        inner = list(accumulate((edges[i + 1] - edges[i] for i in which), initial=0))
+        rows = np.empty((inner[-1], source.level.dim), self._dtype(source))
+        self._reader.read([Request(source, stretches([start[i] for i in which], inner, source.level.shard_rows), rows)])
+        for i, (first, last) in zip(which, pairwise(inner), strict=True):
+            target[edges[i] : edges[i + 1]] = rows[first:last]
 
 
 def text_digest(utterance: Utterance) -> str:
