@@ -26,6 +26,7 @@ from emocache.store.background import Background
 from emocache.store.index import SUPERSEDED, Array
 from emocache.store.layout import WIDE, Level, Paths, array_name, disk, make_arrays, read_json, to_json
 from emocache.store.plan import Generation
+from emocache.store.seal import sealed
 from emocache.store.shards import ArrayFile
 
 
@@ -71,6 +72,10 @@ class UnitWriter:
         """
         self._background.submit(partial(self._put, name, rows), sum(values.nbytes for values in rows.values()))
 
+    def widen(self, array: Array) -> None:
+        """Store an array as float32 from here on."""
+        self._background.submit(self._files[array].widen)
+
     def fail(self, name: str, reason: str) -> None:
         """Record that an utterance of this unit has no rows, and why."""
         self._background.submit(partial(self._failures.__setitem__, name, reason))
@@ -102,7 +107,7 @@ class UnitWriter:
             self._skip_to(len(self._names))
             arrays = {f"{level}/{layer}": self._stage(level, layer) for level, layer in self._files}
             entry = {"arrays": arrays, "failures": self._failures, "unit": self.unit}
-            self._link(to_json(entry))
+            self._link(sealed(to_json(entry)))
             place(self._paths, standing := read_json(self._entry))
             discard(self._paths, entry, standing)
         self.close()
