@@ -17,9 +17,9 @@ from emocache import manifest
 from emocache.errors import CacheError
 from emocache.places import cache_root
 from emocache.store.card import IMPORTED, read_card
-from emocache.store.index import SUPERSEDED, Array, Places, read_index
-from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, check_root, read_array, stored_dtype
-from emocache.store.rows import Request, RowReader, Source, stretches
+from emocache.store.index import SUPERSEDED, Array, Places, Table, read_index
+from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, check_not_aside, check_root, read_array, stored_dtype
+from emocache.store.rows import Pinned, Request, RowReader, Source, stretches
 from emocache.types import Corpus, Utterance
 
 
@@ -50,12 +50,11 @@ class Cache:
 
     def corpora(self) -> list[str]:
         """Corpora that have features here."""
-        return sorted(folder.name for folder in self.root.iterdir() if folder.is_dir() and self.names(folder.name))
+        return sorted(folder.name for folder in _folders(self.root) if self.names(folder.name))
 
     def names(self, corpus: str) -> list[str]:
         """Names of the feature sets of a corpus."""
-        folder = self.root / corpus
-        return sorted(one.name for one in folder.iterdir() if (one / "card.json").is_file()) if folder.is_dir() else []
+        return sorted(one.name for one in _folders(self.root / corpus) if (one / "card.json").is_file())
 
     def features(self, corpus: str, model: str) -> "Features":
         """The feature set of that name, or the only one made by the encoder of that name; else the choices are listed."""
@@ -67,6 +66,7 @@ class Cache:
         made_by = [name for name in names if read_card(self.root / corpus / name / "card.json").encoder == model]
         if len(made_by) == 1:
             return Features(Paths(self.root / corpus / made_by[0]))
+        check_not_aside(Paths(self.root / corpus / model))
         choices = ", ".join(made_by or names)
         raise CacheError(f"{self.root}: {len(made_by) or 'no'} feature sets {model!r} of {corpus}; choose one of: {choices}")
 
@@ -78,16 +78,19 @@ class Cache:
 class Features:
     """The committed features of one encoder over one corpus; a snapshot taken when it was opened.
 
-    Threads may share it; a worker process that it is sent to opens it anew.
+    Threads may share it; a worker process that it is sent to opens it anew. Once the feature set was removed or rewritten,
+    what is open already goes on being read, and anything else is a CacheError.
     """
 
     def __init__(self, paths: Paths) -> None:
+        self._pinned = Pinned(paths.root)
         self.card = read_card(paths.card)
         self.paths = Paths(paths.root, self.card.key.format)
         self.corpus = paths.root.parent.name
         self.name = paths.root.name
         self._index = read_index(self.paths)
-        self._reader = RowReader(self.paths, self.card.key.dtype)
+        self._reader = RowReader(self.paths, self.card.key.dtype, self._pinned)
+        self._pinned.check()
 
     def __reduce__(self) -> tuple[type["Features"], tuple[Paths]]:
         return Features, (self.paths,)
@@ -200,7 +203,7 @@ class Features:
         chosen = there if layers is None else tuple(layers)
         if unknown := [layer for layer in chosen if layer not in there]:
             raise CacheError(f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(there)}")
-        table, newest = self._index.table(cut.name), self._newest(ids)
+        table, newest = self._table(cut.name), self._newest(ids)
         places = [self._located((cut.name, layer), ids, newest) for layer in chosen]
         lengths = table.length[places[0]].tolist() if places else [0] * len(newest)
         edges = list(accumulate(lengths, initial=0))
@@ -260,7 +263,22 @@ class Features:
         i = place - int(index.first_place[generation.number])
         first = int(length[:i].sum(dtype=np.int64))
         files = sorted((self.paths.plan(generation.number) / level).glob("column.*.npy"))
-        return {path.stem.removeprefix("column."): np.array(read_array(path)[first : first + int(length[i])]) for path in files}
+        columns = {path.stem.removeprefix("column."): np.array(read_array(path)[first : first + int(length[i])]) for path in files}
+        self._pinned.check()
+        return columns
+
+    def _table(self, level: str) -> Table:
+        """Where the rows of every place lie in a level."""
+        try:
+            return self._tables[level]
+        except KeyError:
+            table = self._index.table(level)
+            self._pinned.check()
+            return self._tables.setdefault(level, table)
+
+    @cached_property
+    def _tables(self) -> dict[str, Table]:
+        return {}
 
     def _level(self, name: str) -> Level:
         """The cut of a level that has anything committed."""
@@ -328,6 +346,11 @@ class Features:
         self._reader.read([Request(source, stretches([start[i] for i in which], inner, source.level.shard_rows), rows)])
         for i, (first, last) in zip(which, pairwise(inner), strict=True):
             target[edges[i] : edges[i + 1]] = rows[first:last]
+
+
+def _folders(root: Path) -> list[Path]:
+    """The folders in a folder, less the hidden ones of a rewriting or removal."""
+    return [one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")] if root.is_dir() else []
 
 
 def text_digest(utterance: Utterance) -> str:

@@ -6,6 +6,7 @@ as one. Where that flag does not exist, as on network file systems, threads read
 as the compressed ones of others, are read by zarr-python.
 """
 
+import contextlib
 import errno
 import json
 import mmap
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from emocache.errors import CacheError
 from emocache.files import first_line
-from emocache.store.layout import Level, Paths, read_json, stored_dtype
+from emocache.store.layout import REPAIR, Level, Paths, read_json, stored_dtype
 from emocache.store.shards import rows_in_shard
 
 THREADS = 16
@@ -33,7 +34,6 @@ OPEN_FILES = 512
 """Shards kept open; a process may often have 1024 files."""
 NOWAIT = getattr(os, "RWF_NOWAIT", None)
 """The flag of Linux that reads from memory only."""
-REMEDY = "run `emocache repair`, then extract again"
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -80,11 +80,34 @@ def stretches(start: Sequence[int], edges: Sequence[int], shard_rows: int) -> li
     return found
 
 
+class Pinned:
+    """A folder that is looked up by name again and again, and must go on being the same one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # keeps its inode from being given to another
+        except OSError as error:
+            raise CacheError(f"{path}: cannot be read ({error.strerror})") from None
+
+    def check(self) -> None:
+        """CacheError when the name now leads to another folder, or to none."""
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(self._handle), self._path.stat()):
+                return
+        raise CacheError(f"{self._path}: was rewritten or removed since it was opened; open it again")
+
+    def __del__(self) -> None:
+        if hasattr(self, "_handle"):
+            os.close(self._handle)
+
+
 class RowReader:
     """Reads rows of one feature set. Safe to use from threads, and in a forked child."""
 
-    def __init__(self, paths: Paths, dtype: str) -> None:
+    def __init__(self, paths: Paths, dtype: str, pinned: Pinned) -> None:
         """`dtype` is the stored type that the card states."""
+        self._pinned = pinned
         self._paths = paths
         self._dtype = dtype
         self._raw: dict[tuple[str, str], bool] = {}
@@ -128,7 +151,7 @@ class RowReader:
                 shards[number].check()
             shard = shards[number]
             if row + count > shard.rows:
-                raise CacheError(f"{shard.path}: ends before row {row + count}; {REMEDY}")
+                raise CacheError(f"{shard.path}: ends before row {row + count}; {REPAIR}")
             if shard.mapped is not None:
                 target[at : at + count] = shard.mapped[row : row + count]
                 continue
@@ -164,8 +187,9 @@ class RowReader:
             for number, row, at, count in request.stretches:
                 first = number * request.source.level.shard_rows + row
                 request.target[at : at + count] = array[first : first + count]
+            self._pinned.check()
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise CacheError(f"{path}: zarr cannot read it ({first_line(error)}); {REMEDY}") from None
+            raise CacheError(f"{path}: zarr cannot read it ({first_line(error)}); {REPAIR}") from None
 
     def _is_raw(self, source: Source) -> bool:
         """Whether an array's metadata says that its shards are raw and cut as planned."""
@@ -188,10 +212,12 @@ class RowReader:
                 try:
                     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 except OSError as error:
+                    self._pinned.check()
                     raise _unreadable(path, error) from None
             except OSError as error:
                 raise _unreadable(path, error) from None
             shard = _Shard(path, handle)
+            self._pinned.check()
             if key not in self._rows:
                 self._rows[key] = rows_in_shard(handle, path, source.level, itemsize)
             shard.rows = self._rows[key]
@@ -221,7 +247,7 @@ class _Shard:
     def check(self) -> None:
         """CacheError when the file is no longer as long as it was: to touch the map beyond its end would kill the process."""
         if os.lseek(self.handle, 0, os.SEEK_END) != self.size:  # half of the time of fstat
-            raise CacheError(f"{self.path}: was cut short while it was read; {REMEDY}")
+            raise CacheError(f"{self.path}: was cut short while it was read; {REPAIR}")
 
     def __del__(self) -> None:
         os.close(self.handle)
@@ -250,13 +276,13 @@ def _read_fully(piece: _Piece) -> None:
         except OSError as error:
             raise _unreadable(piece.shard.path, error) from None
         if not there:
-            raise CacheError(f"{piece.shard.path}: was cut short while it was read; {REMEDY}")
+            raise CacheError(f"{piece.shard.path}: was cut short while it was read; {REPAIR}")
         done += there
 
 
 def _unreadable(path: Path, error: OSError) -> CacheError:
     """What to say of a shard that cannot be read."""
-    return CacheError(f"{path}: cannot be read ({error.strerror}); {REMEDY}")
+    return CacheError(f"{path}: cannot be read ({error.strerror}); {REPAIR}")
 
 
 def is_raw(paths: Paths, level: Level, name: str, dtype: Any) -> bool:
