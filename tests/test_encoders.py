@@ -12,7 +12,7 @@ import transformers
 
 from emocache import encoders
 from emocache.devices import pick_device
-from emocache.encoders import speech
+from emocache.encoders import frames
 from emocache.errors import EncoderError, UsageError
 from emocache.levels import levels_of
 from emocache.types import Utterance
@@ -176,12 +176,15 @@ def test_a_long_recording_is_encoded_in_overlapping_windows(tmp_path: Path, monk
     encoder = _load(checkpoints.speech(tmp_path / "model", norm=checkpoints.LAYER_NORM))
     sound, long = wave(1, 7.3), Utterance(id="a", path="a", samples=round(7.3 * 16_000))
     whole = encoder.encode([sound], encoder.layers)[0]
-    monkeypatch.setattr(speech, "LONGEST_S", 3)
-    monkeypatch.setattr(speech, "CONTEXT_S", 1)
+    monkeypatch.setattr(frames, "LONGEST_S", 3)
+    monkeypatch.setattr(frames, "CONTEXT_S", 1)
     windows = encoder.encode([sound], encoder.layers)[0]
     assert windows.shape == whole.shape == (4, encoder.rows(long), 32)
     assert _error(windows[:1], whole[:1]) <= 1e-5  # of layer 0 a frame hears the positional convolution's reach alone
     assert "overlapping windows" in str(encoder.note(long))
+    beside = encoder.encode([sound, wave(2, 0.5), sound], encoder.layers)
+    assert torch.equal(beside[0], windows)
+    assert torch.equal(beside[2], windows)
 
 
 @pytest.mark.parametrize("make", [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet")])
