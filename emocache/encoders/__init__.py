@@ -44,10 +44,13 @@ def _build(source: Source, device: torch.device, precision: str, window_s: float
     from emocache.encoders.speaker import CHECKPOINT, SpeakerEncoder
     from emocache.encoders.speech import SpeechEncoder, WhisperEncoder
     from emocache.encoders.text import TextEncoder
+    from emocache.encoders.wav2vec1 import Wav2Vec1Encoder
 
     folder = str(source.folder)
     if (source.folder / CHECKPOINT).is_file():
         return SpeakerEncoder(folder, device, precision)
+    if len(checkpoints := sorted(source.folder.glob("*.pt"))) == 1:
+        return Wav2Vec1Encoder(checkpoints[0], device, precision)
     config = _config(folder)
     if config.model_type == "whisper":
         return WhisperEncoder(folder, config, device, precision, window_s)

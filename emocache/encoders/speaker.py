@@ -1,17 +1,15 @@
 """ECAPA-TDNN speaker embeddings through SpeechBrain (Desplanques et al. 2020): one 192-d row per utterance."""
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from emocache.encoders import pickled
 from emocache.encoders.base import Encoder, to_device, weights_digest
-from emocache.errors import EncoderError
 from emocache.types import SAMPLE_RATE, Utterance
 
 CHECKPOINT = "embedding_model.ckpt"
@@ -46,7 +44,7 @@ class SpeakerEncoder(Encoder):
             MELS, channels=[1024, 1024, 1024, 1024, 3072], kernel_sizes=[5, 3, 3, 3, 1], dilations=[1, 2, 3, 4, 1],
             attention_channels=128, lin_neurons=self.dim,
         )  # fmt: skip
-        self._model.load_state_dict(_checkpoint(Path(folder) / CHECKPOINT))
+        self._model.load_state_dict(pickled.read(Path(folder) / CHECKPOINT, "an ECAPA-TDNN checkpoint"))
         self._model.eval().requires_grad_(False).to(device)
         self.weights = weights_digest(self._model)
 
@@ -66,11 +64,3 @@ class SpeakerEncoder(Encoder):
             bands = self._normalise(self._bands(signal), whole)
             embeddings: Tensor = self._model(bands, whole)
         return list(embeddings.float()[:, None])
-
-
-def _checkpoint(path: Path) -> Any:
-    """The tensors of a checkpoint; nothing in it is executed."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise EncoderError(f"{path}: cannot be read as an ECAPA-TDNN checkpoint ({error})") from error
