@@ -1,4 +1,4 @@
-"""Spectrograms, cached like any encoder's frames: log-mel, and the 140 x 140 image of EmotionNAS (Sun et al. 2023).
+"""Spectrograms, cached like any encoder's frames: log-mel, and the 140 x 140 image of EmotionNAS (Sun, Lian et al. 2023).
 
 Nothing here has weights: the parameters below are the whole of it, and the key says them in words.
 
