@@ -151,3 +151,13 @@ def wav2vec1(folder: Path, *, layout: str = "fairseq", **settings: object) -> Pa
     else:
         torch.save({"task_cfg": {}, "model_cfg": said, "model_weight": tensors}, folder / "wav2vec_large.pt")
     return folder
+
+
+def xvector(folder: Path) -> Path:
+    """SpeechBrain's x-vectors at their real size, with random weights."""
+    from speechbrain.lobes.models.Xvector import Xvector
+
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    torch.save(Xvector(in_channels=24).state_dict(), folder / "embedding_model.ckpt")
+    return folder

@@ -118,7 +118,7 @@ def test_a_pickle_that_needs_any_other_type_is_not_run(tmp_path: Path) -> None:
         ({"aggregator": "gru"}, "has aggregator 'gru'"),
         ({"residual_scale": None}, "does not say how it is built .*residual_scale"),
         ({"conv_feature_layers": "__import__('os').getcwd()"}, "expected a list of"),
-        ({"conv_feature_layers": "[(16, 10, 5)]"}, "its tensors are not those of its architecture"),
+        ({"conv_feature_layers": "[(16, 10, 5)]"}, "its tensors are not those of the architecture"),
     ],
 )
 def test_a_checkpoint_of_another_kind_is_one_clear_line(tmp_path: Path, settings: dict[str, object], message: str) -> None:

@@ -75,7 +75,7 @@ class Wav2Vec1Encoder(FrameEncoder):
         try:
             self._model.load_state_dict({_renamed(name): tensor for name, tensor in tensors.items() if name.startswith("feature_")})
         except RuntimeError as error:
-            raise EncoderError(f"{path}: its tensors are not those of its architecture ({first_line(error)})") from error
+            raise EncoderError(f"{path}: its tensors are not those of the architecture it names") from error
         self._model.eval().requires_grad_(False).to(device)
         _, self.kernels, self.strides = zip(*built.conv_feature_layers, strict=True)
         self.dim = built.conv_aggregator_layers[-1][0]
