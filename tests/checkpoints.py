@@ -42,7 +42,7 @@ WORDS = [
 ]
 
 
-def speech(folder: Path, kind: str = "hubert", norm: dict[str, object] = GROUP_NORM, *, normalise: bool = True) -> Path:
+def speech(folder: Path, kind: str = "hubert", norm: dict[str, object] = GROUP_NORM, *, normalise: bool = True, **more: object) -> Path:
     """HuBERT, wav2vec 2.0 or WavLM; group norm is the base kind, layer norm the large one."""
     names = {
         "hubert": "Hubert",
@@ -54,7 +54,7 @@ def speech(folder: Path, kind: str = "hubert", norm: dict[str, object] = GROUP_N
     names |= {"wav2vec2-conformer": "Wav2Vec2Conformer", "unispeech": "UniSpeech"}
     torch.manual_seed(0)
     positions = {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 19} if kind == "data2vec-audio" else {}
-    config = getattr(transformers, f"{names[kind]}Config")(**CONV, **SMALL, **{**POSITIONS, **positions}, **norm)
+    config = getattr(transformers, f"{names[kind]}Config")(**CONV, **SMALL, **{**POSITIONS, **positions}, **norm, **more)
     getattr(transformers, f"{names[kind]}Model")(config).save_pretrained(folder)
     transformers.Wav2Vec2FeatureExtractor(do_normalize=normalise).save_pretrained(folder)
     return folder

@@ -124,6 +124,17 @@ def test_a_family_that_hears_the_padding_is_batched_at_equal_length_alone(tmp_pa
         assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
 
 
+@pytest.mark.parametrize("positions", ["relative", "rotary", None])
+def test_a_conformer_gives_the_hidden_states_of_transformers(tmp_path: Path, positions: str | None) -> None:
+    folder = checkpoints.speech(tmp_path / "model", "wav2vec2-conformer", position_embeddings_type=positions)
+    sound = wave(1, 0.7)
+    extract, model = transformers.AutoFeatureExtractor.from_pretrained(folder), transformers.AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        direct = model(**extract(sound, sampling_rate=16_000, return_tensors="pt"), output_hidden_states=True)
+    got = _load(folder).encode([sound], (0, 1, 2, 3))[0]
+    assert torch.equal(got, torch.cat([*direct.hidden_states[:-1], direct.last_hidden_state]))
+
+
 def test_in_a_batch_whisper_gives_each_waveform_what_it_gets_alone(tmp_path: Path) -> None:
     encoder = _load(checkpoints.whisper(tmp_path / "model"))
     sounds = [wave(i, seconds) for i, seconds in enumerate((2.5, 0.2, 0.9))]
