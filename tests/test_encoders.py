@@ -12,7 +12,7 @@ import transformers
 
 from emocache import encoders
 from emocache.devices import pick_device
-from emocache.encoders import speech
+from emocache.encoders import frames
 from emocache.errors import EncoderError, UsageError
 from emocache.levels import levels_of
 from emocache.types import Utterance
@@ -115,13 +115,24 @@ def test_in_a_batch_every_waveform_gets_what_it_gets_alone(tmp_path: Path, kind:
         assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
 
 
-@pytest.mark.parametrize("make", [checkpoints.ecapa, lambda folder: checkpoints.speech(folder, "wav2vec2-conformer")])
+@pytest.mark.parametrize("make", [checkpoints.ecapa, checkpoints.xvector, lambda folder: checkpoints.speech(folder, "wav2vec2-conformer")])
 def test_a_family_that_hears_the_padding_is_batched_at_equal_length_alone(tmp_path: Path, make: object) -> None:
     encoder = _load(make(tmp_path / "model"))  # type: ignore[operator]
     assert encoder.batching == "equal"
     sounds = [wave(i, 0.5) for i in range(3)]
     for sound, together in zip(sounds, encoder.forward([encoder.prepare(sound) for sound in sounds], encoder.layers), strict=True):
         assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
+
+
+@pytest.mark.parametrize("positions", ["relative", "rotary", None])
+def test_a_conformer_gives_the_hidden_states_of_transformers(tmp_path: Path, positions: str | None) -> None:
+    folder = checkpoints.speech(tmp_path / "model", "wav2vec2-conformer", position_embeddings_type=positions)
+    sound = wave(1, 0.7)
+    extract, model = transformers.AutoFeatureExtractor.from_pretrained(folder), transformers.AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        direct = model(**extract(sound, sampling_rate=16_000, return_tensors="pt"), output_hidden_states=True)
+    got = _load(folder).encode([sound], (0, 1, 2, 3))[0]
+    assert torch.equal(got, torch.cat([*direct.hidden_states[:-1], direct.last_hidden_state]))
 
 
 def test_in_a_batch_whisper_gives_each_waveform_what_it_gets_alone(tmp_path: Path) -> None:
@@ -176,12 +187,15 @@ def test_a_long_recording_is_encoded_in_overlapping_windows(tmp_path: Path, monk
     encoder = _load(checkpoints.speech(tmp_path / "model", norm=checkpoints.LAYER_NORM))
     sound, long = wave(1, 7.3), Utterance(id="a", path="a", samples=round(7.3 * 16_000))
     whole = encoder.encode([sound], encoder.layers)[0]
-    monkeypatch.setattr(speech, "LONGEST_S", 3)
-    monkeypatch.setattr(speech, "CONTEXT_S", 1)
+    monkeypatch.setattr(frames, "LONGEST_S", 3)
+    monkeypatch.setattr(frames, "CONTEXT_S", 1)
     windows = encoder.encode([sound], encoder.layers)[0]
     assert windows.shape == whole.shape == (4, encoder.rows(long), 32)
     assert _error(windows[:1], whole[:1]) <= 1e-5  # of layer 0 a frame hears the positional convolution's reach alone
     assert "overlapping windows" in str(encoder.note(long))
+    beside = encoder.encode([sound, wave(2, 0.5), sound], encoder.layers)
+    assert torch.equal(beside[0], windows)
+    assert torch.equal(beside[2], windows)
 
 
 @pytest.mark.parametrize("make", [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet")])
@@ -222,19 +236,6 @@ def test_an_empty_text_is_encoded_and_noted(tmp_path: Path) -> None:
     assert encoder.rows(Utterance(id="a", path="a")) == 2
     assert "no transcript" in str(encoder.note(Utterance(id="a", path="a")))
     assert encoder.encode([""], (0,))[0].shape == (1, 2, 32)
-
-
-def test_ecapa_gives_what_speechbrain_gives(tmp_path: Path) -> None:
-    from speechbrain.lobes.features import Fbank
-    from speechbrain.processing.features import InputNormalization
-
-    encoder = _load(checkpoints.ecapa(tmp_path / "model"))
-    sound = wave(2, 1.3)
-    bands = InputNormalization(norm_type="sentence", std_norm=False)(Fbank(n_mels=80)(torch.from_numpy(sound)[None]), torch.ones(1))
-    expected = encoder._model(bands, torch.ones(1))  # type: ignore[attr-defined]
-    assert torch.equal(encoder.encode([sound], (0,))[0], expected)
-    assert encoder.rows(Utterance(id="a", path="a", samples=1599)) == 0
-    assert encoder.encode([wave(2, 0.1)], (0,))[0].isfinite().all()
 
 
 def test_a_gpu_that_does_not_work_is_an_error() -> None:

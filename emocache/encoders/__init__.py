@@ -44,19 +44,30 @@ def _build(source: Source, device: torch.device, precision: str, window_s: float
     from emocache.encoders.speaker import CHECKPOINT, SpeakerEncoder
     from emocache.encoders.speech import SpeechEncoder, WhisperEncoder
     from emocache.encoders.text import TextEncoder
+    from emocache.encoders.wav2vec1 import Wav2Vec1Encoder
 
     folder = str(source.folder)
     if (source.folder / CHECKPOINT).is_file():
         return SpeakerEncoder(folder, device, precision)
+    if len(checkpoints := sorted(source.folder.glob("*.pt"))) == 1:
+        return Wav2Vec1Encoder(checkpoints[0], device, precision)
     config = _config(folder)
     if config.model_type == "whisper":
         return WhisperEncoder(folder, config, device, precision, window_s)
     if config.model_type in SPEECH_KINDS:
         return SpeechEncoder(folder, config, device, precision)
-    if hasattr(config, "vocab_size") and not getattr(config, "conv_kernel", None) and not getattr(config, "is_encoder_decoder", False):
+    if _reads_text(config) and not getattr(config, "is_encoder_decoder", False):
         return TextEncoder(folder, config, device, precision)
-    kinds = f"{', '.join(SPEECH_KINDS)}, whisper, BERT-like text models and ECAPA-TDNN"
+    kinds = f"{', '.join(SPEECH_KINDS)}, whisper, BERT-like text models, wav2vec 1.0, ECAPA-TDNN and x-vectors"
     raise EncoderError(f"{folder}: model type {config.model_type!r} is not supported; supported are {kinds}")
+
+
+def _reads_text(config: Any) -> bool:
+    """Whether a transformers model is given tokens: some models of speech have a vocabulary too."""
+    import transformers
+
+    model = transformers.MODEL_MAPPING.get(type(config), None)
+    return hasattr(config, "vocab_size") and getattr(model, "main_input_name", "") == "input_ids"
 
 
 def _config(folder: str) -> Any:
