@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emocache import languages
+from emocache.places import free_bytes
 
 if TYPE_CHECKING:
     from emocache.pipeline import Job
@@ -19,8 +20,6 @@ MUCH_BYTES = 10_000_000_000
 
 def announcement(job: "Job") -> list[str]:
     """What an extraction is about to do, before it does it."""
-    from emocache.pipeline import free_bytes
-
     encoder, sizes = job.encoder, job.size()
     heard = f"{job.hours:.2f} h of audio" if encoder.modality == "audio" else "as text"
     lines = [

@@ -1,5 +1,6 @@
 """Tiny random checkpoints in the layout of the real ones: same convolutions and norms, few and narrow blocks."""
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ WORDS = [
 ]
 
 
-def speech(folder: Path, kind: str = "hubert", norm: dict[str, object] = GROUP_NORM, *, normalise: bool = True) -> Path:
+def speech(folder: Path, kind: str = "hubert", norm: dict[str, object] = GROUP_NORM, *, normalise: bool = True, **more: object) -> Path:
     """HuBERT, wav2vec 2.0 or WavLM; group norm is the base kind, layer norm the large one."""
     names = {
         "hubert": "Hubert",
@@ -53,7 +54,7 @@ def speech(folder: Path, kind: str = "hubert", norm: dict[str, object] = GROUP_N
     names |= {"wav2vec2-conformer": "Wav2Vec2Conformer", "unispeech": "UniSpeech"}
     torch.manual_seed(0)
     positions = {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 19} if kind == "data2vec-audio" else {}
-    config = getattr(transformers, f"{names[kind]}Config")(**CONV, **SMALL, **{**POSITIONS, **positions}, **norm)
+    config = getattr(transformers, f"{names[kind]}Config")(**CONV, **SMALL, **{**POSITIONS, **positions}, **norm, **more)
     getattr(transformers, f"{names[kind]}Model")(config).save_pretrained(folder)
     transformers.Wav2Vec2FeatureExtractor(do_normalize=normalise).save_pretrained(folder)
     return folder
@@ -118,4 +119,45 @@ def ecapa(folder: Path) -> Path:
         attention_channels=128, lin_neurons=192,
     )  # fmt: skip
     torch.save(model.state_dict(), folder / "embedding_model.ckpt")
+    return folder
+
+
+WAV2VEC: dict[str, Any] = {
+    "conv_feature_layers": "[(16, 10, 5), (16, 8, 4)] + [(16, 4, 2)] * 3 + [(16, 1, 1), (16, 1, 1)]",
+    "conv_aggregator_layers": "[(16, 2, 1), (16, 3, 1), (16, 4, 1)]",
+    "skip_connections_agg": True, "skip_connections_feat": False, "residual_scale": 0.5, "log_compression": True,
+    "agg_zero_pad": False, "no_conv_bias": False, "non_affine_group_norm": False, "activation": "relu",
+    "aggregator": "cnn", "vq_type": "none", "arch": "wav2vec", "lr": [0.005],
+}  # fmt: skip
+"""What a fairseq checkpoint of wav2vec 1.0 says of itself, beside much else."""
+
+
+def wav2vec1(folder: Path, *, layout: str = "fairseq", **settings: object) -> Path:
+    """wav2vec 1.0 with few channels and aggregator layers, as fairseq or s3prl write it."""
+    torch.manual_seed(0)
+    encoder, aggregator = ((10, 8, 4, 4, 4, 1, 1), (2, 3, 4))
+    tensors = {"wav2vec_predictions.project_to_steps.weight": torch.randn(16, 16, 1, 12)}
+    for i, kernel in enumerate(encoder):
+        tensors[f"feature_extractor.conv_layers.{i}.0.weight"] = torch.randn(16, 16 if i else 1, kernel) / (16 * kernel) ** 0.5
+        tensors |= {f"feature_extractor.conv_layers.{i}.2.{name}": torch.randn(16) for name in ("weight", "bias")}
+    for i, kernel in enumerate(aggregator):
+        tensors[f"feature_aggregator.conv_layers.{i}.1.weight"] = torch.randn(16, 16, kernel) / (16 * kernel) ** 0.5
+        tensors |= {f"feature_aggregator.conv_layers.{i}.{name}": torch.randn(16) for name in ("1.bias", "3.weight", "3.bias")}
+    said = {**WAV2VEC, **settings}
+    state = {"args": argparse.Namespace(**said), "model": tensors, "optimizer_history": [{"num_updates": 3}], "extra_state": {"epoch": 1}}
+    folder.mkdir(parents=True, exist_ok=True)
+    if layout == "fairseq":  # in torch's format of 2019
+        torch.save(state, folder / "wav2vec_large.pt", _use_new_zipfile_serialization=False)
+    else:
+        torch.save({"task_cfg": {}, "model_cfg": said, "model_weight": tensors}, folder / "wav2vec_large.pt")
+    return folder
+
+
+def xvector(folder: Path) -> Path:
+    """SpeechBrain's x-vectors at their real size, with random weights."""
+    from speechbrain.lobes.models.Xvector import Xvector
+
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    torch.save(Xvector(in_channels=24).state_dict(), folder / "embedding_model.ckpt")
     return folder

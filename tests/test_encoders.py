@@ -1,5 +1,6 @@
 """Encoders give what transformers gives for one utterance alone, layer by layer."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ import transformers
 
 from emocache import encoders
 from emocache.devices import pick_device
-from emocache.encoders import speech
-from emocache.errors import UsageError
+from emocache.encoders import frames
+from emocache.errors import EncoderError, UsageError
+from emocache.levels import levels_of
 from emocache.types import Utterance
 from tests import checkpoints
 from tests.small_corpus import wave
@@ -113,7 +115,7 @@ def test_in_a_batch_every_waveform_gets_what_it_gets_alone(tmp_path: Path, kind:
         assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
 
 
-@pytest.mark.parametrize("make", [checkpoints.ecapa, lambda folder: checkpoints.speech(folder, "wav2vec2-conformer")])
+@pytest.mark.parametrize("make", [checkpoints.ecapa, checkpoints.xvector, lambda folder: checkpoints.speech(folder, "wav2vec2-conformer")])
 def test_a_family_that_hears_the_padding_is_batched_at_equal_length_alone(tmp_path: Path, make: object) -> None:
     encoder = _load(make(tmp_path / "model"))  # type: ignore[operator]
     assert encoder.batching == "equal"
@@ -122,11 +124,39 @@ def test_a_family_that_hears_the_padding_is_batched_at_equal_length_alone(tmp_pa
         assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
 
 
+@pytest.mark.parametrize("positions", ["relative", "rotary", None])
+def test_a_conformer_gives_the_hidden_states_of_transformers(tmp_path: Path, positions: str | None) -> None:
+    folder = checkpoints.speech(tmp_path / "model", "wav2vec2-conformer", position_embeddings_type=positions)
+    sound = wave(1, 0.7)
+    extract, model = transformers.AutoFeatureExtractor.from_pretrained(folder), transformers.AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        direct = model(**extract(sound, sampling_rate=16_000, return_tensors="pt"), output_hidden_states=True)
+    got = _load(folder).encode([sound], (0, 1, 2, 3))[0]
+    assert torch.equal(got, torch.cat([*direct.hidden_states[:-1], direct.last_hidden_state]))
+
+
 def test_in_a_batch_whisper_gives_each_waveform_what_it_gets_alone(tmp_path: Path) -> None:
     encoder = _load(checkpoints.whisper(tmp_path / "model"))
     sounds = [wave(i, seconds) for i, seconds in enumerate((2.5, 0.2, 0.9))]
     for sound, together in zip(sounds, encoder.encode(sounds, encoder.layers), strict=True):
         assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
+
+
+def test_whisper_takes_a_shorter_window_when_asked_and_the_key_says_so(tmp_path: Path) -> None:
+    source = encoders.find(str(checkpoints.whisper(tmp_path / "model", window_s=2)))
+    whole, short = encoders.load(source, CPU), encoders.load(source, CPU, window_s=0.5)
+    assert whole.weights == short.weights
+    assert whole.configuration != short.configuration
+    assert "0.5 s windows" in short.preprocessing
+    utterance = Utterance(id="a", path="a", samples=20_000)
+    assert short.encode([wave(1, 1.25)], (0, 2))[0].shape == (2, short.rows(utterance), 32) == (2, whole.rows(utterance), 32)
+    first = short.encode([wave(1, 1.25)], (2,))[0][:, :25]
+    torch.testing.assert_close(first, short.encode([wave(1, 1.25)[:8000]], (2,))[0], rtol=1e-5, atol=1e-5)
+    for wrong in (0.0, 3.0):
+        with pytest.raises(UsageError, match="expected seconds up to 2"):
+            encoders.load(source, CPU, window_s=wrong)
+    with pytest.raises(UsageError, match="only Whisper has"):
+        encoders.load(encoders.find(str(checkpoints.bert(tmp_path / "bert"))), CPU, window_s=1)
 
 
 TEXT = [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet"),
@@ -157,12 +187,15 @@ def test_a_long_recording_is_encoded_in_overlapping_windows(tmp_path: Path, monk
     encoder = _load(checkpoints.speech(tmp_path / "model", norm=checkpoints.LAYER_NORM))
     sound, long = wave(1, 7.3), Utterance(id="a", path="a", samples=round(7.3 * 16_000))
     whole = encoder.encode([sound], encoder.layers)[0]
-    monkeypatch.setattr(speech, "LONGEST_S", 3)
-    monkeypatch.setattr(speech, "CONTEXT_S", 1)
+    monkeypatch.setattr(frames, "LONGEST_S", 3)
+    monkeypatch.setattr(frames, "CONTEXT_S", 1)
     windows = encoder.encode([sound], encoder.layers)[0]
     assert windows.shape == whole.shape == (4, encoder.rows(long), 32)
     assert _error(windows[:1], whole[:1]) <= 1e-5  # of layer 0 a frame hears the positional convolution's reach alone
     assert "overlapping windows" in str(encoder.note(long))
+    beside = encoder.encode([sound, wave(2, 0.5), sound], encoder.layers)
+    assert torch.equal(beside[0], windows)
+    assert torch.equal(beside[2], windows)
 
 
 @pytest.mark.parametrize("make", [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet")])
@@ -205,19 +238,6 @@ def test_an_empty_text_is_encoded_and_noted(tmp_path: Path) -> None:
     assert encoder.encode([""], (0,))[0].shape == (1, 2, 32)
 
 
-def test_ecapa_gives_what_speechbrain_gives(tmp_path: Path) -> None:
-    from speechbrain.lobes.features import Fbank
-    from speechbrain.processing.features import InputNormalization
-
-    encoder = _load(checkpoints.ecapa(tmp_path / "model"))
-    sound = wave(2, 1.3)
-    bands = InputNormalization(norm_type="sentence", std_norm=False)(Fbank(n_mels=80)(torch.from_numpy(sound)[None]), torch.ones(1))
-    expected = encoder._model(bands, torch.ones(1))  # type: ignore[attr-defined]
-    assert torch.equal(encoder.encode([sound], (0,))[0], expected)
-    assert encoder.rows(Utterance(id="a", path="a", samples=1599)) == 0
-    assert encoder.encode([wave(2, 0.1)], (0,))[0].isfinite().all()
-
-
 def test_a_gpu_that_does_not_work_is_an_error() -> None:
     if torch.cuda.is_available():
         pytest.skip("the GPU of this machine works")
@@ -252,3 +272,25 @@ import transformers.audio_utils
 import speechbrain.lobes.features
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+@pytest.mark.parametrize(
+    ("modes", "row"), [({"pooling_mode_mean_tokens": True}, "mean"), ({"pooling_mode_cls_token": True}, "first"), (None, "first")]
+)
+def test_a_sentence_is_pooled_as_the_checkpoint_says(tmp_path: Path, modes: dict[str, bool] | None, row: str) -> None:
+    folder = checkpoints.bert(tmp_path / "model")
+    if modes is not None:
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling/config.json").write_text(json.dumps({"word_embedding_dimension": 32, **modes}))
+    encoder = _load(folder)
+    states = encoder.encode(["i do not know"], (0, 3))[0]
+    expected = states.mean(1, keepdim=True) if row == "mean" else states[:, :1]
+    assert torch.equal(levels_of(encoder)["sentence"].pool(states, Utterance(id="a", path="a")), expected)
+
+
+def test_a_sentence_pooling_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    folder = checkpoints.bert(tmp_path / "model")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling/config.json").write_text('{"pooling_mode_max_tokens": true}')
+    with pytest.raises(EncoderError, match="pools by pooling_mode_max_tokens"):
+        _load(folder)

@@ -76,6 +76,14 @@ def test_a_folder_without_a_model_is_one_clear_line(tmp_path: Path) -> None:
         _load(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["Wav2Vec2Bert", "SEW", "SEWD", "Speech2Text", "SpeechT5", "Moonshine", "AST", "T5"])
+def test_a_kind_of_model_that_is_not_supported_is_one_clear_line(tmp_path: Path, kind: str) -> None:
+    getattr(transformers, f"{kind}Config")().save_pretrained(tmp_path)
+    with pytest.raises(EncoderError, match="is not supported; supported are hubert") as caught:
+        _load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_speech_model_without_its_feature_extractor_is_refused(tmp_path: Path) -> None:
     folder = checkpoints.speech(tmp_path / "model")
     (folder / "preprocessor_config.json").unlink()

@@ -14,7 +14,7 @@ ROWS = 512
 CARD = Card(
     key=Key(weights="w", configuration="c", preprocessing="p", layer_rule="l", precision="fp32", dtype="fp16"),
     encoder="toy", model="./toy", origin="o", revision="r", encoder_licence="e", corpus="corpus", corpus_licence="c", corpus_share="free",
-    modality="audio", native="frames", hop=320, layers=(0, 1), unit_rows=ROWS, made_with={},
+    modality="audio", digests="audio", native="frames", hop=320, layers=(0, 1), unit_rows=ROWS, made_with={},
     levels={"frames": "one row per frame", "utterance": "mean"}, dims={"frames": 8, "utterance": 8},
 )  # fmt: skip
 LENGTHS = (3, 70, 256, 1, 40, 199, 130, 25)

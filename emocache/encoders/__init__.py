@@ -7,7 +7,7 @@ from emocache.encoders.catalogue import ENCODERS, EncoderSpec
 from emocache.encoders.snapshot import CHECKPOINT, CONFIG, SPEECH_KINDS
 from emocache.encoders.torchaudio_shim import make_torchaudio_importable
 from emocache.encoders.weights import Source, find
-from emocache.errors import EncoderError
+from emocache.errors import EncoderError, UsageError
 from emocache.files import first_line
 
 if TYPE_CHECKING:
@@ -27,9 +27,14 @@ def __getattr__(name: str) -> Any:
     return getattr(base, name)
 
 
-def load(source: Source, device: "torch.device", precision: str = "fp32") -> "Encoder":
-    """The encoder in a folder, frozen, on a device; EncoderError when it is of no supported kind or not what its row says."""
-    encoder = _build(source, device, precision)
+def load(source: Source, device: "torch.device", precision: str = "fp32", *, window_s: float | None = None) -> "Encoder":
+    """The encoder in a folder, frozen, on a device; EncoderError when it is of no supported kind or not what its row says.
+
+    `window_s` shortens the window of Whisper; UsageError for other kinds.
+    """
+    encoder = _build(source, device, precision, window_s)
+    if window_s is not None and encoder.family != "whisper":
+        raise UsageError(f"--window: {source.name} has no window to shorten; only Whisper has")
     if source.spec is not None:
         _check(encoder, source.spec, source)
     return encoder
@@ -44,32 +49,37 @@ def _check(encoder: "Encoder", spec: EncoderSpec, source: Source) -> None:
         raise EncoderError(f"{source.name}: {source.folder} holds {text.format(*got)}, expected {text.format(*expected)}")
 
 
-def _build(source: Source, device: "torch.device", precision: str) -> "Encoder":
+def _build(source: Source, device: "torch.device", precision: str, window_s: float | None) -> "Encoder":
     """Pick the class by what the folder holds."""
     make_torchaudio_importable()  # transformers and SpeechBrain both import it
     from emocache.encoders.speaker import SpeakerEncoder
     from emocache.encoders.speech import SpeechEncoder, WhisperEncoder
     from emocache.encoders.text import TextEncoder
+    from emocache.encoders.wav2vec1 import Wav2Vec1Encoder
 
     folder = str(source.folder)
     if (source.folder / CHECKPOINT).is_file():
         return SpeakerEncoder(folder, device, precision)
+    if len(checkpoints := sorted(source.folder.glob("*.pt"))) == 1:
+        return Wav2Vec1Encoder(checkpoints[0], device, precision)
     config = _config(folder)
     if config.model_type == "whisper":
-        return WhisperEncoder(folder, config, device, precision)
+        return WhisperEncoder(folder, config, device, precision, window_s)
     if config.model_type in SPEECH_KINDS:
         return SpeechEncoder(folder, config, device, precision)
     if _reads_text(config):
         return TextEncoder(folder, config, device, precision)
-    kinds = f"{', '.join(SPEECH_KINDS)}, whisper, BERT-like text models and ECAPA-TDNN"
+    kinds = f"{', '.join(SPEECH_KINDS)}, whisper, BERT-like text models, wav2vec 1.0, ECAPA-TDNN and x-vectors"
     raise EncoderError(f"{folder}: model type {config.model_type!r} is not supported; supported are {kinds}")
 
 
 def _reads_text(config: Any) -> bool:
-    """Whether a model is built like BERT: it was trained to fill gaps, and has no decoder."""
+    """Whether a model is built like BERT: it is given tokens, was trained to fill gaps, and has no decoder."""
     import transformers
 
-    return type(config) in transformers.MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_encoder_decoder", False)
+    given = getattr(transformers.MODEL_MAPPING.get(type(config), None), "main_input_name", "")
+    fills_gaps = type(config) in transformers.MODEL_FOR_MASKED_LM_MAPPING
+    return given == "input_ids" and fills_gaps and not getattr(config, "is_encoder_decoder", False)
 
 
 def _config(folder: str) -> Any:

@@ -53,7 +53,7 @@ class Encoder(ABC):
     `modality` is 'audio' or 'text', `native` the level it gives ('frames', 'tokens' or 'utterance'), `layers` every layer
     it has, `dim` the width of a row, `hop` the samples from one frame to the next;
     `weights` is the digest of its tensors, `configuration` of the settings that decide numbers, and `preprocessing` says in words what
-    happens before the first layer: all three are part of the key.
+    happens before the first layer: all three are part of the key. `sentence_rule` says how a text becomes one row.
     """
 
     modality: str
@@ -66,6 +66,7 @@ class Encoder(ABC):
     preprocessing: str
     hop: int = 0
     batching: Batching = "equal"
+    sentence_rule: str = "first token"
 
     def __init__(self, device: torch.device, precision: str) -> None:
         self.device = device

@@ -55,7 +55,7 @@ def from_hub(repo: str, revision: str) -> tuple[Path, str]:
     """
     _check_id(repo, revision)
     folder = local(repo, revision)
-    whole = folder is not None and snapshot.lacks(folder) is None
+    whole = folder is not None and _is_whole(repo, folder)
     if not (whole and re.fullmatch(r"[0-9a-f]{40}", revision)):
         try:
             folder = _patiently(lambda: _download(repo, revision))
@@ -65,6 +65,12 @@ def from_hub(repo: str, revision: str) -> tuple[Path, str]:
     assert folder is not None
     snapshot.verify(folder)
     return folder, folder.name
+
+
+def _is_whole(repo: str, folder: Path) -> bool:
+    """Whether a snapshot has all that is needed: another program may have brought a part of it."""
+    pooling = not repo.startswith("sentence-transformers/") or (folder / snapshot.POOLING).is_file()
+    return pooling and snapshot.lacks(folder) is None
 
 
 def _check_id(repo: str, revision: str) -> None:

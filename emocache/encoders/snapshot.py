@@ -15,6 +15,8 @@ PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 """Where a feature extractor's settings are: by themselves, or (newer releases) with those of a whole processor."""
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """Files that hold the weights of a transformers model, the better one first; each may come in shards with an index."""
+POOLING = "1_Pooling/config.json"
+"""How sentence-transformers makes one row of a text."""
 POINTER = b"version https://git-lfs"
 SMALL = (
     CONFIG, *PREPROCESSORS, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
@@ -25,7 +27,8 @@ SMALL = (
 def needed(files: Sequence[str]) -> list[str]:
     """The files of a model repository that loading needs: configuration, vocabulary, one format of the weights."""
     top = [name for name in files if "/" not in name]
-    return [name for name in top if name in SMALL or name.endswith(".model")] + weights(top)
+    pooling = [POOLING] if POOLING in files else []
+    return [name for name in top if name in SMALL or name.endswith(".model")] + pooling + weights(top)
 
 
 def weights(files: Sequence[str]) -> list[str]:

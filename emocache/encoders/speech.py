@@ -1,14 +1,7 @@
 """Speech encoders: HuBERT, wav2vec 2.0 and WavLM on raw waveforms, Whisper on log-mel windows.
 
-Frames of the 20 ms encoders (kernel 400, hop 320 in all):
-
-    samples   0        320        640       960      ...
-    frame 0   [---------400---------)
-    frame 1            [---------400---------)
-    frame 2                       [---------400---------)
-
-A frame exists only where all of its samples do: n samples give floor((n - 400) / 320) + 1 frames, and none below 400.
-Whisper pads instead: its frame l is centred on sample 320 l, and n samples give ceil(n / 320) frames.
+Frames of the 20 ms encoders exist only where all of their samples do (see frames.py). Whisper pads instead: its frame l
+is centred on sample 320 l, and n samples give ceil(n / 320) frames.
 
 Waveforms of several lengths go through together, padded with zeros, and nobody's rows change. Three things see to it:
 the attention mask; the group norm of base models, which would average over the padding, is applied to each utterance by
@@ -22,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emocache.encoders.base import (
@@ -35,33 +27,17 @@ from emocache.encoders.base import (
     rows_of,
     to_device,
     weights_digest,
-)  # fmt: skip
-from emocache.errors import EncoderError
+)
+from emocache.encoders.frames import WINDOWED, FrameEncoder, Waveform, conv_frames, padded
+from emocache.errors import EncoderError, UsageError
 from emocache.types import SAMPLE_RATE, Utterance
-
-Waveform = NDArray[np.float32]
-
-
-def conv_frames(samples: int, kernels: Sequence[int], strides: Sequence[int]) -> int:
-    """Frames that a stack of unpadded convolutions gives for `samples` samples."""
-    for kernel, stride in zip(kernels, strides, strict=True):
-        samples = (samples - kernel) // stride + 1 if samples >= kernel else 0
-    return samples
-
 
 PADDED = ("hubert", "wav2vec2", "wavlm", "unispeech-sat", "unispeech", "data2vec-audio")
 """Families that the tests prove exact in padded batches; others are batched at equal length alone."""
-LONGEST_S = 90
-"""Longer recordings are encoded in overlapping windows of this length."""
-CONTEXT_S = 5
-"""What a window hears beyond the frames that are taken from it, on either side."""
 
 
-class SpeechEncoder(Encoder):
+class SpeechEncoder(FrameEncoder):
     """HuBERT, wav2vec 2.0, WavLM and models built like them: convolutions over samples, then a transformer."""
-
-    modality = "audio"
-    native = "frames"
 
     def __init__(self, folder: str, config: Any, device: torch.device, precision: str) -> None:
         super().__init__(device, precision)
@@ -72,7 +48,7 @@ class SpeechEncoder(Encoder):
         self._extract = feature_extractor(folder)
         self._model = from_pretrained(AutoModel, folder, config.model_type).to(device)
         self._blocks = self._model.encoder.layers
-        self._kernels, self._strides = config.conv_kernel, config.conv_stride
+        self.kernels, self.strides = config.conv_kernel, config.conv_stride
         self.family = config.model_type
         self.layers = tuple(range(len(self._blocks) + 1))
         self.dim = config.hidden_size
@@ -80,63 +56,27 @@ class SpeechEncoder(Encoder):
         self.weights = weights_digest(self._model)
         self.configuration = configuration_digest(config)
         normalised = "zero mean, unit variance per utterance" if self._extract.do_normalize else "samples as they are"
-        self.preprocessing = (
-            f"{SAMPLE_RATE} Hz mono, {normalised}, beyond {LONGEST_S} s in windows of {LONGEST_S} s with {CONTEXT_S} s of context"
-        )
-        padded = config.model_type in PADDED and not getattr(config, "conv_pos_batch_norm", False)
-        self.batching = "padded" if padded else "equal"
+        self.preprocessing = f"{SAMPLE_RATE} Hz mono, {normalised}, {WINDOWED}"
+        exact = config.model_type in PADDED and not getattr(config, "conv_pos_batch_norm", False)
+        self.batching = "padded" if exact else "equal"
         self._valid = _ValidFrames(self._model)
-
-    def rows(self, utterance: Utterance) -> int:
-        """What the convolutions give."""
-        return self._frames(utterance.samples or 0)
-
-    def note(self, utterance: Utterance) -> str | None:
-        """Says when an utterance is encoded in windows."""
-        longer = (utterance.samples or 0) > LONGEST_S * SAMPLE_RATE
-        return f"longer than {LONGEST_S} s, encoded in overlapping windows" if longer else None
 
     def prepare(self, value: Waveform) -> Waveform:
         """The waveform, scaled as the checkpoint wants it."""
         scaled: Waveform = self._extract(value, sampling_rate=SAMPLE_RATE, return_tensors="np").input_values[0]
         return scaled
 
-    def forward(self, batch: Sequence[Waveform], layers: Sequence[int]) -> list[Tensor]:
-        """float32 [layers, frames, dim] for each waveform."""
-        with self.computing():
-            if len(batch) == 1 and len(batch[0]) > LONGEST_S * SAMPLE_RATE:
-                return [self._in_windows(batch[0], layers)]
-            return self._together(batch, layers)
-
-    def _together(self, batch: Sequence[Waveform], layers: Sequence[int]) -> list[Tensor]:
+    def together(self, batch: Sequence[Waveform], layers: Sequence[int]) -> list[Tensor]:
         """One forward pass."""
         samples = [len(wave) for wave in batch]
-        values = np.zeros((len(batch), max(samples)), np.float32)
-        for row, wave in zip(values, batch, strict=True):
-            row[: len(wave)] = wave
-        inputs = {"input_values": to_device(torch.from_numpy(values), self.device)}
+        inputs = {"input_values": to_device(padded(batch), self.device)}
         if len(set(samples)) > 1:
             inputs["attention_mask"] = (torch.arange(max(samples)) < torch.tensor(samples)[:, None]).to(self.device)
-        first = [conv_frames(n, self._kernels[:1], self._strides[:1]) for n in samples]
-        with self._valid.of(first, [self._frames(n) for n in samples]), warnings.catch_warnings():
+        first = [conv_frames(n, self.kernels[:1], self.strides[:1]) for n in samples]
+        with self._valid.of(first, [self.frames(n) for n in samples]), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")  # WavLM of transformers has masks of two types
             states = hidden_states(self._model, self._blocks, layers, **inputs)
-        return [rows_of(states, i, self._frames(n)) for i, n in enumerate(samples)]
-
-    def _in_windows(self, wave: Waveform, layers: Sequence[int]) -> Tensor:
-        """A long recording in windows that begin on a frame; of each, the frames that are CONTEXT_S away from its borders."""
-        total, hop = self._frames(len(wave)), self.hop
-        reach = int(np.dot(np.subtract(self._kernels, 1), np.cumprod([1, *self._strides[:-1]]))) + 1
-        window, context = LONGEST_S * SAMPLE_RATE // hop, CONTEXT_S * SAMPLE_RATE // hop
-        parts = []
-        for first in range(0, total, window - 2 * context):
-            begin, end = max(0, first - context), min(total, first + window - context)
-            states = self._together([wave[begin * hop : (end - 1) * hop + reach]], layers)[0]
-            parts.append(states[:, first - begin : min(first + window - 2 * context, total) - begin])
-        return torch.cat(parts, dim=1)
-
-    def _frames(self, samples: int) -> int:
-        return conv_frames(samples, self._kernels, self._strides)
+        return [rows_of(states, i, self.frames(n)) for i, n in enumerate(samples)]
 
 
 class _ValidFrames:
@@ -195,7 +135,9 @@ MOST_WINDOWS = 16
 class WhisperEncoder(Encoder):
     """Whisper's encoder: log-mel of 30 s windows, zero-padded; frames beyond the end of the audio are cut off.
 
-    ceil(n / 320) frames for n samples. Audio longer than a window is encoded in windows that follow one another.
+    ceil(n / 320) frames for n samples. Audio longer than a window is encoded in windows that follow one another. A window
+    shorter than 30 s saves most of the work on short utterances, but is not what the model was trained on: it is used
+    only when asked for, and part of the key.
     """
 
     modality = "audio"
@@ -203,7 +145,7 @@ class WhisperEncoder(Encoder):
     family = "whisper"
     batching: Batching = "padded"
 
-    def __init__(self, folder: str, config: Any, device: torch.device, precision: str) -> None:
+    def __init__(self, folder: str, config: Any, device: torch.device, precision: str, window_s: float | None = None) -> None:
         super().__init__(device, precision)
         from transformers import WhisperModel
 
@@ -211,12 +153,14 @@ class WhisperEncoder(Encoder):
         self._model = from_pretrained(WhisperModel, folder, "whisper").encoder.to(device)
         self._blocks = self._model.layers
         self.hop = 2 * self._extract.hop_length  # the second convolution has stride 2
-        self._window = config.max_source_positions * self.hop
         self.layers = tuple(range(len(self._blocks) + 1))
         self.dim = config.d_model
         self.weights = weights_digest(self._model)
+        if window_s is not None:
+            _shorten(self._model, window_s, SAMPLE_RATE // self.hop)
+        self._window = self._model.config.max_source_positions * self.hop
         self.configuration = configuration_digest(
-            config, self._extract.n_fft, self._extract.hop_length, self._extract.feature_size, self._extract.dither
+            self._model.config, self._extract.n_fft, self._extract.hop_length, self._extract.feature_size, self._extract.dither
         )
         self.preprocessing = f"{SAMPLE_RATE} Hz mono, log-mel of consecutive {self._window / SAMPLE_RATE:g} s windows"
 
@@ -231,7 +175,8 @@ class WhisperEncoder(Encoder):
 
     def size(self, utterance: Utterance) -> int:
         """Whole windows."""
-        return -(-(utterance.samples or 0) // self._window) * self._window
+        whole: int = -(-(utterance.samples or 0) // self._window) * self._window
+        return whole
 
     def prepare(self, value: Waveform) -> tuple[Tensor, list[int]]:
         """Log-mel [windows, bands, time], and the frames that count in each window."""
@@ -250,6 +195,15 @@ class WhisperEncoder(Encoder):
         frames = [count for _, counts in batch for count in counts]
         rows = iter([rows_of(groups[i // MOST_WINDOWS], i % MOST_WINDOWS, count) for i, count in enumerate(frames)])
         return [torch.cat([next(rows) for _ in counts], dim=1) for _, counts in batch]
+
+
+def _shorten(model: Any, window_s: float, rate: int) -> None:
+    """Let a Whisper encoder take windows of `window_s` seconds at `rate` frames a second: its first positions are kept."""
+    positions = round(window_s * rate)
+    if not 1 <= positions <= model.config.max_source_positions:
+        raise UsageError(f"--window {window_s:g}: expected seconds up to {model.config.max_source_positions / rate:g}")
+    model.config.max_source_positions = model.max_source_positions = positions
+    model.embed_positions = nn.Embedding(positions, model.config.d_model, _weight=model.embed_positions.weight[:positions])
 
 
 def feature_extractor(folder: str) -> Any:

@@ -1,5 +1,6 @@
 """Text encoders: BERT, RoBERTa, MPNet, MiniLM and models built like them, at token level."""
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -61,6 +62,7 @@ class TextEncoder(Encoder):
             config, sorted(self._tokenizer.get_vocab().items()), self._tokenizer(list(PROBES))["input_ids"]
         )
         self.preprocessing = f"its own tokenizer, at most {self._limit} tokens, special tokens kept"
+        self.sentence_rule = _sentence_rule(Path(folder))
         self._padding = {"input_ids": self._tokenizer.pad_token_id or 0, "token_type_ids": self._tokenizer.pad_token_type_id}
         self.batching = "padded" if config.model_type in PADDED else "equal"
         self._tokens = lru_cache(maxsize=1 << 16)(self._tokenize)
@@ -125,6 +127,22 @@ class TextEncoder(Encoder):
             token = self._tokenizer.convert_ids_to_tokens(largest)
             raise EncoderError(f"its tokenizer gives token {largest} ({token!r}), its model has {self._table}: they do not belong together")
         return tokens
+
+
+def _sentence_rule(folder: Path) -> str:
+    """How sentence-transformers checkpoints say that a text becomes one row; others are taken at their first token."""
+    path = folder / "1_Pooling" / "config.json"
+    if not path.is_file():
+        return "first token"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{path}: cannot be read ({first_line(error)}); download the checkpoint again") from None
+    modes = [name for name, on in settings.items() if name.startswith("pooling_mode_") and on is True]
+    known = {"pooling_mode_mean_tokens": "mean over all tokens", "pooling_mode_cls_token": "first token"}
+    if len(modes) != 1 or modes[0] not in known:
+        raise EncoderError(f"{path}: pools by {', '.join(modes) or 'nothing'}; known are {' and '.join(known)}, one of them")
+    return known[modes[0]]
 
 
 def _blocks(model: nn.Module, kind: str) -> nn.ModuleList:

@@ -10,9 +10,10 @@ looks for the name with the checksum first, so it needs no last step; whoever pl
 """
 
 import contextlib
+import math
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,10 @@ from emocache.store.background import Background
 from emocache.store.index import SUPERSEDED, Array
 from emocache.store.layout import WIDE, Level, Paths, array_name, disk, make_arrays, read_json, to_json
 from emocache.store.plan import Generation
-from emocache.store.shards import ArrayFile
+from emocache.store.seal import sealed
+from emocache.store.shards import ArrayFile, largest_of
+
+Rows = Mapping[Array, NDArray[Any]]
 
 
 class UnitWriter:
@@ -58,22 +62,33 @@ class UnitWriter:
         self._rows = {name: generation.rows(name) for name in {name for name, _ in arrays}}
         self._first_shard = {name: int(rows.shard[unit - generation.first_unit]) for name, rows in self._rows.items()}
         self._failures: dict[str, str] = {}
+        self._notes: list[str] = []
         self._next = 0
         self._background = background
         self._claim = claim
         self._part = paths.parts / f"{unit}.{pass_id}.{secrets.token_hex(4)}"
         self._files = {array: ArrayFile(Path(f"{self._part}.{array[0]}.{array[1]}"), levels[array[0]], dtype) for array in arrays}
 
-    def put(self, name: str, rows: Mapping[Array, NDArray[np.float32]]) -> None:
-        """Append one utterance: for every array its [rows, dim], which must not change afterwards.
+    def put(self, name: str, rows: Rows | Callable[[], Rows], size: int = 0) -> None:
+        """Append one utterance: for every array its [rows, dim], which must not change afterwards, float32 or finite float16.
 
+        Rows may also come as a function that is called in the background, and that holds on to `size` bytes until then.
         Utterances before it that were not put are failures.
         """
-        self._background.submit(partial(self._put, name, rows), sum(values.nbytes for values in rows.values()))
+        held = size if callable(rows) else sum(values.nbytes for values in rows.values())
+        self._background.submit(partial(self._put, name, rows), held)
+
+    def widen(self, array: Array) -> None:
+        """Store an array as float32 from here on."""
+        self._background.submit(self._files[array].widen)
 
     def fail(self, name: str, reason: str) -> None:
         """Record that an utterance of this unit has no rows, and why."""
         self._background.submit(partial(self._failures.__setitem__, name, reason))
+
+    def note(self, text: str) -> None:
+        """Add a remark to the commit entry, such as how a batch had to be cut."""
+        self._background.submit(partial(self._notes.append, text))
 
     def commit(self) -> None:
         """Sync every part file, make the unit visible, move its shards into place, and let go of the claim."""
@@ -85,8 +100,10 @@ class UnitWriter:
             file.remove()
         self._claim.close()
 
-    def _put(self, name: str, rows: Mapping[Array, NDArray[np.float32]]) -> None:
-        if bad := [f"{level}/{layer}" for (level, layer), values in rows.items() if not np.isfinite(values).all()]:
+    def _put(self, name: str, given: Rows | Callable[[], Rows]) -> None:
+        rows = given() if callable(given) else given
+        largest = {array: largest_of(values) for array, values in rows.items()}
+        if bad := [f"{level}/{layer}" for (level, layer), value in largest.items() if not math.isfinite(value)]:
             self._failures[name] = f"the encoder gave values that are not finite in {', '.join(sorted(bad))}"
             return
         position = self._names.index(name, self._next)
@@ -94,15 +111,16 @@ class UnitWriter:
             self._skip_to(position)
             for array, file in self._files.items():
                 self._check(array, position, rows[array])
-                file.append(rows[array])
+                file.append(rows[array], largest[array])
         self._next = position + 1
 
     def _commit(self) -> None:
         with disk(self._paths.root, f"unit {self.unit}"), contextlib.suppress(_TakenOverError):
             self._skip_to(len(self._names))
             arrays = {f"{level}/{layer}": self._stage(level, layer) for level, layer in self._files}
-            entry = {"arrays": arrays, "failures": self._failures, "unit": self.unit}
-            self._link(to_json(entry))
+            entry: dict[str, Any] = {"arrays": arrays, "failures": self._failures, "unit": self.unit}
+            entry |= {"notes": self._notes} if self._notes else {}
+            self._link(sealed(to_json(entry)))
             place(self._paths, standing := read_json(self._entry))
             discard(self._paths, entry, standing)
         self.close()
@@ -113,10 +131,10 @@ class UnitWriter:
             self._failures.setdefault(self._names[i], SUPERSEDED)
             for (level, _), file in self._files.items():
                 length = int(self._rows[level].length[self._first + i])
-                file.append(np.zeros((length, file.level.dim), np.float32))
+                file.append(np.zeros((length, file.level.dim), np.float16), 0.0)
         self._next = max(self._next, position)
 
-    def _check(self, array: Array, position: int, values: NDArray[np.float32]) -> None:
+    def _check(self, array: Array, position: int, values: NDArray[Any]) -> None:
         """The rows must be as many as planned."""
         expected = (int(self._rows[array[0]].length[self._first + position]), self._files[array].level.dim)
         if values.shape != expected:
