@@ -60,7 +60,7 @@ def _build(source: Source, device: "torch.device", precision: str, window_s: flo
     folder = str(source.folder)
     if (source.folder / CHECKPOINT).is_file():
         return SpeakerEncoder(folder, device, precision)
-    if len(checkpoints := sorted(source.folder.glob("*.pt"))) == 1:
+    if not (source.folder / CONFIG).is_file() and len(checkpoints := sorted(source.folder.glob("*.pt"))) == 1:
         return Wav2Vec1Encoder(checkpoints[0], device, precision)
     config = _config(folder)
     if config.model_type == "whisper":
@@ -91,8 +91,9 @@ def _config(folder: str) -> Any:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     if not Path(folder, CONFIG).is_file():
-        inside = sorted(path.parent.name for path in Path(folder).glob(f"*/{CONFIG}"))
-        hint = f"; did you mean {Path(folder, inside[-1])}?" if inside else f": it needs {CONFIG}, weights, and a tokenizer or preprocessor"
+        inside = [path.parent for path in Path(folder).glob(f"*/{CONFIG}")]
+        latest = max(inside, key=lambda path: (len(path.name), path.name), default=None)  # checkpoint-1000 after checkpoint-500
+        hint = f"; did you mean {latest}?" if latest else f": it needs {CONFIG}, weights, and a tokenizer or preprocessor"
         raise EncoderError(f"{folder}: no transformers model and no {CHECKPOINT} in it{hint}")
     try:
         return transformers.AutoConfig.from_pretrained(folder, **AS_IT_LIES)
