@@ -1,6 +1,8 @@
 """Tiny random checkpoints in the layout of the real ones: same convolutions and norms, few and narrow blocks."""
 
 import argparse
+import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,10 @@ SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "i
 POSITIONS = {"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
 GROUP_NORM = {"feat_extract_norm": "group", "do_stable_layer_norm": False, "conv_bias": False}
 LAYER_NORM = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
+DEBERTA: dict[str, Any] = {
+    "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "norm_rel_ebd": "layer_norm", "share_att_key": True,
+    "position_buckets": 8, "position_biased_input": False, "type_vocab_size": 0,
+}  # fmt: skip
 WORDS = [
     "[PAD]",
     "[UNK]",
@@ -92,10 +98,10 @@ def roberta(folder: Path, kind: str = "Roberta") -> Path:
     bpe.train_from_iterator(["kids are talking by the door", "i do not know"], vocab_size=300, special_tokens=specials, show_progress=False)
     bpe.post_processor = tokenizers.processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
     names = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
-    _save_tokenizer(bpe, folder, 512, dict(zip(names, specials, strict=True)))
+    given: dict[str, Any] = {"model_input_names": ["input_ids", "attention_mask"]} if kind == "DistilBert" else {}
+    _save_tokenizer(bpe, folder, 512, dict(zip(names, specials, strict=True)) | given)
     torch.manual_seed(0)
-    more = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "norm_rel_ebd": "layer_norm", "share_att_key": True,
-            "position_buckets": 8, "position_biased_input": False, "type_vocab_size": 0} if kind == "DebertaV2" else {}  # fmt: skip
+    more = DEBERTA if kind == "DebertaV2" else {}
     config = getattr(transformers, f"{kind}Config")(
         vocab_size=bpe.get_vocab_size(), max_position_embeddings=34, pad_token_id=1, **SMALL, **more
     )
@@ -103,7 +109,53 @@ def roberta(folder: Path, kind: str = "Roberta") -> Path:
     return folder
 
 
-def _save_tokenizer(pieces: Any, folder: Path, limit: int, specials: dict[str, str]) -> None:
+SAYINGS = ("kids are talking by the door", "i do not know really", "don't you dare, kids!", "我 不 知道 你好", "я не знаю", "ไม่รู้")
+
+
+def sentencepiece(folder: Path, kind: str = "XLMRoberta") -> Path:
+    """XLM-R as the Hub has it, with a tokenizer.json of a unigram model, or DeBERTa-v3, with SentencePiece's own file alone."""
+    rows = _unigram(folder) if kind == "XLMRoberta" else _spm(folder)
+    torch.manual_seed(0)
+    more = DEBERTA if kind == "DebertaV2" else {}
+    config = getattr(transformers, f"{kind}Config")(vocab_size=rows, max_position_embeddings=66, pad_token_id=1, **SMALL, **more)
+    getattr(transformers, f"{kind}Model")(config).save_pretrained(folder)
+    return folder
+
+
+def _unigram(folder: Path) -> int:
+    """A unigram tokenizer whose words begin with a mark for the space before them; the size of its vocabulary."""
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    pieces = tokenizers.Tokenizer(tokenizers.models.Unigram())
+    split = [tokenizers.pre_tokenizers.WhitespaceSplit(), tokenizers.pre_tokenizers.Metaspace()]
+    pieces.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(split)
+    trainer = tokenizers.trainers.UnigramTrainer(vocab_size=120, special_tokens=specials, unk_token="<unk>", show_progress=False)
+    pieces.train_from_iterator(SAYINGS * 9, trainer)
+    pieces.post_processor = tokenizers.processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    names = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=pieces, model_max_length=64, **dict(zip(names, specials, strict=True))
+    ).save_pretrained(folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"tokenizer_class": "XLMRobertaTokenizer"}))
+    return int(pieces.get_vocab_size())
+
+
+def _spm(folder: Path) -> int:
+    """SentencePiece's own file, as DeBERTa-v3 has it; rows that a model needs for it."""
+    import sentencepiece as library
+
+    folder.mkdir(parents=True)
+    model = io.BytesIO()
+    library.SentencePieceTrainer.train(
+        sentence_iterator=iter(SAYINGS * 9), model_writer=model, vocab_size=100, model_type="unigram", hard_vocab_limit=False,
+        pad_id=0, bos_id=1, eos_id=2, unk_id=3, pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]", minloglevel=2,
+    )  # fmt: skip
+    (folder / "spm.model").write_bytes(model.getvalue())
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": False, "vocab_type": "spm"}))
+    return 128
+
+
+def _save_tokenizer(pieces: Any, folder: Path, limit: int, specials: dict[str, Any]) -> None:
     """Save a tokenizer as every release of transformers reads it."""
     transformers.PreTrainedTokenizerFast(tokenizer_object=pieces._tokenizer, model_max_length=limit, **specials).save_pretrained(folder)
 

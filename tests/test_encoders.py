@@ -160,7 +160,8 @@ def test_whisper_takes_a_shorter_window_when_asked_and_the_key_says_so(tmp_path:
 
 
 TEXT = [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet"),
-        lambda folder: checkpoints.roberta(folder, "DebertaV2")]  # fmt: skip
+        lambda folder: checkpoints.roberta(folder, "DebertaV2"), lambda folder: checkpoints.roberta(folder, "Electra"),
+        lambda folder: checkpoints.roberta(folder, "DistilBert"), checkpoints.sentencepiece]  # fmt: skip
 
 
 @pytest.mark.parametrize("make", TEXT)
@@ -198,7 +199,7 @@ def test_a_long_recording_is_encoded_in_overlapping_windows(tmp_path: Path, monk
     assert torch.equal(beside[2], windows)
 
 
-@pytest.mark.parametrize("make", [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet")])
+@pytest.mark.parametrize("make", TEXT)
 def test_a_text_encoder_gives_the_hidden_states_of_transformers(tmp_path: Path, make: object) -> None:
     folder = make(tmp_path / "model")  # type: ignore[operator]
     text = "i don't know, really!"

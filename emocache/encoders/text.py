@@ -1,5 +1,6 @@
 """Text encoders: BERT, RoBERTa, MPNet, MiniLM and models built like them, at token level."""
 
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -63,6 +64,8 @@ class TextEncoder(Encoder):
         )
         self.preprocessing = f"its own tokenizer, at most {self._limit} tokens, special tokens kept"
         self.sentence_rule = _sentence_rule(Path(folder))
+        taken = inspect.signature(self._model.forward).parameters
+        self._inputs = [name for name in self._tokenizer.model_input_names if name in taken]
         self._padding = {"input_ids": self._tokenizer.pad_token_id or 0, "token_type_ids": self._tokenizer.pad_token_type_id}
         self.batching = "padded" if config.model_type in PADDED else "equal"
         self._tokens = lru_cache(maxsize=1 << 16)(self._tokenize)
@@ -109,7 +112,7 @@ class TextEncoder(Encoder):
     def forward(self, batch: Sequence[Mapping[str, Any]], layers: Sequence[int]) -> list[Tensor]:
         """float32 [layers, tokens, dim] for each text; shorter ones are padded on the right and masked."""
         lengths = [len(tokens["input_ids"]) for tokens in batch]
-        names = [name for name in self._tokenizer.model_input_names if name in batch[0]]
+        names = [name for name in self._inputs if name in batch[0]]
         inputs = {name: torch.full((len(batch), max(lengths)), self._padding.get(name, 0)) for name in names}
         for name, padded in inputs.items():
             for row, tokens in zip(padded, batch, strict=True):
