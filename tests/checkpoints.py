@@ -66,16 +66,17 @@ def speech(folder: Path, kind: str = "hubert", norm: dict[str, object] = GROUP_N
     return folder
 
 
-def whisper(folder: Path, *, window_s: int = 1) -> Path:
+def whisper(folder: Path, *, window_s: int = 1, bands: int = 80) -> Path:
     """Whisper with a short window."""
     torch.manual_seed(0)
     config = transformers.WhisperConfig(
         vocab_size=50, d_model=32, encoder_layers=2, decoder_layers=1, encoder_attention_heads=4, decoder_attention_heads=4,
         encoder_ffn_dim=48, decoder_ffn_dim=48, max_source_positions=50 * window_s, max_target_positions=8,
         bos_token_id=1, eos_token_id=1, pad_token_id=1, decoder_start_token_id=2, suppress_tokens=None, begin_suppress_tokens=None,
+        num_mel_bins=bands,
     )  # fmt: skip
     transformers.WhisperModel(config).save_pretrained(folder)
-    transformers.WhisperFeatureExtractor(chunk_length=window_s).save_pretrained(folder)
+    transformers.WhisperFeatureExtractor(chunk_length=window_s, feature_size=bands).save_pretrained(folder)
     return folder
 
 
