@@ -1,13 +1,13 @@
 """The card of a feature set: how it was made, and the key that decides its numbers."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from emocache.errors import CacheError, KeyMismatch
-from emocache.store.layout import DTYPES, FORMAT, Level, check_format, level, read_json
+from emocache.store.layout import DTYPES, FORMAT, Level, check_format, level, read_json, read_sealed, to_json
+from emocache.store.seal import SEALED, sealed
 
 DIGESTS = ("audio", "text", "imported")
 """What the digest of an utterance can be of: its decoded audio, its text, or the rows that were imported."""
@@ -65,13 +65,15 @@ class Card:
 
 
 def to_text(card: Card) -> str:
-    """The card as JSON."""
-    return json.dumps(asdict(card), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    """The card as sealed JSON."""
+    return sealed(to_json(asdict(card)))
 
 
 def read_card(path: Path) -> Card:
     """The card in a file, or a CacheError that names the field that does not fit."""
     found = read_json(path)
+    if SEALED in found:
+        read_sealed(path)
     key = _fitted(Key, found.get("key"), path)
     check_format(key.format, str(path.parent))
     older = {"digests": found.get("modality")}  # a card without the field is of a release that imported nothing
@@ -85,11 +87,16 @@ def read_card(path: Path) -> Card:
 
 def check_key(there: Card, wanted: Card, where: str) -> None:
     """KeyMismatch that names each differing field, unless both cards have the same key."""
+    if found := differing(there, wanted):
+        raise KeyMismatch(f"{where} was made with other {'; '.join(found)}. Keep both with --name OTHER_NAME, or remove it first")
+
+
+def differing(there: Card, wanted: Card) -> list[str]:
+    """The fields of the key in which two cards differ, with both values."""
     old, new = asdict(there.key), asdict(wanted.key)
     old |= {f"level {name}": about for name, about in there.levels.items() if name in wanted.levels}
     new |= {f"level {name}": about for name, about in wanted.levels.items() if name in there.levels}
-    if differing := [f"{name} ({old[name]} there, {new[name]} asked for)" for name in old if old[name] != new[name]]:
-        raise KeyMismatch(f"{where} was made with other {'; '.join(differing)}. Keep both with --name OTHER_NAME, or remove it first")
+    return [f"{name} ({old[name]} there, {new[name]} asked for)" for name in old if old[name] != new[name]]
 
 
 def _fitted(kind: Any, values: object, path: Path) -> Any:

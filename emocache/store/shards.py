@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emocache.errors import CacheError
-from emocache.store.layout import WIDE, Level
+from emocache.store.layout import REPAIR, WIDE, Level
 
 MISSING = np.uint64(2**64 - 1)
 """Offset, in a shard index, of a chunk that was not written."""
@@ -40,7 +40,7 @@ def rows_in_shard(handle: int, path: Path, level: Level, itemsize: int) -> int:
     there = (total - index_size) // chunk
     rows = there * level.chunk_rows
     if total != there * chunk + index_size or index != shard_index(rows, level, itemsize):
-        raise CacheError(f"{path}: damaged (its index does not fit its {total} bytes); run `emocache repair`, then extract again")
+        raise CacheError(f"{path}: damaged (its index does not fit its {total} bytes); {REPAIR}")
     return rows
 
 
@@ -82,7 +82,7 @@ class ArrayFile:
             return
         self.largest = max(self.largest, largest)
         if self.dtype != WIDE and largest >= HALF_OVERFLOW:
-            self._widen()
+            self.widen()
         stored = values.astype(self.dtype, copy=False)
         while len(stored):
             if not self._parts or self._parts[-1].rows == self.level.shard_rows:
@@ -100,8 +100,8 @@ class ArrayFile:
         for part in self._parts:
             part.remove()
 
-    def _widen(self) -> None:
-        """Rewrite what was appended so far as float32 (its values keep their float16 rounding)."""
+    def widen(self) -> None:
+        """Go on as float32; what was appended so far is rewritten (its values keep their float16 rounding)."""
         for i, part in enumerate(self._parts):
             narrow = part.read(self.dtype, self.level.dim)
             part.remove()

@@ -27,6 +27,7 @@ from emocache.store.background import Background
 from emocache.store.index import SUPERSEDED, Array
 from emocache.store.layout import WIDE, Level, Paths, array_name, disk, make_arrays, read_json, to_json
 from emocache.store.plan import Generation
+from emocache.store.seal import sealed
 from emocache.store.shards import ArrayFile, largest_of
 
 Rows = Mapping[Array, NDArray[Any]]
@@ -77,6 +78,10 @@ class UnitWriter:
         held = size if callable(rows) else sum(values.nbytes for values in rows.values())
         self._background.submit(partial(self._put, name, rows), held)
 
+    def widen(self, array: Array) -> None:
+        """Store an array as float32 from here on."""
+        self._background.submit(self._files[array].widen)
+
     def fail(self, name: str, reason: str) -> None:
         """Record that an utterance of this unit has no rows, and why."""
         self._background.submit(partial(self._failures.__setitem__, name, reason))
@@ -115,7 +120,7 @@ class UnitWriter:
             arrays = {f"{level}/{layer}": self._stage(level, layer) for level, layer in self._files}
             entry: dict[str, Any] = {"arrays": arrays, "failures": self._failures, "unit": self.unit}
             entry |= {"notes": self._notes} if self._notes else {}
-            self._link(to_json(entry))
+            self._link(sealed(to_json(entry)))
             place(self._paths, standing := read_json(self._entry))
             discard(self._paths, entry, standing)
         self.close()

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +20,10 @@ from emocache.files import write_whole
 from emocache.store.background import Background
 from emocache.store.card import Card, check_key, read_card, to_text
 from emocache.store.claims import Use, claim
-from emocache.store.index import Array, Index, arrays_of, read_index, removed_arrays
-from emocache.store.layout import DTYPES, FORMAT, Level, Paths, disk, make_arrays, make_root, read_json, to_json
+from emocache.store.index import SUPERSEDED, Array, Index, arrays_of, read_index, removed_arrays
+from emocache.store.layout import DTYPES, FORMAT, Level, Paths, check_not_aside, disk, make_arrays, make_root, read_json, to_json
 from emocache.store.plan import Generation, Item, read_generations, write_generation, write_level
+from emocache.store.seal import sealed
 from emocache.store.unit import UnitWriter
 
 WAIT_S = 0.5
@@ -51,11 +52,13 @@ class FeatureWriter:
         self._use: Use | None = None
         self._generations: list[Generation] = []
         if not self.paths.card.exists():
+            check_not_aside(self.paths)
             with _writable(self.paths.root):
                 make_root(root)
                 self._open()
                 with claim(self.paths.claims, "plan"):
                     if not self.paths.card.exists():
+                        _check_vacant(self.paths)
                         write_whole(self.paths.card, to_text(card))
         self.card = read_card(self.paths.card)
         if self.card.key.format != FORMAT:
@@ -148,7 +151,7 @@ class FeatureWriter:
             commits = self.paths.commits(work.pass_id)
             commits.mkdir(parents=True, exist_ok=True)
             if not (commits / "pass.json").exists():
-                write_whole(commits / "pass.json", to_json({"arrays": [f"{name}/{layer}" for name, layer in work.arrays]}))
+                write_whole(commits / "pass.json", pass_text(f"{name}/{layer}" for name, layer in work.arrays))
             return UnitWriter(
                 self.paths, self._generation(work.unit), work.unit, work.pass_id, arrays, self.levels, self.dtype, background,
                 claimed.pop_all(),
@@ -169,6 +172,11 @@ class FeatureWriter:
         return tuple((level, layer) for level, layer in work.arrays if f"{level}/{layer}" not in there)
 
 
+def pass_text(arrays: Iterable[str]) -> str:
+    """What a `pass.json` or `removed.json` holds: the arrays of a pass, or those that were removed."""
+    return sealed(to_json({"arrays": list(arrays)}))
+
+
 def settle(paths: Paths, index: Index) -> None:
     """Move shards into place for writers that died between their commit and that."""
     for (level, array), shards in index.commits.sha256.items():
@@ -177,6 +185,16 @@ def settle(paths: Paths, index: Index) -> None:
             number, _, checksum = name.removeprefix("c.").partition(".0.")
             if checksum and number.isdecimal() and shards.get(int(number), "").startswith(checksum):
                 (folder / name).replace(paths.shard(level, array, int(number)))
+
+
+def _check_vacant(paths: Paths) -> None:
+    """CacheError when there are rows of which nobody knows any more how they were made."""
+    if any((paths.root / name).is_dir() and any((paths.root / name).iterdir()) for name in ("plan", "commits")):
+        name = f"{paths.root.parent.name}/{paths.root.name}"
+        raise CacheError(
+            f"{paths.card}: missing, so how the rows beside it were made is not known; put it back, "
+            f"or `emocache rm {name}` and extract again"
+        )
 
 
 @contextlib.contextmanager
@@ -196,7 +214,9 @@ def _is_planned(index: Index, items: Sequence[Item], arrays: Sequence[Array], *,
 
 
 def _placed(index: Index, item: Item, arrays: Sequence[Array], *, retry: bool) -> bool:
-    """Whether the newest place of an item is for the same input and as many rows; with `retry`, and it has not failed there."""
+    """Whether the newest place of an item is for the same input and as many rows, and was not passed over when these arrays
+    were made; with `retry`, and it has not failed there.
+    """
     place = index.newest.get(item.id)
     if place is None or index.digest_of(place) != item.digest:
         return False
@@ -205,7 +225,8 @@ def _placed(index: Index, item: Item, arrays: Sequence[Array], *, retry: bool) -
         if generation.has_level(level) and int(index.table(level).length[place]) != item.rows[level]:
             return False
     unit = int(index.unit_of[place])
-    return not (retry and any((unit, item.id) in index.commits.failed.get(array, {}) for array in arrays))
+    reasons = {index.commits.failed.get(array, {}).get((unit, item.id)) for array in arrays} - {None}
+    return not reasons or not (retry or SUPERSEDED in reasons)
 
 
 def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
@@ -218,7 +239,7 @@ def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
     for generation in index.generations:
         if generation.removal:
             continue
-        if not generation.has_level(cut.name):
+        if not index.has_rows(generation, cut.name):
             found = [by_id.get(name) for name in generation.names]
             same = [item if item and item.digest == generation.digest(i) else None for i, item in enumerate(found)]
             write_level(generation, cut, same, shards)
