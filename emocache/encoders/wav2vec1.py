@@ -109,10 +109,9 @@ class _Layer(nn.Module):
         x = self.convolution(x)
         if min(lengths) == x.shape[2]:
             return self.activation(self.norm(x))  # type: ignore[no-any-return]
-        normed = torch.zeros_like(x)
-        for i, length in enumerate(lengths):
-            normed[i, :, :length] = self.norm(x[i : i + 1, :, :length])[0]
-        return self.activation(normed)  # type: ignore[no-any-return]
+        time = x.shape[2]
+        alone = [self.norm(x[i : i + 1, :, :length]) for i, length in enumerate(lengths)]
+        return self.activation(torch.cat([functional.pad(one, (0, time - one.shape[2])) for one in alone]))  # type: ignore[no-any-return]
 
 
 class _Wav2Vec(nn.Module):
