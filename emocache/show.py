@@ -27,7 +27,7 @@ def announcement(job: "Job") -> list[str]:
         f"cache    {job.cache} (free: {size(free_bytes(job.cache))})",
     ]
     if encoder.device.type == "cuda" and encoder.precision == "fp32":
-        lines.append("hint     --precision bf16 is several times as fast on this GPU, at a relative error of about 1e-2, and other features")
+        lines.append("hint     --precision bf16 is several times as fast here, at a relative error of about 1e-2 (other features)")
     if sum(sizes.values()) > MUCH_BYTES and Path.home() in job.cache.absolute().parents:
         lines.append("warning  this cache lies in a home folder, where a quota may apply; --cache or $EMOCACHE_HOME moves it")
     if job.notes:
