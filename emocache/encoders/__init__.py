@@ -41,6 +41,7 @@ def _check(encoder: Encoder, spec: EncoderSpec, source: Source) -> None:
 def _build(source: Source, device: torch.device, precision: str, window_s: float | None) -> Encoder:
     """Pick the class by what the folder holds."""
     make_torchaudio_importable()  # transformers and SpeechBrain both import it
+    from emocache.encoders.emotion2vec import CONFIG, Emotion2vecEncoder
     from emocache.encoders.speaker import CHECKPOINT, SpeakerEncoder
     from emocache.encoders.speech import SpeechEncoder, WhisperEncoder
     from emocache.encoders.text import TextEncoder
@@ -50,7 +51,8 @@ def _build(source: Source, device: torch.device, precision: str, window_s: float
     if (source.folder / CHECKPOINT).is_file():
         return SpeakerEncoder(folder, device, precision)
     if len(checkpoints := sorted(source.folder.glob("*.pt"))) == 1:
-        return Wav2Vec1Encoder(checkpoints[0], device, precision)
+        kind = Emotion2vecEncoder if (source.folder / CONFIG).is_file() else Wav2Vec1Encoder
+        return kind(checkpoints[0], device, precision)
     config = _config(folder)
     if config.model_type == "whisper":
         return WhisperEncoder(folder, config, device, precision, window_s)
@@ -58,7 +60,7 @@ def _build(source: Source, device: torch.device, precision: str, window_s: float
         return SpeechEncoder(folder, config, device, precision)
     if _reads_text(config) and not getattr(config, "is_encoder_decoder", False):
         return TextEncoder(folder, config, device, precision)
-    kinds = f"{', '.join(SPEECH_KINDS)}, whisper, BERT-like text models, wav2vec 1.0, ECAPA-TDNN and x-vectors"
+    kinds = f"{', '.join(SPEECH_KINDS)}, whisper, BERT-like text models, wav2vec 1.0, emotion2vec, ECAPA-TDNN and x-vectors"
     raise EncoderError(f"{folder}: model type {config.model_type!r} is not supported; supported are {kinds}")
 
 
