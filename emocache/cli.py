@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from emocache import __version__, cli_exchange, manifest, places, show
+from emocache import __version__, cli_encoders, cli_exchange, manifest, places, show
 from emocache.errors import EmocacheError, UsageError
 from heads import cli as heads_cli
 
@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 app.command("train", epilog=_examples(*heads_cli.EXAMPLES))(heads_cli.train)
+app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
+app.command("fetch", epilog=_examples(*cli_encoders.FETCH_EXAMPLES))(cli_encoders.fetch)
 
 
 @app.callback(invoke_without_command=True)
@@ -284,12 +286,12 @@ def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
     features = outcome.features
     if as_json:
         about = show.summary(features) | {"encoded": outcome.encoded, "failures": dict(outcome.failures), "notes": dict(job.notes)}
-        about["remarks"] = list(outcome.notes)
+        about |= {"remarks": list(outcome.notes), "warnings": show.warnings(job)}
         typer.echo(json.dumps(about | {"path": str(features.paths.root), "digest": features.digest}))
         return
     name = f"{features.corpus}/{features.name}"
     typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
-    for note in outcome.notes:
+    for note in (*show.noted(job.notes), *outcome.notes):
         _say(f"note: {note}")
     for utterance, reason in outcome.failures.items():
         _say(f"not encoded: {utterance}: {reason}")

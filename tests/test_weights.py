@@ -12,9 +12,8 @@ import torch
 import transformers
 
 from emocache import encoders
-from emocache.encoders import wheels
+from emocache.encoders import snapshot, wheels
 from emocache.encoders.base import weights_digest
-from emocache.encoders.weights import needed, verify_snapshot
 from emocache.errors import EncoderError
 from tests import checkpoints
 
@@ -100,7 +99,7 @@ def test_a_named_row_that_holds_another_size_is_refused(tmp_path: Path) -> None:
 
 def test_only_one_format_of_the_weights_is_downloaded() -> None:
     files = ["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "onnx/model.onnx", "vocab.txt", "README.md"]
-    assert needed(files) == ["config.json", "vocab.txt", "model.safetensors"]
+    assert snapshot.needed(files) == ["config.json", "vocab.txt", "model.safetensors"]
 
 
 def test_a_damaged_download_is_refused(tmp_path: Path) -> None:
@@ -108,10 +107,10 @@ def test_a_damaged_download_is_refused(tmp_path: Path) -> None:
     blob.write_bytes(b"weights")
     (tmp_path / "snapshot").mkdir()
     (tmp_path / "snapshot" / "model.safetensors").symlink_to(blob)
-    verify_snapshot(tmp_path / "snapshot")
+    snapshot.verify(tmp_path / "snapshot")
     blob.write_bytes(b"weightz")
     with pytest.raises(EncoderError, match="SHA-256"):
-        verify_snapshot(tmp_path / "snapshot")
+        snapshot.verify(tmp_path / "snapshot")
 
 
 def test_what_decides_numbers_beside_the_weights_is_in_the_key(tmp_path: Path) -> None:

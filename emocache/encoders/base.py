@@ -7,8 +7,10 @@ where it has one. Hooks read them off: the `hidden_states` of transformers diffe
 import contextlib
 import hashlib
 import json
+import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from emocache.encoders import snapshot
 from emocache.errors import EncoderError
 from emocache.files import first_line
 from emocache.types import Utterance
@@ -23,6 +26,8 @@ from emocache.types import Utterance
 LAYER_RULE = "0 = input of block 1, l = output of block l, last after the final norm"
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+AS_IT_LIES = {"local_files_only": True, "trust_remote_code": False}
+"""How transformers reads a folder: nothing is fetched, and no code that lies in it is run (nor is anybody asked to allow it)."""
 UNUSED = ("pooler", "masked_spec_embed", "decoder", "lm_head", "proj_out", "embeddings.position_ids")
 """Parts of a checkpoint that no cached feature depends on: they may be missing, and count in no digest."""
 
@@ -200,16 +205,30 @@ def _tensor_digest(tensor: Tensor) -> bytes:
 def from_pretrained(model_class: Any, folder: str, what: str) -> Any:
     """Load a transformers model in float32; EncoderError when the checkpoint lacks weights that features depend on.
 
-    transformers fills what is missing with random numbers and only warns.
+    transformers fills what is missing with random numbers and only warns. Pickles are read with weights_only, so that a
+    checkpoint runs no code, neither in its weights nor beside them.
     """
+    if (damage := snapshot.damage(Path(folder))) is not None:
+        raise EncoderError(f"{folder}: {damage}; copy or download it again")
     try:
-        model, report = model_class.from_pretrained(folder, dtype=torch.float32, local_files_only=True, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = "its tensors have other shapes than its configuration says" if "mismatched" in str(error) else first_line(error)
-        raise EncoderError(f"{what}: cannot be loaded from {folder} ({reason})") from error
+        model, report = model_class.from_pretrained(folder, dtype=torch.float32, weights_only=True, output_loading_info=True, **AS_IT_LIES)
+    except (OSError, ValueError, RuntimeError, KeyError, EOFError, ImportError, pickle.UnpicklingError) as error:
+        raise EncoderError(f"{what}: cannot be loaded from {folder} ({why_not(error)})") from error
     missing = sorted(name for name in report["missing_keys"] if not any(part in name for part in UNUSED))
     if missing:
         raise EncoderError(
             f"{what}: {folder} lacks {len(missing)} weights (first {missing[0]}); it is no complete checkpoint of this model"
         )
     return model.eval().requires_grad_(False)
+
+
+def why_not(error: BaseException) -> str:
+    """Why a checkpoint cannot be loaded, in a few words."""
+    texts = [str(one) for one in (error, error.__cause__, error.__context__) if one is not None]
+    if any("mismatched" in text for text in texts):
+        return "its tensors have other shapes than its configuration says"
+    if any("Unsupported global" in text or "unsupported GLOBAL" in text for text in texts):
+        return "its weights are a pickle that holds more than tensors, and reading that could run code; ask its makers for safetensors"
+    if any("Weights only load failed" in text or "Unable to load weights" in text for text in texts) or isinstance(error, EOFError):
+        return "its weights are damaged, or no file of tensors; copy or download it again"
+    return first_line(error)

@@ -28,11 +28,11 @@ from emocache.encoders import pickled
 from emocache.encoders.base import Batching, configuration_digest, rows_of, to_device, weights_digest
 from emocache.encoders.frames import WINDOWED, FrameEncoder, Waveform, padded
 from emocache.encoders.notation import Layers, convolutions
+from emocache.encoders.snapshot import SETTINGS
 from emocache.errors import EncoderError
 from emocache.files import first_line
 from emocache.types import SAMPLE_RATE
 
-CONFIG = "config.yaml"
 SPEC = "feature_encoder_spec"
 KEPT = ("state_dict", "model_state_dict", "model")
 """Where a checkpoint may keep its tensors, each inside the one before."""
@@ -66,7 +66,7 @@ class Emotion2vecEncoder(FrameEncoder):
 
     def __init__(self, path: Path, device: torch.device, precision: str) -> None:
         super().__init__(device, precision)
-        built = _architecture(path.parent / CONFIG)
+        built = _architecture(path.parent / SETTINGS)
         self._normalise = built.normalize
         self._model = _Emotion2vec(built)
         self._model.load_state_dict(_tensors(path, self._model, built.prenet_depth))
@@ -218,7 +218,7 @@ def _tensors(path: Path, model: nn.Module, prenet_depth: int) -> dict[str, Tenso
     wanted = model.state_dict()
     wrong = [name for name, tensor in wanted.items() if name not in found or found[name].shape != tensor.shape]
     if wrong:
-        raise EncoderError(f"{path}: {len(wrong)} of its tensors are not as {CONFIG} says (first {wrong[0]})")
+        raise EncoderError(f"{path}: {len(wrong)} of its tensors are not as {SETTINGS} says (first {wrong[0]})")
     return {name: found[name] for name in wanted}
 
 

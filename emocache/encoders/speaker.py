@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from emocache.encoders import pickled
 from emocache.encoders.base import Encoder, to_device, weights_digest
+from emocache.encoders.snapshot import CHECKPOINT
 from emocache.errors import EncoderError
 from emocache.types import SAMPLE_RATE, Utterance
 
-CHECKPOINT = "embedding_model.ckpt"
 SHORTEST = SAMPLE_RATE // 10
 """Samples; below 0.1 s the reflected padding of the convolutions is longer than the signal."""
 

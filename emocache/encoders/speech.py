@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from emocache.encoders.base import (
+    AS_IT_LIES,
     Batching,
     Encoder,
     configuration_digest,
@@ -210,9 +211,11 @@ def feature_extractor(folder: str) -> Any:
     from transformers import AutoFeatureExtractor
 
     try:
-        extract = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise EncoderError(f"{folder}: no preprocessor_config.json that can be read; save the model's feature extractor there") from error
+        extract = AutoFeatureExtractor.from_pretrained(folder, **AS_IT_LIES)
+    except (OSError, ValueError, KeyError) as error:
+        raise EncoderError(
+            f"{folder}: no preprocessor_config.json that can be read; copy there that of the model it was trained from"
+        ) from error
     if extract.sampling_rate != SAMPLE_RATE:
         raise EncoderError(f"{folder}: wants audio at {extract.sampling_rate} Hz; only {SAMPLE_RATE} Hz models are supported")
     return extract

@@ -11,7 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from emocache.encoders.base import Encoder, configuration_digest, from_pretrained, hidden_states, rows_of, to_device, weights_digest
+from emocache.encoders.base import (
+    AS_IT_LIES,
+    Encoder,
+    configuration_digest,
+    from_pretrained,
+    hidden_states,
+    rows_of,
+    to_device,
+    weights_digest,
+)  # fmt: skip
+from emocache.encoders.snapshot import has_tokenizer
 from emocache.errors import EncoderError
 from emocache.files import first_line
 from emocache.types import Utterance
@@ -32,14 +42,17 @@ class TextEncoder(Encoder):
         super().__init__(device, precision)
         from transformers import AutoModel, AutoTokenizer
 
+        if not has_tokenizer(Path(folder)):
+            raise EncoderError(f"{folder}: its tokenizer is missing; copy there that of the model it was trained from")
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
-        except (OSError, ValueError, ImportError) as error:
-            raise EncoderError(f"{folder}: its tokenizer cannot be loaded ({error})") from error
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **AS_IT_LIES)
+        except (OSError, ValueError, ImportError, KeyError, TypeError, AttributeError) as error:
+            raise EncoderError(f"{folder}: its tokenizer cannot be loaded ({first_line(error)})") from error
         if not self._tokenizer.is_fast:
             raise EncoderError(f"{folder}: has no fast tokenizer, which tells where each token stands in the text")
         self._model = from_pretrained(AutoModel, folder, config.model_type).to(device)
         self._blocks = _blocks(self._model, config.model_type)
+        self._table = self._model.get_input_embeddings().num_embeddings
         self._limit = min(self._tokenizer.model_max_length, _positions(self._model, config))
         self.family = config.model_type
         self.layers = tuple(range(len(self._blocks) + 1))
@@ -53,6 +66,8 @@ class TextEncoder(Encoder):
         self._padding = {"input_ids": self._tokenizer.pad_token_id or 0, "token_type_ids": self._tokenizer.pad_token_type_id}
         self.batching = "padded" if config.model_type in PADDED else "equal"
         self._tokens = lru_cache(maxsize=1 << 16)(self._tokenize)
+        for probe in PROBES:
+            self._tokens(probe)
 
     def rows(self, utterance: Utterance) -> int:
         """Tokens, with the special ones."""
@@ -67,14 +82,21 @@ class TextEncoder(Encoder):
         return f"text cut from {whole} to {self._limit} tokens" if whole > self._limit else None
 
     def columns(self, utterance: Utterance) -> Mapping[str, NDArray[np.int32]]:
-        """Word (which white-space word a token belongs to, -1 for special tokens), begin and end (characters)."""
+        """Word (which white-space word a token belongs to, -1 for special tokens), begin and end (characters of that word).
+
+        Some tokenizers count the space before a word to its first token, and some make a token of that space alone: both
+        belong to the word that follows. A text in a script without spaces is one word, unless it was given with spaces.
+        """
         text = utterance.transcript or ""
         tokens = self._tokens(text)
         begin, end = np.array(tokens["offset_mapping"], np.int32).reshape(-1, 2).T
-        starts = [i for i, letter in enumerate(text) if not letter.isspace() and (i == 0 or text[i - 1].isspace())]
+        letters = np.array([i for i, letter in enumerate(text) if not letter.isspace()] + [len(text)], np.int32)
+        starts = [i for i in letters[:-1] if i == 0 or text[i - 1].isspace()]
+        begin = letters[np.searchsorted(letters[:-1], begin)]
         word = np.searchsorted(starts, begin, side="right").astype(np.int32) - 1
-        special = np.array(tokens["special_tokens_mask"], bool)
-        return {"word": np.where(special, np.int32(-1), word), "begin": begin, "end": end}
+        outside = np.array(tokens["special_tokens_mask"], bool) | (begin == len(text))
+        begin, end = np.where(outside, np.int32(0), begin), np.where(outside, np.int32(0), np.maximum(begin, end))
+        return {"word": np.where(outside, np.int32(-1), word), "begin": begin, "end": end}
 
     def size(self, utterance: Utterance) -> int:
         """Tokens."""
@@ -97,11 +119,14 @@ class TextEncoder(Encoder):
             return [rows_of(states, i, length) for i, length in enumerate(lengths)]
 
     def _tokenize(self, text: str) -> Mapping[str, Any]:
-        """Token ids, offsets and marks of a text."""
-        encoding = self._tokenizer(
-            text, truncation=True, max_length=self._limit, return_offsets_mapping=True, return_special_tokens_mask=True
+        """Token ids, offsets and marks of a text; EncoderError when the model has no row for a token."""
+        tokens = dict(
+            self._tokenizer(text, truncation=True, max_length=self._limit, return_offsets_mapping=True, return_special_tokens_mask=True)
         )
-        return dict(encoding)
+        if (largest := max(tokens["input_ids"], default=0)) >= self._table:
+            token = self._tokenizer.convert_ids_to_tokens(largest)
+            raise EncoderError(f"its tokenizer gives token {largest} ({token!r}), its model has {self._table}: they do not belong together")
+        return tokens
 
 
 def _sentence_rule(folder: Path) -> str:
