@@ -65,7 +65,7 @@ def _build(source: Source, device: "torch.device", precision: str, window_s: flo
     if (source.folder / CHECKPOINT).is_file():
         return SpeakerEncoder(folder, device, precision)
     pickled = checkpoint(source.folder, source.spec.file if source.spec else "")
-    if pickled is not None:
+    if pickled is not None and (source.spec or not (source.folder / CONFIG).is_file()):
         kind = Emotion2vecEncoder if (source.folder / SETTINGS).is_file() else Wav2Vec1Encoder
         return kind(pickled, device, precision)
     config = _config(folder)
@@ -109,8 +109,9 @@ def _config(folder: str) -> Any:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     if not Path(folder, CONFIG).is_file():
-        inside = sorted(path.parent.name for path in Path(folder).glob(f"*/{CONFIG}"))
-        hint = f"; did you mean {Path(folder, inside[-1])}?" if inside else f": it needs {CONFIG}, weights, and a tokenizer or preprocessor"
+        inside = [path.parent for path in Path(folder).glob(f"*/{CONFIG}")]
+        latest = max(inside, key=lambda path: (len(path.name), path.name), default=None)  # checkpoint-1000 after checkpoint-500
+        hint = f"; did you mean {latest}?" if latest else f": it needs {CONFIG}, weights, and a tokenizer or preprocessor"
         raise EncoderError(f"{folder}: no transformers model and no {CHECKPOINT} in it{hint}")
     try:
         return transformers.AutoConfig.from_pretrained(folder, **AS_IT_LIES)

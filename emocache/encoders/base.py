@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import pickle
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -211,7 +212,11 @@ def from_pretrained(model_class: Any, folder: str, what: str) -> Any:
     if (damage := snapshot.damage(Path(folder))) is not None:
         raise EncoderError(f"{folder}: {damage}; copy or download it again")
     try:
-        model, report = model_class.from_pretrained(folder, dtype=torch.float32, weights_only=True, output_loading_info=True, **AS_IT_LIES)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            model, report = model_class.from_pretrained(
+                folder, dtype=torch.float32, weights_only=True, output_loading_info=True, **AS_IT_LIES
+            )
     except (OSError, ValueError, RuntimeError, KeyError, EOFError, ImportError, pickle.UnpicklingError) as error:
         raise EncoderError(f"{what}: cannot be loaded from {folder} ({why_not(error)})") from error
     missing = sorted(name for name in report["missing_keys"] if not any(part in name for part in UNUSED))

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 from emocache.encoders import snapshot, trouble
@@ -161,8 +161,7 @@ def _bring(repo: str, commit: str, name: str, sha256: str, size: int) -> None:
             return
         if file.tell() > size:
             file.truncate(0)
-        _get(repo, commit, name, file, size)
-        file.flush()
+        _get_all(repo, commit, name, file, size)
         try:
             check_sha256(part, sha256)
         except EncoderError:
@@ -171,7 +170,21 @@ def _bring(repo: str, commit: str, name: str, sha256: str, size: int) -> None:
         part.replace(blobs / sha256)
 
 
-def _get(repo: str, commit: str, name: str, file: Any, size: int) -> None:
+def _get_all(repo: str, commit: str, name: str, file: BinaryIO, size: int) -> None:
+    """Append the rest of a file; a connection that breaks is taken up again as long as each brings something."""
+    while True:
+        before = file.tell()
+        try:
+            _get(repo, commit, name, file, size)
+            file.flush()
+            return
+        except trouble.kinds() as error:
+            if trouble.status(error) is not None or file.tell() == before:
+                raise
+            time.sleep(WAITS_S[0])
+
+
+def _get(repo: str, commit: str, name: str, file: BinaryIO, size: int) -> None:
     """Append the rest of a file, with a progress bar."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.file_download import http_get

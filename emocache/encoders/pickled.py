@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ def read(path: Path, what: str, plain: Sequence[type] = ()) -> Any:
     `plain` types hold values and run nothing (such as argparse.Namespace); they are allowed for this one file alone.
     """
     try:
-        with torch.serialization.safe_globals(list(plain)):
+        with torch.serialization.safe_globals(list(plain)), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\S+)", str(error))

@@ -87,7 +87,7 @@ def _silence(error: Exception) -> str:
         return "a file was cut short on its way; run this again: it goes on where it stopped"
     if isinstance(error, ValueError):
         return f"what answers at {constants.ENDPOINT} is no Hub ({first_line(error)})"
-    return f"the Hub cannot be reached ({first_line(error)})"
+    return f"the Hub cannot be reached ({first_line(_root(error))})"
 
 
 def _what_is_here(repo: str, revision: str, storage: Path) -> str:
@@ -115,6 +115,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
+
+
+def _root(error: BaseException) -> BaseException:
+    """What an error began with, such as the system's own word on a name that is not known."""
+    while (deeper := error.__cause__ or error.__context__) is not None:
+        error = deeper
+    return error
 
 
 def _response(error: BaseException) -> Any:
