@@ -65,7 +65,7 @@ def _build(source: Source, device: "torch.device", precision: str, window_s: flo
     if (source.folder / CHECKPOINT).is_file():
         return SpeakerEncoder(folder, device, precision)
     pickled = checkpoint(source.folder, source.spec.file if source.spec else "")
-    if pickled is not None and (source.spec or not (source.folder / CONFIG).is_file()):
+    if pickled is not None:
         kind = Emotion2vecEncoder if (source.folder / SETTINGS).is_file() else Wav2Vec1Encoder
         return kind(pickled, device, precision)
     config = _config(folder)

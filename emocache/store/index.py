@@ -160,12 +160,16 @@ class Index:
             raise CacheError(f"{generation.paths.plan(generation.number) / level}: missing, though rows of it are committed; {REPAIR}")
         return False
 
+    def committed(self, array: Array) -> NDArray[np.bool_]:
+        """Of each place, whether its unit is committed in an array."""
+        committed = np.zeros(self.units + 1, bool)  # the last one stands for unit -1
+        committed[list(self.commits.stored.get(array, {}))] = True
+        return committed[self.unit_of]
+
     def held(self, array: Array) -> NDArray[np.bool_]:
         """Of each place, whether its rows are committed in an array."""
         if array not in self._held:
-            committed = np.zeros(self.units + 1, bool)  # the last one stands for unit -1
-            committed[list(self.commits.stored.get(array, {}))] = True
-            held = committed[self.unit_of]
+            held = self.committed(array)
             for unit, name in self.commits.failed.get(array, {}):
                 held[self.place_in_unit(unit, name)] = False
             self._held[array] = held
