@@ -74,7 +74,8 @@ def fetch(
         )
         if not as_json:
             checked = ", opened" if check else ""
-            typer.echo(f"{source.name}: {show.size(size)} from {source.origin} at {source.revision[:12]}{checked}: {source.folder}")
+            where = "there is nothing to download" if source.computed else source.folder
+            typer.echo(f"{source.name}: {show.size(size)} from {source.origin} at {source.revision[:12]}{checked}: {where}")
     if as_json:
         typer.echo(json.dumps(done))
     for line in _offline(sources):
@@ -93,7 +94,7 @@ def _fetched(model: str, check: bool) -> tuple["Source", int]:
         import torch
 
         load(source, torch.device("cpu"))
-    return source, snapshot.size(source.folder)
+    return source, 0 if source.computed else snapshot.size(source.folder)
 
 
 def _offline(sources: Sequence["Source"]) -> list[str]:
@@ -115,7 +116,7 @@ def _row(name: str, spec: "EncoderSpec") -> dict[str, Any]:
     """One encoder, with where its weights are on this machine."""
     from emocache.encoders.weights import here
 
-    folder = here(name)
+    folder = here(name) if spec.repo else None
     paper = spec.paper and {"key": spec.paper.key, "title": spec.paper.title, "venue": spec.paper.venue}
     facts = {"repo": spec.repo, "revision": spec.revision, "family": spec.family, "layers": spec.layers, "width": spec.width}
     more = {"hop": spec.hop, "receptive": spec.receptive, "languages": spec.languages, "licence": spec.licence, "paper": paper}
@@ -149,7 +150,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
     """One encoder as cells."""
     numbers = [f"0-{row['layers']}" if row["layers"] else "0", str(row["width"]), str(row["hop"]) if row["hop"] else "-"]
     known = languages.named(row["languages"])
-    return [row["name"], row["repo"], row["family"], *numbers, known, row["licence"], "yes" if row["path"] else "no"]
+    at_hand = "yes" if row["path"] or not row["repo"] else "no"
+    return [row["name"], row["repo"] or "-", row["family"], *numbers, known, row["licence"], at_hand]
 
 
 def _card(row: dict[str, Any]) -> list[str]:
@@ -161,13 +163,13 @@ def _card(row: dict[str, Any]) -> list[str]:
     paper = row["paper"]
     facts = {
         "encoder": row["name"],
-        "hub id": f"{row['repo']} at {row['revision']}",
+        "hub id": f"{row['repo']} at {row['revision']}" if row["repo"] else "none: computed from samples alone",
         "family": row["family"],
         "layers": cells["layers"],
         "width": frames,
         "languages": cells["languages"],
         "licence": row["licence"],
         "cite": f"{paper['title']}. {paper['venue']} [{paper['key']}]" if paper else "-",
-        "weights": row["path"] or f"not here; `emocache fetch {row['name']}` downloads them",
+        "weights": row["path"] or (f"not here; `emocache fetch {row['name']}` downloads them" if row["repo"] else "none"),
     }
     return [f"{name:<10}{value}" for name, value in facts.items()]

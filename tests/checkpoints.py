@@ -9,6 +9,7 @@ from typing import Any
 import tokenizers
 import tokenizers.processors
 import torch
+import yaml
 
 from emocache.encoders.torchaudio_shim import make_torchaudio_importable
 
@@ -213,4 +214,48 @@ def xvector(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     torch.save(Xvector(in_channels=24).state_dict(), folder / "embedding_model.ckpt")
+    return folder
+
+
+EMOTION2VEC: dict[str, Any] = {
+    "embed_dim": 48, "num_heads": 6, "mlp_ratio": 2.0, "norm_eps": 1e-5, "normalize": True, "depth": 2,
+    "modalities": {"audio": {
+        "prenet_depth": 1, "num_extra_tokens": 3, "feature_encoder_spec": "[(16, 10, 5)] + [(16, 3, 2)] * 4 + [(16,2,2)] + [(16,2,2)]",
+        "conv_pos_width": 15, "conv_pos_groups": 4, "conv_pos_depth": 3,
+    }},
+}  # fmt: skip
+"""What a config.yaml of emotion2vec says, as far as it matters."""
+
+
+def emotion2vec(folder: Path, *, prefix: str = "d2v_model.", **settings: object) -> Path:
+    """emotion2vec with few blocks and channels, as FunASR's models have it."""
+    torch.manual_seed(0)
+    audio = "modality_encoders.AUDIO"
+    tensors = {f"{audio}.extra_tokens": torch.randn(1, 3, 48), f"{audio}.alibi_scale": torch.randn(1, 1, 6, 1, 1)}
+    tensors |= {"proj.weight": torch.randn(9, 48), f"{audio}.decoder.proj.weight": torch.randn(48, 8)}
+
+    def linear(name: str, *shape: int, bias: bool = True) -> None:
+        tensors[f"{name}.weight"] = torch.randn(*shape) / torch.tensor(shape[1:]).prod() ** 0.5
+        tensors.update({f"{name}.bias": torch.randn(shape[0])} if bias else {})
+
+    def norm(name: str, width: int) -> None:
+        tensors.update({f"{name}.{part}": torch.randn(width) for part in ("weight", "bias")})
+
+    for i, kernel in enumerate((10, 3, 3, 3, 3, 2, 2)):
+        linear(f"{audio}.local_encoder.conv_layers.{i}.0", 16, 16 if i else 1, kernel, bias=False)
+        norm(f"{audio}.local_encoder.conv_layers.{i}.2.1", 16)
+    norm(f"{audio}.project_features.1", 16)
+    linear(f"{audio}.project_features.2", 48, 16)
+    for i in (1, 2, 3):
+        linear(f"{audio}.relative_positional_encoder.{i}.0", 48, 12, 5)
+    norm(f"{audio}.context_encoder.norm", 48)
+    for block in (f"{audio}.context_encoder.blocks.0", "blocks.0", "blocks.1"):
+        for name, *shape in (("attn.qkv", 144, 48), ("attn.proj", 48, 48), ("mlp.fc1", 96, 48), ("mlp.fc2", 48, 96)):
+            linear(f"{block}.{name}", *shape)
+        norm(f"{block}.norm1", 48)
+        norm(f"{block}.norm2", 48)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({"model": {prefix + name: tensor for name, tensor in tensors.items()}}, folder / "model.pt")
+    config = yaml.safe_dump({"model": "Emotion2vec", "model_conf": {**EMOTION2VEC, **settings}})
+    (folder / "config.yaml").write_text(config.replace("1.0e-05", "1e-05"))  # as the published one is written
     return folder

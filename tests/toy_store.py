@@ -46,19 +46,20 @@ def write(
     fail: str = "",
     pause: float = 0,
     retry: bool = False,
+    name: str = "toy",
 ) -> list[str]:
     """Extract with an encoder that looks rows up; the ids that were encoded, in order."""
-    writer = FeatureWriter(root, "corpus", "toy", card)
+    writer = FeatureWriter(root, "corpus", name, card)
     seen = []
     for work, unit in writer.units(writer.plan(todo or items(data), wanted or {"frames": [0, 1]}, retry=retry)):
-        for name in work.ids:
-            seen.append(name)
+        for one in work.ids:
+            seen.append(one)
             time.sleep(pause)
-            if name == fail:
-                unit.fail(name, "made to fail")
+            if one == fail:
+                unit.fail(one, "made to fail")
                 continue
-            rows = {"frames": data[name], "utterance": data[name].mean(axis=1, keepdims=True)}
-            unit.put(name, {(level_name, layer): rows[level_name][layer] for level_name, layer in work.arrays})
+            rows = {"frames": data[one], "utterance": data[one].mean(axis=1, keepdims=True)}
+            unit.put(one, {(level_name, layer): rows[level_name][layer] for level_name, layer in work.arrays})
         unit.commit()
     return seen
 
@@ -66,3 +67,10 @@ def write(
 def tree(root: Path) -> dict[str, bytes]:
     """Every file that stays, by its path."""
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file() and path.suffix != ".lock"}
+
+
+def flip(path: Path, at: int) -> None:
+    """Flip one bit of a byte."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)

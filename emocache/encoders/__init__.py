@@ -1,10 +1,11 @@
 """The encoders: one row per checkpoint, and `load` for them, for any hub id and for any local folder."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emocache.encoders.catalogue import ENCODERS, EncoderSpec
-from emocache.encoders.snapshot import CHECKPOINT, CONFIG, SPEECH_KINDS
+from emocache.encoders.snapshot import CHECKPOINT, CONFIG, SETTINGS, SPEECH_KINDS, checkpoint
 from emocache.encoders.torchaudio_shim import make_torchaudio_importable
 from emocache.encoders.weights import Source, find
 from emocache.errors import EncoderError, UsageError
@@ -52,6 +53,9 @@ def _check(encoder: "Encoder", spec: EncoderSpec, source: Source) -> None:
 def _build(source: Source, device: "torch.device", precision: str, window_s: float | None) -> "Encoder":
     """Pick the class by what the folder holds."""
     make_torchaudio_importable()  # transformers and SpeechBrain both import it
+    if source.computed:
+        return _computed(source, device, precision)
+    from emocache.encoders.emotion2vec import Emotion2vecEncoder
     from emocache.encoders.speaker import SpeakerEncoder
     from emocache.encoders.speech import SpeechEncoder, WhisperEncoder
     from emocache.encoders.text import TextEncoder
@@ -60,8 +64,10 @@ def _build(source: Source, device: "torch.device", precision: str, window_s: flo
     folder = str(source.folder)
     if (source.folder / CHECKPOINT).is_file():
         return SpeakerEncoder(folder, device, precision)
-    if not (source.folder / CONFIG).is_file() and len(checkpoints := sorted(source.folder.glob("*.pt"))) == 1:
-        return Wav2Vec1Encoder(checkpoints[0], device, precision)
+    pickled = checkpoint(source.folder, source.spec.file if source.spec else "")
+    if pickled is not None:
+        kind = Emotion2vecEncoder if (source.folder / SETTINGS).is_file() else Wav2Vec1Encoder
+        return kind(pickled, device, precision)
     config = _config(folder)
     if config.model_type == "whisper":
         return WhisperEncoder(folder, config, device, precision, window_s)
@@ -69,8 +75,20 @@ def _build(source: Source, device: "torch.device", precision: str, window_s: flo
         return SpeechEncoder(folder, config, device, precision)
     if _reads_text(config):
         return TextEncoder(folder, config, device, precision)
-    kinds = f"{', '.join(SPEECH_KINDS)}, whisper, BERT-like text models, wav2vec 1.0, ECAPA-TDNN and x-vectors"
+    kinds = f"{', '.join(SPEECH_KINDS)}, whisper, BERT-like text models, wav2vec 1.0, emotion2vec, ECAPA-TDNN and x-vectors"
     raise EncoderError(f"{folder}: model type {config.model_type!r} is not supported; supported are {kinds}")
+
+
+def _computed(source: Source, device: "torch.device", precision: str) -> "Encoder":
+    """What needs no weights; in no precision but full, since a spectrum's range is wider than that of half a float."""
+    from emocache.encoders.egemaps import DescriptorsEncoder, FunctionalsEncoder
+    from emocache.encoders.spectrogram import ImageEncoder, LogMelEncoder, MelImageEncoder
+
+    if precision != "fp32":
+        raise UsageError(f"--precision {precision}: {source.name} is computed in fp32 alone")
+    kinds: tuple[Callable[[torch.device, str], Encoder], ...]
+    kinds = (LogMelEncoder, ImageEncoder, MelImageEncoder, FunctionalsEncoder, DescriptorsEncoder)
+    return next(kind for kind in kinds if kind.family == source.name)(device, precision)
 
 
 def _reads_text(config: Any) -> bool:

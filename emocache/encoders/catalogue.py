@@ -17,8 +17,10 @@ Languages = tuple[str, ...] | int
 class EncoderSpec:
     """One checkpoint: where it is, and what a loaded model is checked against.
 
-    `family` is transformers' model type (or 'ecapa'), `width` the dimension of a row, `layers` the number of transformer
-    blocks (layers 0..layers are cached), `hop` and `receptive` are the step and the reach of a frame in samples at 16 kHz
+    `repo` is empty where there are no weights: such features are computed from samples alone. `file` is the one that is
+    wanted of a repo with many models. `family` is transformers' model type or the name of another architecture, `width` the
+    dimension of a row, `layers` the number of blocks (layers 0..layers are cached), `hop` and `receptive` are the step and
+    the reach of a frame in samples at 16 kHz
     (0 where there are no frames). `languages` are the ISO 639-1 codes it was trained on, or how many where they are many;
     none where that says nothing of it.
     """
@@ -29,6 +31,7 @@ class EncoderSpec:
     layers: int
     licence: str
     revision: str = "main"
+    file: str = ""
     hop: int = 0
     receptive: int = 0
     languages: Languages = ()
@@ -76,6 +79,21 @@ def _text(family: str, paper: Paper, licence: str, rows: Rows, *, languages: Lan
             ),
         )
 
+
+def _emotion2vec(rows: Rows, *, languages: Languages = ()) -> Iterator[tuple[str, EncoderSpec]]:
+    """emotion2vec: a prenet of 4 blocks and 8 more, frames as those of speech encoders."""
+    return _speech("emotion2vec", papers.EMOTION2VEC, rows, licence="FunASR model licence", languages=languages)
+
+
+def _computed(
+    name: str, width: int, paper: Paper | None = None, *, hop: int = 0, receptive: int = 0, licence: str = "none needed"
+) -> tuple[str, EncoderSpec]:
+    """Features of samples alone; the family is the name."""
+    return name, EncoderSpec(repo="", family=name, width=width, layers=0, licence=licence, hop=hop, receptive=receptive, paper=paper)
+
+
+OPENSMILE = "openSMILE's (not commercial)"
+"""Of openSMILE itself: research and other use that is not commercial."""
 
 ENCODERS: Mapping[str, EncoderSpec] = dict([
     *_speech("hubert", papers.HUBERT, {
@@ -206,4 +224,22 @@ ENCODERS: Mapping[str, EncoderSpec] = dict([
         repo="speechbrain/spkrec-ecapa-voxceleb", revision="0f99f2d0ebe89ac095bcc5903c4dd8f72b367286", family="ecapa",
         width=192, layers=0, licence=APACHE, languages=EN, paper=papers.ECAPA,
     )),
+    ("xvector", EncoderSpec(
+        repo="speechbrain/spkrec-xvect-voxceleb", family="xvector", width=512, layers=0, licence=APACHE, languages=EN, paper=papers.XVECTOR,
+    )),
+    ("wav2vec1-large", EncoderSpec(
+        repo="s3prl/converted_ckpts", file="wav2vec_large.pt", family="wav2vec", width=512, layers=1, licence=MIT, languages=EN,
+        paper=papers.WAV2VEC, hop=160, receptive=465,
+    )),
+    *_emotion2vec({"emotion2vec-base": ("emotion2vec/emotion2vec_base", BASE, MAIN)}, languages=EN),
+    *_emotion2vec({
+        "emotion2vec-plus-seed": ("emotion2vec/emotion2vec_plus_seed", BASE, MAIN),
+        "emotion2vec-plus-base": ("emotion2vec/emotion2vec_plus_base", BASE, MAIN),
+        "emotion2vec-plus-large": ("emotion2vec/emotion2vec_plus_large", (1024, 12), MAIN),
+    }),
+    _computed("log-mel", 80, hop=160, receptive=400),
+    _computed("spectrogram-140", 140, papers.EMOTIONNAS, hop=915, receptive=1280),
+    _computed("spectrogram-140-mel", 140, papers.EMOTIONNAS, hop=915, receptive=1280),
+    _computed("egemaps", 88, papers.GEMAPS, licence=OPENSMILE),
+    _computed("egemaps-lld", 25, papers.GEMAPS, hop=160, receptive=1280, licence=OPENSMILE),
 ])  # fmt: skip

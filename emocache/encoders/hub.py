@@ -47,18 +47,19 @@ def local(repo: str, revision: str) -> Path | None:
     return snapshot.local(storage(repo), revision)
 
 
-def from_hub(repo: str, revision: str) -> tuple[Path, str]:
+def from_hub(repo: str, revision: str, file: str = "") -> tuple[Path, str]:
     """The snapshot folder of a Hub model and its commit: what is needed to load it, no other format of the same weights.
 
+    `file` is all that is wanted of a repository with many models.
     A commit that lies here whole is taken as it is, without a question to the Hub; a branch is asked for, and its last
     local snapshot serves when there is no answer.
     """
     _check_id(repo, revision)
     folder = local(repo, revision)
-    whole = folder is not None and _is_whole(repo, folder)
+    whole = folder is not None and _is_whole(repo, folder, file)
     if not (whole and re.fullmatch(r"[0-9a-f]{40}", revision)):
         try:
-            folder = _patiently(lambda: _download(repo, revision))
+            folder = _patiently(lambda: _download(repo, revision, file))
         except trouble.kinds() as error:
             if not whole:
                 raise trouble.explained(repo, revision, error, cache_root(), storage(repo)) from None
@@ -67,10 +68,10 @@ def from_hub(repo: str, revision: str) -> tuple[Path, str]:
     return folder, folder.name
 
 
-def _is_whole(repo: str, folder: Path) -> bool:
+def _is_whole(repo: str, folder: Path, file: str) -> bool:
     """Whether a snapshot has all that is needed: another program may have brought a part of it."""
     pooling = not repo.startswith("sentence-transformers/") or (folder / snapshot.POOLING).is_file()
-    return pooling and snapshot.lacks(folder) is None
+    return pooling and snapshot.lacks(folder, file) is None
 
 
 def _check_id(repo: str, revision: str) -> None:
@@ -100,24 +101,24 @@ def _patiently(attempt: Callable[[], Result]) -> Result:
     return attempt()
 
 
-def _download(repo: str, revision: str) -> Path:
+def _download(repo: str, revision: str, file: str) -> Path:
     """Bring the snapshot here; files that are here already are left alone."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.utils import logging
 
     logging.set_verbosity_error()  # what goes wrong is said once, by us
     info = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=TIMEOUT_S)
-    commit, files = str(info.sha), {file.rfilename: file for file in info.siblings or []}
-    wanted = snapshot.needed(list(files))
+    commit, files = str(info.sha), {one.rfilename: one for one in info.siblings or []}
+    wanted = [file] if file in files else snapshot.needed(list(files))
     if not snapshot.weights(wanted):
         others = ", ".join(name for name in files if name.endswith(OTHER_WEIGHTS)) or "none"
         raise EncoderError(f"{repo}: has no weights that emocache reads ({' or '.join(snapshot.WEIGHTS)}); others there: {others}")
     folder = storage(repo) / "snapshots" / commit
     missing = [name for name in wanted if not (folder / name).exists()]
     large = {name: files[name] for name in missing if files[name].lfs is not None}
-    _check_room(repo, {str(file.lfs.sha256): int(file.size or 0) for file in large.values()})
-    for name, file in large.items():
-        _bring(repo, commit, name, str(file.lfs.sha256), int(file.size or 0))
+    _check_room(repo, {str(one.lfs.sha256): int(one.size or 0) for one in large.values()})
+    for name, one in large.items():
+        _bring(repo, commit, name, str(one.lfs.sha256), int(one.size or 0))
     if missing:
         snapshot_download(repo, revision=commit, allow_patterns=wanted, etag_timeout=TIMEOUT_S)
     if not commit.startswith(revision):

@@ -76,6 +76,31 @@ ECAPA = Paper(
     "ECAPA-TDNN: Emphasized Channel Attention, Propagation and Aggregation in TDNN Based Speaker Verification",
     "Interspeech 2020",
 )
+XVECTOR = Paper(
+    "snyder2018xvectors",
+    "X-Vectors: Robust DNN Embeddings for Speaker Recognition",
+    "ICASSP 2018",
+)
+WAV2VEC = Paper(
+    "schneider2019wav2vec",
+    "wav2vec: Unsupervised Pre-training for Speech Recognition",
+    "Interspeech 2019",
+)
+EMOTION2VEC = Paper(
+    "ma2024emotion2vec",
+    "emotion2vec: Self-Supervised Pre-Training for Speech Emotion Representation",
+    "Findings of ACL 2024",
+)
+EMOTIONNAS = Paper(
+    "sun2023emotionnas",
+    "EmotionNAS: Two-stream Architecture Search for Speech Emotion Recognition",
+    "Interspeech 2023",
+)
+GEMAPS = Paper(
+    "eyben2016gemaps",
+    "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for Voice Research and Affective Computing",
+    "IEEE TAC 7(2), 2016",
+)
 BERT = Paper(
     "devlin2019bert",
     "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",

@@ -11,6 +11,9 @@ from emocache.encoders.wheels import check_sha256
 SPEECH_KINDS = ("hubert", "wav2vec2", "wavlm", "unispeech-sat", "unispeech", "data2vec-audio", "wav2vec2-conformer")
 """Model types of transformers that are convolutions over samples and a transformer behind them."""
 CONFIG, CHECKPOINT = "config.json", "embedding_model.ckpt"
+PICKLED = ".pt"
+"""The one such file, in a folder without CONFIG, is a checkpoint of wav2vec 1.0, or (with SETTINGS) of emotion2vec."""
+SETTINGS = "config.yaml"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 """Where a feature extractor's settings are: by themselves, or (newer releases) with those of a whole processor."""
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -19,7 +22,7 @@ POOLING = "1_Pooling/config.json"
 """How sentence-transformers makes one row of a text."""
 POINTER = b"version https://git-lfs"
 SMALL = (
-    CONFIG, *PREPROCESSORS, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    CONFIG, SETTINGS, *PREPROCESSORS, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "vocab.json", "vocab.txt", "merges.txt",
 )  # fmt: skip
 
@@ -35,6 +38,9 @@ def weights(files: Sequence[str]) -> list[str]:
     """The files of one format of the weights, SpeechBrain's first, then safetensors; none where there is none that is read."""
     if CHECKPOINT in files:
         return [CHECKPOINT]
+    if CONFIG not in files:
+        pickled = [name for name in files if name.endswith(PICKLED)]
+        return pickled if len(pickled) == 1 else []
     for whole in WEIGHTS:
         if whole in files:
             return [whole]
@@ -44,9 +50,20 @@ def weights(files: Sequence[str]) -> list[str]:
     return []
 
 
-def lacks(folder: Path) -> str | None:
-    """What stands in the way of loading a folder, in words; None when all that is needed is there, and no file is cut short."""
-    if (folder / CHECKPOINT).is_file():
+def checkpoint(folder: Path, file: str = "") -> Path | None:
+    """The pickled checkpoint of a folder: `file`, or the only one of a folder that is not transformers'."""
+    names = [file] if file else weights([path.name for path in folder.glob(f"*{PICKLED}")])
+    return folder / names[0] if names and not (folder / CONFIG).is_file() and (folder / names[0]).is_file() else None
+
+
+def lacks(folder: Path, file: str = "") -> str | None:
+    """What stands in the way of loading a folder, in words; None when all that is needed is there, and no file is cut short.
+
+    `file` is the one that is wanted of a folder with many models.
+    """
+    if file:
+        return None if (folder / file).is_file() else f"{file} is missing"
+    if (folder / CHECKPOINT).is_file() or checkpoint(folder) is not None:
         return None
     if not (folder / CONFIG).is_file():
         return f"{CONFIG} is missing"

@@ -7,8 +7,8 @@ Nothing here has weights: the parameters below are the whole of it, and the key 
 
 EmotionNAS, section 3.2: 8 s at 16 kHz, 25 ms Hamming windows with 14 ms overlap, "140-dimensional features", average
 pooling without overlap from 728 frames to 140. What it leaves open is filled so: frames are centred, as librosa does by
-default, with zeros beyond both ends; the 140 are the lowest of 201 FFT bins (0 to 5.56 kHz; `MEL_IMAGE` has 140 mel bands
-instead), in dB, no lower than 80 dB below the loudest, as librosa's; zero mean and unit variance over the utterance;
+default, with zeros beyond both ends; the 140 are the lowest of 201 FFT bins (0 to 5.56 kHz; spectrogram-140-mel has 140 mel
+bands instead), in dB, no lower than 80 dB below the loudest, as librosa's; zero mean and unit variance over the utterance;
 then row i is the mean of frames floor(728 i / 140) up to floor(728 (i + 1) / 140): every frame counts once.
 """
 
@@ -46,29 +46,18 @@ class LogMel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """Parameters of EmotionNAS's spectrogram; window and hop in samples. `mel`: mel bands instead of the lowest FFT bins."""
+    """Parameters of EmotionNAS's spectrogram; window and hop in samples."""
 
     seconds: int = 8
     window: int = 400
     hop: int = 176
     side: int = 140
     range_db: float = 80.0
-    mel: bool = False
 
     @property
     def samples(self) -> int:
         """What is looked at of an utterance."""
         return self.seconds * SAMPLE_RATE
-
-    def __str__(self) -> str:
-        bands = "mel bands" if self.mel else "lowest FFT bins"
-        return (
-            f"spectrogram: {self.side} {bands} of centred {self.window}-sample Hamming windows every {self.hop}, dB down to "
-            f"-{self.range_db:g} of the peak, z-normed per utterance, mean-pooled to {self.side} rows"
-        )
-
-
-MEL_IMAGE = Image(mel=True)
 
 
 class LogMelEncoder(Encoder):
@@ -114,21 +103,25 @@ class ImageEncoder(Encoder):
 
     modality = "audio"
     native = "frames"
+    family = "spectrogram-140"
     layers = (0,)
     weights = NO_WEIGHTS
     batching: Batching = "padded"
+    bands = "lowest FFT bins"
 
-    def __init__(self, device: torch.device, precision: str, settings: Image | None = None) -> None:
+    def __init__(self, device: torch.device, precision: str) -> None:
         super().__init__(device, precision)
-        self._set = settings or Image()
-        self.family = "spectrogram-140-mel" if self._set.mel else "spectrogram-140"
-        self.dim, self.configuration = self._set.side, str(self._set)
+        self._set = Image()
         frames = self._set.samples // self._set.hop + 1
         self._edges = [i * frames // self._set.side for i in range(self._set.side + 1)]
+        self._window = torch.hamming_window(self._set.window, device=device)
+        self.dim = self._set.side
         self.hop = round(frames / self._set.side * self._set.hop)  # on average
         self.preprocessing = f"{SAMPLE_RATE} Hz mono, cut or zero-padded to {self._set.seconds} s"
-        self._window = torch.hamming_window(self._set.window, device=device)
-        self._filters = _mel_filters(self._set.window, self._set.side, device)
+        self.configuration = (
+            f"spectrogram: {self._set.side} {self.bands} of centred {self._set.window}-sample Hamming windows every {self._set.hop}, dB "
+            f"down to -{self._set.range_db:g} of the peak, z-normed per utterance, mean-pooled to {self._set.side} rows"
+        )
 
     def rows(self, utterance: Utterance) -> int:
         """Always as many, of any sound."""
@@ -156,15 +149,33 @@ class ImageEncoder(Encoder):
                 samples, self._set.window, self._set.hop, window=self._window, center=True, pad_mode="constant", return_complex=True
             )
             power = spectrum.abs().square()
-            bands = self._filters @ power if self._set.mel else power[:, : self._set.side]
-            decibels = 10 * bands.clamp_min(1e-10).log10()
+            decibels = 10 * self.banded(power).clamp_min(1e-10).log10()
             decibels = decibels.maximum(decibels.amax((1, 2), keepdim=True) - self._set.range_db)
             rows = self.pooled(normed(decibels)).transpose(1, 2)
             return [rows_of([rows] * len(layers), i, self._set.side) for i in range(len(batch))]
 
+    def banded(self, power: Tensor) -> Tensor:
+        """[batch, 201, frames] -> [batch, 140, frames]."""
+        return power[:, : self._set.side]
+
     def pooled(self, values: Tensor) -> Tensor:
         """Means over frames [..., frames] -> [..., side]; each frame is in one of them."""
         return torch.stack([values[..., begin:end].mean(-1) for begin, end in itertools.pairwise(self._edges)], dim=-1)
+
+
+class MelImageEncoder(ImageEncoder):
+    """The same of 140 mel bands."""
+
+    family = "spectrogram-140-mel"
+    bands = "mel bands"
+
+    def __init__(self, device: torch.device, precision: str) -> None:
+        super().__init__(device, precision)
+        self._filters = _mel_filters(self._set.window, self._set.side, device)
+
+    def banded(self, power: Tensor) -> Tensor:
+        """[batch, 201, frames] -> [batch, 140, frames]."""
+        return self._filters @ power
 
 
 def normed(values: Tensor) -> Tensor:

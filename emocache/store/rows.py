@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -81,7 +82,10 @@ def stretches(start: Sequence[int], edges: Sequence[int], shard_rows: int) -> li
 
 
 class Pinned:
-    """A folder that is looked up by name again and again, and must go on being the same one."""
+    """A folder that is looked up by name again and again, and must go on being the same one.
+
+    Entered, it sees to that: whatever was found in the meantime, CacheError when it was found in another folder, or in none.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -90,8 +94,10 @@ class Pinned:
         except OSError as error:
             raise CacheError(f"{path}: cannot be read ({error.strerror})") from None
 
-    def check(self) -> None:
-        """CacheError when the name now leads to another folder, or to none."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with contextlib.suppress(OSError):
             if os.path.samestat(os.fstat(self._handle), self._path.stat()):
                 return
@@ -183,11 +189,11 @@ class RowReader:
 
         path = self._paths.array(request.source.level.name, request.source.name)
         try:
-            array = zarr.open_array(path, mode="r")
-            for number, row, at, count in request.stretches:
-                first = number * request.source.level.shard_rows + row
-                request.target[at : at + count] = array[first : first + count]
-            self._pinned.check()
+            with self._pinned:
+                array = zarr.open_array(path, mode="r")
+                for number, row, at, count in request.stretches:
+                    first = number * request.source.level.shard_rows + row
+                    request.target[at : at + count] = array[first : first + count]
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise CacheError(f"{path}: zarr cannot read it ({first_line(error)}); {REPAIR}") from None
 
@@ -195,7 +201,8 @@ class RowReader:
         """Whether an array's metadata says that its shards are raw and cut as planned."""
         key = (source.level.name, source.name)
         if key not in self._raw:
-            self._raw[key] = is_raw(self._paths, source.level, source.name, stored_dtype(source.name, self._dtype))
+            with self._pinned:
+                self._raw[key] = is_raw(self._paths, source.level, source.name, stored_dtype(source.name, self._dtype))
         return self._raw[key]
 
     def _shard(self, source: Source, number: int, itemsize: int) -> "_Shard":
@@ -204,20 +211,9 @@ class RowReader:
         if (shard := self._open.get(key)) is not None:
             return shard
         with self._lock:
-            path = self.path(source, number)
-            try:
-                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:  # moved into its place in this moment, or lost
-                path = self._paths.shard(source.level.name, source.name, number)
-                try:
-                    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                except OSError as error:
-                    self._pinned.check()
-                    raise _unreadable(path, error) from None
-            except OSError as error:
-                raise _unreadable(path, error) from None
+            with self._pinned:
+                path, handle = self._opened(source, number)
             shard = _Shard(path, handle)
-            self._pinned.check()
             if key not in self._rows:
                 self._rows[key] = rows_in_shard(handle, path, source.level, itemsize)
             shard.rows = self._rows[key]
@@ -225,6 +221,17 @@ class RowReader:
                 self._open.pop(next(iter(self._open)))
             self._open[key] = shard
             return shard
+
+    def _opened(self, source: Source, number: int) -> tuple[Path, int]:
+        """Path and handle of a committed shard."""
+        path = self.path(source, number)
+        try:
+            with contextlib.suppress(FileNotFoundError):  # moved into its place in this moment, or lost
+                return path, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            path = self._paths.shard(source.level.name, source.name, number)
+            return path, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _unreadable(path, error) from None
 
 
 class _Shard:
