@@ -88,7 +88,8 @@ def _fetched(model: str, check: bool) -> tuple["Source", int]:
     from emocache.encoders import find, hub, load, snapshot
 
     source = find(model)
-    if hub.cache_root() in source.folder.parents and (lacks := snapshot.lacks(source.folder)) is not None:
+    lacks = snapshot.lacks(source.folder, source.spec.file if source.spec else "") if hub.cache_root() in source.folder.parents else None
+    if lacks is not None:
         raise EncoderError(f"{model}: cannot be used as it is on the Hub: {lacks}")
     if check:
         import torch

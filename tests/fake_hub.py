@@ -32,6 +32,8 @@ class FakeHub:
     answers: list[tuple[str, Answer]] = field(default_factory=list)
     cut: int | None = None
     """Bytes of a large file after which the connection breaks."""
+    promised: int = 0
+    """Bytes by which the sizes that it lists are too large."""
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """Method, path and Range of every request."""
 
@@ -49,11 +51,11 @@ class FakeHub:
         return [ranged for method, path, ranged in self.asked if method == "GET" and path.endswith(f"/{name}")]
 
 
-def _entries(files: dict[str, bytes], tree: bool) -> list[dict[str, object]]:
+def _entries(files: dict[str, bytes], more: int, tree: bool) -> list[dict[str, object]]:
     """Files as the Hub lists them, in one of its two manners."""
     rows: list[dict[str, object]] = []
     for name, content in sorted(files.items()):
-        digest, size = hashlib.sha256(content).hexdigest(), len(content)
+        digest, size = hashlib.sha256(content).hexdigest(), len(content) + more
         blob = hashlib.sha1(content, usedforsecurity=False).hexdigest()
         row: dict[str, object] = {"type": "file", "path": name, "oid": blob} if tree else {"rfilename": name, "blobId": blob}
         large = {"lfs": {"oid" if tree else "sha256": digest, "size": size, "pointerSize": 134}} if name.endswith(LARGE) else {}
@@ -99,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {"X-Error-Code": "RevisionNotFound", "X-Error-Message": f"Invalid rev id: {revision}"})
             return
         tree = rest[:1] == ["tree"]
-        entries = _entries(self.hub.repos[repo], tree)
+        entries = _entries(self.hub.repos[repo], self.hub.promised, tree)
         found = entries if tree else {"id": repo, "modelId": repo, "sha": commit, "siblings": entries, "private": False, "tags": []}
         self._answer(200, {"Content-Type": "application/json"}, json.dumps(found).encode())
 

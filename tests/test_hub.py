@@ -141,6 +141,26 @@ def test_a_damaged_part_of_a_file_is_seen_and_thrown_away(hub: FakeHub) -> None:
     assert encoders.find(TINY).revision == hub.commit(TINY)
 
 
+def test_a_file_shorter_than_the_hub_says_is_not_taken(hub: FakeHub) -> None:
+    hub.promised = 100
+    assert "a file was cut short on its way; run this again" in _fails(TINY)
+    assert hub_module.local(TINY, "main") is None
+
+
+def test_a_download_that_ended_just_before_its_last_step_needs_no_byte_more(hub: FakeHub) -> None:
+    part = _part(TINY, hub)
+    part.parent.mkdir(parents=True)
+    part.write_bytes(hub.repos[TINY][WEIGHTS])
+    assert snapshot.lacks(encoders.find(TINY).folder) is None
+    assert hub.sent(WEIGHTS) == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gated_model_whose_page_is_open_is_one_line_too(hub: FakeHub, status: int) -> None:
+    hub.answers = [(f"/{TINY}/resolve", Answer(status, {"X-Error-Code": "GatedRepo"}))] * 20
+    assert "is gated; accept its terms" in _fails(TINY)
+
+
 def test_a_file_that_another_process_is_downloading_is_left_to_the_client(hub: FakeHub) -> None:
     import fcntl
 

