@@ -24,11 +24,12 @@ def _load(folder: Path) -> encoders.Encoder:
     return encoders.load(encoders.find(str(folder)), CPU)
 
 
-def test_copies_of_a_checkpoint_in_other_containers_have_one_digest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("zipped", [True, False])  # torch's format since 2020, and the one before
+def test_copies_of_a_checkpoint_in_other_containers_have_one_digest(tmp_path: Path, *, zipped: bool) -> None:
     folder = checkpoints.bert(tmp_path / "model")
     model = transformers.BertModel.from_pretrained(folder)
     (folder / "model.safetensors").unlink()
-    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    torch.save(model.state_dict(), folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
     assert _load(folder).weights == weights_digest(model)
 
 
