@@ -5,8 +5,6 @@ alone, and a commit entry is created once, whole, by a hard link that cannot ove
 """
 
 import contextlib
-import hashlib
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +14,12 @@ from types import TracebackType
 from typing import Self
 
 from emocache.errors import CacheError
-from emocache.files import write_whole
+from emocache.files import create_whole
 from emocache.store.background import Background
 from emocache.store.card import Card, check_key, read_card, to_text
-from emocache.store.claims import Use, claim
-from emocache.store.index import Array, Index, arrays_of, read_index, removed_arrays
-from emocache.store.layout import DTYPES, FORMAT, Level, Paths, disk, make_arrays, make_root, read_json, to_json
+from emocache.store.claims import Use, claim, runs
+from emocache.store.index import SUPERSEDED, Array, Index, arrays_of, committed, read_index
+from emocache.store.layout import DTYPES, FORMAT, FULL, Level, Paths, disk, make_arrays, make_root, remedy
 from emocache.store.plan import Generation, Item, read_generations, write_generation, write_level
 from emocache.store.unit import UnitWriter
 
@@ -31,9 +29,8 @@ WAIT_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One unit still to be made in one pass: the utterances to encode, out of those it holds, and the arrays."""
+    """One unit still to be made: the utterances to encode, out of those it holds, and the arrays."""
 
-    pass_id: str
     unit: int
     ids: tuple[str, ...]
     arrays: tuple[Array, ...]
@@ -55,8 +52,7 @@ class FeatureWriter:
                 make_root(root)
                 self._open()
                 with claim(self.paths.claims, "plan"):
-                    if not self.paths.card.exists():
-                        write_whole(self.paths.card, to_text(card))
+                    create_whole(self.paths.card, to_text(card))
         self.card = read_card(self.paths.card)
         if self.card.key.format != FORMAT:
             raise CacheError(
@@ -89,10 +85,11 @@ class FeatureWriter:
         self.levels |= {name: self.card.cut(name) for name in wanted}
         index = read_index(self.paths)
         if _is_planned(index, items, arrays, retry=retry) and not _work(index, items, arrays, self):
+            self._settle(index)
             return []
         with _writable(self.paths.root):
             self._open()
-        with claim(self.paths.claims, "plan"), disk(self.paths.root, "the plan"):
+        with disk(self.paths.root, "the plan"), claim(self.paths.claims, "plan"):
             settle(self.paths, index := read_index(self.paths))
             while new := [item for item in items if not _placed(index, item, arrays, retry=retry)]:
                 write_generation(self.paths, len(index.generations), new, self.card.native, self.card.unit_rows)
@@ -104,7 +101,7 @@ class FeatureWriter:
     def units(self, work: Sequence[Work]) -> Iterator[tuple[Work, UnitWriter]]:
         """Claim one unit after the other; the caller puts its utterances and commits it, and may go on at once.
 
-        What it is given lacks the arrays that another pass has committed in the meantime. Units that another process
+        What it is given lacks the arrays that others have committed in the meantime. Units that another process
         holds are waited for at the end, and made here should that process vanish.
         """
         pending = list(work)
@@ -126,8 +123,15 @@ class FeatureWriter:
                 unit.close()
 
     def committed(self, work: Work) -> bool:
-        """Whether every array of a unit is committed, in whatever pass."""
+        """Whether every array of a unit is committed."""
         return not self._lacking(work)
+
+    def _settle(self, index: Index) -> None:
+        """In a complete set, do what is left to be done if it can be: readers do without."""
+        if any(True for _ in unsettled(self.paths, index)):
+            with contextlib.suppress(OSError, CacheError):
+                self._open()
+                settle(self.paths, read_index(self.paths))
 
     def _open(self) -> None:
         """Make the folders and keep others from removing or rewriting."""
@@ -143,16 +147,11 @@ class FeatureWriter:
             arrays = self._lacking(work) if held else ()
             if not arrays:
                 return None
-            for part in self.paths.parts.glob(f"{work.unit}.*"):  # of a writer that died: its claim is ours now
-                part.unlink(missing_ok=True)
-            commits = self.paths.commits(work.pass_id)
-            commits.mkdir(parents=True, exist_ok=True)
-            if not (commits / "pass.json").exists():
-                write_whole(commits / "pass.json", to_json({"arrays": [f"{name}/{layer}" for name, layer in work.arrays]}))
-            return UnitWriter(
-                self.paths, self._generation(work.unit), work.unit, work.pass_id, arrays, self.levels, self.dtype, background,
-                claimed.pop_all(),
-            )  # fmt: skip
+            for part in self.paths.parts.glob(f"{work.unit}.*"):  # those of a live writer of another machine are its own
+                if runs(part.name.split(".")[1]) is False:
+                    part.unlink(missing_ok=True)
+            generation = self._generation(work.unit)
+            return UnitWriter(self.paths, generation, work.unit, arrays, self.levels, self.dtype, background, claimed.pop_all())
 
     def _generation(self, unit: int) -> Generation:
         """The generation that holds a unit."""
@@ -161,22 +160,29 @@ class FeatureWriter:
         return next(generation for generation in self._generations if unit in generation.unit_numbers)
 
     def _lacking(self, work: Work) -> tuple[Array, ...]:
-        """The arrays of a unit that no pass has committed."""
-        there: set[str] = set()
-        for entry in self.paths.root.glob(f"commits/*/{work.unit}.json"):
-            removed = entry.with_name("removed.json")
-            there |= set(read_json(entry)["arrays"]) - (removed_arrays(removed) if removed.exists() else set())
+        """The arrays of a unit that nobody has committed."""
+        there = committed(self.paths, work.unit)
         return tuple((level, layer) for level, layer in work.arrays if f"{level}/{layer}" not in there)
 
 
 def settle(paths: Paths, index: Index) -> None:
-    """Move shards into place for writers that died between their commit and that."""
+    """Do the last step of writers that died before it: move committed shards into place, and remove other bytes beside them."""
+    for staged, place in unsettled(paths, index):
+        with contextlib.suppress(FileNotFoundError):  # its writer lives, and was faster
+            if place is None:
+                staged.unlink()
+            else:
+                staged.replace(place)
+
+
+def unsettled(paths: Paths, index: Index) -> Iterator[tuple[Path, Path | None]]:
+    """Files beside the places of committed shards, and where each belongs; None for bytes that no entry names."""
     for (level, array), shards in index.commits.sha256.items():
         folder = paths.array(level, array)
         for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208
-            number, _, checksum = name.removeprefix("c.").partition(".0.")
-            if checksum and number.isdecimal() and shards.get(int(number), "").startswith(checksum):
-                (folder / name).replace(paths.shard(level, array, int(number)))
+            number, _, digits = name.removeprefix("c.").partition(".0.")
+            if digits and number.isdecimal() and (sha256 := shards.get(int(number))):
+                yield folder / name, paths.shard(level, array, int(number)) if sha256.startswith(digits) else None
 
 
 @contextlib.contextmanager
@@ -185,7 +191,8 @@ def _writable(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CacheError(f"{root}: cannot be written ({error.strerror}); choose another --cache") from None
+        hint = remedy(error) if error.errno in FULL else "choose another --cache"
+        raise CacheError(f"{root}: cannot be written ({error.strerror}); {hint}") from None
 
 
 def _is_planned(index: Index, items: Sequence[Item], arrays: Sequence[Array], *, retry: bool) -> bool:
@@ -196,7 +203,10 @@ def _is_planned(index: Index, items: Sequence[Item], arrays: Sequence[Array], *,
 
 
 def _placed(index: Index, item: Item, arrays: Sequence[Array], *, retry: bool) -> bool:
-    """Whether the newest place of an item is for the same input and as many rows; with `retry`, and it has not failed there."""
+    """Whether the newest place of an item is for the same input and as many rows, and was not passed over.
+
+    With `retry`, and whether it has not failed there.
+    """
     place = index.newest.get(item.id)
     if place is None or index.digest_of(place) != item.digest:
         return False
@@ -205,7 +215,8 @@ def _placed(index: Index, item: Item, arrays: Sequence[Array], *, retry: bool) -
         if generation.has_level(level) and int(index.table(level).length[place]) != item.rows[level]:
             return False
     unit = int(index.unit_of[place])
-    return not (retry and any((unit, item.id) in index.commits.failed.get(array, {}) for array in arrays))
+    failed = [index.commits.failed.get(array, {}).get((unit, item.id)) for array in arrays]
+    return not (any(failed) if retry else SUPERSEDED in failed)
 
 
 def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
@@ -232,19 +243,10 @@ def _work(index: Index, items: Sequence[Item], arrays: Sequence[Array], writer: 
     for item in items:
         place = index.newest[item.id]
         members.setdefault(int(index.unit_of[place]), []).append((place, item))
-    retired = sorted(path.parent.name for path in writer.paths.root.glob("commits/*/removed.json"))
     found: list[tuple[int, Work]] = []
     for unit, held in members.items():
         if missing := tuple(array for array in arrays if unit not in index.commits.stored.get(array, {})):
             ids = tuple(item.id for _, item in sorted(held, key=lambda pair: pair[0]))
             longest = max(item.rows[writer.card.native] for _, item in held)
-            found.append((longest, Work(_pass_id(missing, retired), unit, ids, missing)))
+            found.append((longest, Work(unit, ids, missing)))
     return [work for _, work in sorted(found, key=lambda pair: (-pair[0], pair[1].unit))]
-
-
-def _pass_id(arrays: Sequence[Array], retired: Sequence[str]) -> str:
-    """The same for the same levels and layers, so that a repeated command goes on where it stopped.
-
-    Passes of which arrays were removed are `retired`: those arrays are made anew in another pass.
-    """
-    return hashlib.sha256(json.dumps([sorted(arrays), retired] if retired else sorted(arrays)).encode()).hexdigest()[:8]
