@@ -53,9 +53,8 @@ def _commit(writer: FeatureWriter, work: list[Work]) -> None:
     paths, cut = writer.paths, writer.card.cut("frames")
     (generation,) = read_generations(paths)
     rows = generation.rows("frames")
-    commits = paths.commits(work[0].pass_id)
+    commits = paths.commits("0")
     commits.mkdir(parents=True)
-    (commits / "pass.json").write_text(to_json({"arrays": [f"frames/{layer}" for layer in range(LAYERS)]}), encoding="utf-8")
     for unit, (shard, after) in enumerate(zip(rows.shard[:-1].tolist(), rows.shard[1:].tolist(), strict=True)):
         arrays = {f"frames/{layer}": _about(layer, shard, after) for layer in range(LAYERS)}
         text = to_json({"arrays": arrays, "failures": {}, "unit": unit})

@@ -1,19 +1,56 @@
-"""Small files that are replaced whole, and the first line of somebody else's error."""
+"""Small files that appear or are replaced whole, and the first line of somebody else's error."""
 
+import contextlib
+import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+
+from emocache.errors import CacheError
+
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write, sync and rename: a reader sees the old file or the new one, and after a crash too."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    with part_file(path.with_name(f".{path.name}.{secrets.token_hex(4)}.part"), text) as part:
+        part.replace(path)
     sync_folder(path.parent)
+
+
+def create_whole(path: Path, text: str) -> bool:
+    """The same for a file that is not there; False when somebody else made it first: nothing is ever overwritten."""
+    with part_file(path.with_name(f".{path.name}.{secrets.token_hex(4)}.part"), text) as part:
+        created = link_new(part, path)
+    sync_folder(path.parent)
+    return created
+
+
+@contextlib.contextmanager
+def part_file(part: Path, text: str) -> Iterator[Path]:
+    """A new file, written and synced, to be renamed or linked; nothing of it is left under its own name."""
+    try:
+        with part.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def link_new(part: Path, path: Path) -> bool:
+    """Give a file its name; False when that is taken. Of several that try at once, one succeeds."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            raise CacheError(f"{path.parent}: is on a file system without hard links, so a cache cannot be made there") from None
+        raise
+    return True
 
 
 def write_changed(path: Path, text: str) -> None:

@@ -116,14 +116,6 @@ def test_zarr_metadata_is_made_anew_and_nothing_is_encoded_again(paths: Paths, n
     np.testing.assert_array_equal(group["frames/1.float32"][start : start + 256], DATA["u2"][1])
 
 
-def test_what_describes_a_pass_is_written_anew(paths: Paths) -> None:
-    for path in paths.root.glob("commits/*/pass.json"):
-        path.write_text("[")
-    assert len(repair(paths).report.findings) == 3
-    assert verify(paths).findings == ()
-    check_rows(paths, set(MORE))
-
-
 def test_a_repair_of_a_sound_set_changes_nothing_and_puts_shards_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "whole", DATA)
     monkeypatch.setattr("emocache.store.unit.place", lambda paths, entry: 0)
@@ -273,7 +265,7 @@ def test_litter_is_swept_and_what_a_commit_names_is_put_in_its_place(tmp_path: P
     for path in (
         paths.parts / "7.abc.frames.0.0", frames / f"c.1.0.{'0' * 16}", frames / "c.99.0", paths.root / ".card.json.01234567.part",
         paths.root / "plan/.3.01234567.part/ids.npy", frames / "zarr.0123456789abcdef.partial", paths.zarr / "frames/7/zarr.json",
-        paths.root / ".0.removed.01234567/c.0.0", paths.root / "commits/abcdef01/pass.json",
+        paths.root / ".0.removed.01234567/c.0.0", paths.root / "commits/abcdef01/.7.json.01234567.part",
     ):  # fmt: skip
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"litter")
@@ -285,7 +277,7 @@ def test_litter_is_swept_and_what_a_commit_names_is_put_in_its_place(tmp_path: P
 def test_passes_of_which_everything_was_removed_are_swept(paths: Paths) -> None:
     remove_arrays(paths, [("utterance", 0)])
     collect(paths)
-    assert len(list(paths.root.glob("commits/*"))) == 2
+    assert len(list(paths.root.glob("commits/*"))) == 1
     check = open_cache(paths.root.parents[1]).features("corpus", "toy")
     assert set(check.ids) == set(MORE)
     assert extract(paths) == sorted(MORE)

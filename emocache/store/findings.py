@@ -10,9 +10,9 @@ from emocache.store.layout import Paths
 from emocache.store.litter import Litter
 
 Entry = tuple[str, int]
-"""A commit entry: (pass, unit)."""
-Kind = Literal["card", "generation", "level", "entry", "pass", "removed", "zarr", "audio", "encoding"]
-"""What is damaged: card, plan of a generation, plan of a level, a commit entry (itself or its rows), `pass.json`,
+"""A commit entry: (folder, unit)."""
+Kind = Literal["card", "generation", "level", "entry", "removed", "zarr", "audio", "encoding"]
+"""What is damaged: card, plan of a generation, plan of a level, a commit entry (itself or its rows),
 `removed.json`, `zarr.json`; or what does not agree with the audio or with a second encoding.
 """
 

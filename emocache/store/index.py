@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,14 @@ class Commits:
     sha256: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
 
     def add(self, unit: int, entry: Mapping[str, Any], removed: Iterable[str], where: Path) -> None:
-        """Enter one commit, less the arrays that were removed; CacheError when it is none."""
+        """Enter one commit, less the arrays that were removed or are there; CacheError when it is none."""
         try:
             kept = [(name, shard) for name, shard in entry["arrays"].items() if name not in removed]
             for name, shard in kept:
                 level, layer = name.split("/")
                 array = (level, int(layer))
+                if unit in self.stored.get(array, {}):
+                    continue
                 stored = array_name(int(layer), wide=bool(shard["wide"]))
                 self.stored.setdefault(array, {})[unit] = stored
                 self.sha256.setdefault((level, stored), {}).update((int(number), str(sum_)) for number, sum_ in shard["sha256"].items())
@@ -232,6 +235,8 @@ def read_index(paths: Paths) -> Index:
     removed = {path.parent.name: removed_arrays(path) for path in paths.root.glob("commits/*/removed.json")}
     entries = list(commit_entries(paths))
     for path, text in zip(entries, _read_all(entries), strict=True):
+        if text is None:
+            continue
         try:
             entry = json.loads(text)
         except ValueError as error:
@@ -244,6 +249,28 @@ def read_index(paths: Paths) -> Index:
     if (last := max((unit for _, unit in commits.entries), default=-1)) >= planned:
         raise CacheError(f"{paths.root}: unit {last} is committed, but only {planned} are in the plan; part of it is lost; {REPAIR}")
     return Index(generations, commits)
+
+
+def committed(paths: Paths, unit: int) -> dict[str, Any]:
+    """For every array of a unit that is committed ('frames/3'), what the entry says of it."""
+    found: dict[str, Any] = {}
+    for entry in sorted(paths.root.glob(f"commits/*/{unit}.json")):
+        removed = entry.with_name("removed.json")
+        gone = removed_arrays(removed) if removed.exists() else frozenset()
+        found = {name: about for name, about in read_json(entry)["arrays"].items() if name not in gone} | found
+    return found
+
+
+def next_entry(paths: Paths, unit: int) -> Path:
+    """Where the next commit entry of a unit belongs.
+
+    Writers that know of the same entries are given the same place, and one of them gets it.
+    """
+    for number in count():
+        entry = paths.commits(str(number)) / f"{unit}.json"
+        if not entry.exists() and not entry.with_name("removed.json").exists():
+            return entry
+    raise AssertionError
 
 
 def commit_entries(paths: Paths) -> Iterator[Path]:
@@ -261,16 +288,23 @@ def removed_arrays(path: Path) -> frozenset[str]:
     return frozenset(map(str, read_json(path).get("arrays", ())))
 
 
-def _read_all(paths: Sequence[Path]) -> Iterator[bytes]:
-    """The contents of files, in their order."""
+def _read_all(paths: Sequence[Path]) -> Iterator[bytes | None]:
+    """The contents of files, in their order; None for one that was removed in this moment."""
     if len(paths) < MANY:
-        yield from map(Path.read_bytes, paths)
+        yield from map(_read, paths)
         return
     share = -(-len(paths) // THREADS)  # a thread reads many: handing over a single one costs more than reading it
     with ThreadPoolExecutor(THREADS) as pool:
         parts = [paths[at : at + share] for at in range(0, len(paths), share)]
-        for read in pool.map(lambda part: [path.read_bytes() for path in part], parts):
+        for read in pool.map(lambda part: [_read(path) for path in part], parts):
             yield from read
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -11,8 +11,9 @@ CACHE/ravdess/whisper-tiny.en/               one feature set
     features.zarr/frames/3/c.17.0            layer 3, shard 17: raw rows, then the index of its chunks
     features.zarr/frames/3/c.17.0.9f86d081884c7d65   the same, written but not yet in its place: named by its SHA-256
     features.zarr/frames/3.float32/c.17.0    the same where float16 would overflow
-    commits/5f0c1d2e/pass.json 9.json        what one command makes; unit 9 of it is complete, these of it failed
-    commits/5f0c1d2e/removed.json            arrays of that pass that were removed since
+    commits/0/9.json                         the first arrays of unit 9 are complete, these utterances of it failed
+    commits/1/9.json                         the arrays that were added to unit 9 later
+    commits/0/removed.json                   arrays of these entries that were removed since
     claims/17.lock  parts/                   work in progress
 CACHE/ravdess/.whisper-tiny.en.rewrite/ .whisper-tiny.en.old/    a rewriting at work, and what it puts aside (rewrite.py)
 CACHE/ravdess/.whisper-tiny.en.removed.1a2b3c4d/                 being deleted
@@ -28,6 +29,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +63,8 @@ LARGE_ROWS = 100 * 3600 * 50
 UNIT_UTTERANCES = 1024
 STAGED_DIGITS = 16
 """How many hexadecimal digits of its SHA-256 a shard's name carries until it is in its place."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors of a disk, or a user's share of one, that is full."""
 SEPARATORS: Mapping[int, Literal[".", "/"]] = {0: "/", 1: "."}
 """What stands between the numbers in a shard's name, by FORMAT: '.' saves the folder that '/' makes for every shard."""
 
@@ -119,7 +123,7 @@ class Paths:
         return self.root / "plan" / str(generation)
 
     def commits(self, pass_id: str) -> Path:
-        """Commit entries of one pass."""
+        """Commit entries, at most one per unit."""
         return self.root / "commits" / pass_id
 
     @property
@@ -186,24 +190,23 @@ def read_array(path: Path) -> NDArray[Any]:
 def write_folder(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> bool:
     """Write .npy files into a new folder that appears whole; False when another writer made it first."""
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    part.mkdir(parents=True)
-    checksums: dict[str, str] = {}
-    for name, values in arrays.items():
-        with (part / f"{name}.npy").open("w+b") as file:
-            np.save(file, values, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-            file.seek(0)
-            checksums[f"{name}.npy"] = hashlib.file_digest(file, "sha256").hexdigest()
-    write_whole(part / CHECKSUMS, sealed(to_json(checksums)))
     try:
+        part.mkdir(parents=True)
+        checksums: dict[str, str] = {}
+        for name, values in arrays.items():
+            with (part / f"{name}.npy").open("w+b") as file:
+                np.save(file, values, allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+                file.seek(0)
+                checksums[f"{name}.npy"] = hashlib.file_digest(file, "sha256").hexdigest()
+        write_whole(part / CHECKSUMS, sealed(to_json(checksums)))
+        sync_folder(part)
         part.rename(folder)
     except OSError:
+        shutil.rmtree(part, ignore_errors=True)
         if not folder.exists():
             raise
-        for file_path in part.iterdir():
-            file_path.unlink()
-        part.rmdir()
         return False
     sync_folder(folder.parent)
     return True
@@ -226,9 +229,16 @@ def disk(root: Path, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        hint = "free some space, then repeat the command: it goes on here" if full else "what was committed is safe"
-        raise CacheError(f"{root}: {what} cannot be written ({error.strerror or error}); {hint}") from error
+        raise CacheError(f"{root}: {what} cannot be written ({error.strerror or error}); {remedy(error)}") from error
+
+
+def remedy(error: OSError) -> str:
+    """What to do when the disk refused."""
+    if error.errno in FULL:
+        return "free some space, then repeat the command: it goes on here"
+    if error.errno in {errno.ENOENT, errno.ESTALE}:
+        return "it was removed or moved meanwhile; repeat the command"
+    return "what was committed is safe"
 
 
 def check_root(root: Path) -> None:
@@ -266,16 +276,19 @@ def array_name(layer: int, *, wide: bool) -> str:
 def make_arrays(paths: Paths, cut: Level, layers: Iterable[int], shards: int, dtype: Any, *, wide: bool = False) -> None:
     """Make or lengthen the Zarr arrays of some layers of a level to `shards` shards."""
     import zarr
-    from zarr.errors import ContainsArrayError
+    from zarr.errors import ContainsArrayError, ContainsGroupError
 
-    group = zarr.open_group(paths.zarr, mode="a").require_group(cut.name)
+    for folder in (paths.zarr, paths.zarr / cut.name):
+        with contextlib.suppress(ContainsGroupError):  # another writer made it in this moment
+            zarr.open_group(folder, mode="a")
+    group = zarr.open_group(paths.zarr / cut.name, mode="r+")
     if group.attrs.get("about") != cut.about:
         group.attrs["about"] = cut.about
     shape = (shards * cut.shard_rows, cut.dim)
     for layer in layers:
         name = array_name(layer, wide=wide)
         if name not in group:
-            with contextlib.suppress(ContainsArrayError):  # another writer made it in this moment
+            with contextlib.suppress(ContainsArrayError):  # likewise
                 group.create_array(name, shape=shape, **array_settings(cut, dtype, paths.format))
         elif isinstance(array := group[name], zarr.Array) and array.shape[0] < shape[0]:
             array.resize(shape)

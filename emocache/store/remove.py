@@ -15,7 +15,7 @@ from emocache.store.claims import Use
 from emocache.store.index import Array, Index, commit_entries, read_index, removed_arrays
 from emocache.store.layout import Paths, array_name, read_json
 from emocache.store.plan import write_removal
-from emocache.store.writer import pass_text
+from emocache.store.writer import removed_text
 
 
 def remove_sets(folder: Path, sets: Sequence[Paths]) -> None:
@@ -58,7 +58,7 @@ def remove_arrays(paths: Paths, arrays: Collection[Array]) -> None:
             path = folder / "removed.json"
             before = removed_arrays(path) if path.exists() else frozenset()
             if (after := before | (names & there)) != before:
-                write_whole(path, pass_text(sorted(after)))
+                write_whole(path, removed_text(sorted(after)))
         for folder in folders_of(paths, arrays):
             litter.discard(folder, paths.root)
 

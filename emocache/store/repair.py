@@ -15,12 +15,12 @@ from emocache.store.card import Card, read_card
 from emocache.store.claims import Use
 from emocache.store.findings import Report
 from emocache.store.index import Index, read_index
-from emocache.store.layout import WIDE_SUFFIX, Paths, make_arrays, read_array, read_json, stored_dtype
+from emocache.store.layout import WIDE_SUFFIX, Paths, make_arrays, read_array, stored_dtype
 from emocache.store.plan import write_removal
 from emocache.store.verify import verify
 from emocache.store.verify_commits import without_shards
 from emocache.store.verify_plan import file_faults, planned
-from emocache.store.writer import pass_text, settle
+from emocache.store.writer import removed_text, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def repair(paths: Paths) -> Repaired:
         for folder in _passes(paths):
             sync_folder(folder)
         losses = _drop_plan(report)
-        _describe_passes(report)
+        _describe_removals(report)
         index = read_index(paths)
         _describe_arrays(report, read_card(paths.card), index)
         settle(paths, index)
@@ -107,13 +107,10 @@ def _names(paths: Paths, number: int) -> list[str] | None:
         return None
 
 
-def _describe_passes(report: Report) -> None:
+def _describe_removals(report: Report) -> None:
     """Write anew what is damaged beside commit entries."""
     for finding in report.of("removed"):
-        write_whole(finding.path, pass_text(sorted(without_shards(report.paths, finding.path.parent))))
-    for finding in report.of("pass"):
-        entries = [read_json(path) for path in finding.path.parent.glob("[0-9]*.json")]
-        write_whole(finding.path, pass_text(sorted({name for entry in entries for name in entry["arrays"]})))
+        write_whole(finding.path, removed_text(sorted(without_shards(report.paths, finding.path.parent))))
 
 
 def _describe_arrays(report: Report, card: Card, index: Index) -> None:

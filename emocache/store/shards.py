@@ -139,9 +139,10 @@ class _Part:
         return self.path, self._hash.hexdigest()
 
     def remove(self) -> None:
-        """Close and delete, if it is still there."""
-        self._file.close()
-        with contextlib.suppress(FileNotFoundError):
+        """Close and delete, if it is still there; what the disk does not let go of now is left to the next writer of the unit."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
             self.path.unlink()
 
     def _write(self, data: Any) -> None:

@@ -1,12 +1,18 @@
 """One unit being written: its rows grow in part files, one per array and shard, until the commit makes them visible.
 
-    parts/17.5f0c1d2e.a1b2c3d4.frames.3.0       rows are appended, then synced
+    parts/17.HOST-PID.a1b2c3d4.frames.3.0       rows are appended, then synced
     features.zarr/frames/3/c.17.0.9f86d081...   renamed beside its place, named by its checksum
-    commits/5f0c1d2e/17.json                    linked: from here on the unit is there, whoever else has been at it
+    commits/0/17.json                           linked: from here on the unit is there, whoever else has been at it
     features.zarr/frames/3/c.17.0               the shards that the entry names, renamed into place
 
-The entry decides whose bytes count, and only those are ever put in place: two writers of one unit do no harm. A reader
-looks for the name with the checksum first, so it needs no last step; whoever plans next makes up for it.
+The entries of a unit are numbered. A writer takes the first free number, then looks what the others say, and commits
+the arrays that none of them has; a link that fails means that there is one more to look at. So every array of a unit is
+committed once, whatever was asked of the writers, and only bytes that an entry names are ever put in place: two writers
+of one unit do no harm. A reader looks for the name with the checksum first, so it needs no last step; whoever plans next
+makes up for it.
+
+Other bytes beside a place may be those of a writer that is just about to link its entry, so they are removed only once
+that shard is committed.
 """
 
 import contextlib
@@ -22,10 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emocache.errors import CacheError
-from emocache.files import sync_folder
+from emocache.files import link_new, part_file, sync_folder
 from emocache.store.background import Background
-from emocache.store.index import SUPERSEDED, Array
-from emocache.store.layout import WIDE, Level, Paths, array_name, disk, make_arrays, read_json, to_json
+from emocache.store.claims import process, runs
+from emocache.store.index import SUPERSEDED, Array, committed, next_entry
+from emocache.store.layout import WIDE, Level, Paths, array_name, disk, make_arrays, to_json
 from emocache.store.plan import Generation
 from emocache.store.seal import sealed
 from emocache.store.shards import ArrayFile, largest_of
@@ -34,7 +41,7 @@ Rows = Mapping[Array, NDArray[Any]]
 
 
 class UnitWriter:
-    """The arrays of one unit in one pass. Utterances are put in the plan's order.
+    """Some arrays of one unit. Utterances are put in the plan's order.
 
     Whatever is asked is done in the background, in order; an error comes up in a later call. Nothing is visible to
     readers before `commit` is done; `close` removes what was not committed and lets go of the claim.
@@ -45,7 +52,6 @@ class UnitWriter:
         paths: Paths,
         generation: Generation,
         unit: int,
-        pass_id: str,
         arrays: Sequence[Array],
         levels: Mapping[str, Level],
         dtype: Any,
@@ -56,7 +62,6 @@ class UnitWriter:
         self.unit = unit
         self.arrays = tuple(arrays)
         self._paths = paths
-        self._entry = paths.commits(pass_id) / f"{unit}.json"
         members = generation.unit_range(unit)
         self._names = generation.names[members.start : members.stop]
         self._first = members.start
@@ -68,7 +73,8 @@ class UnitWriter:
         self._background = background
         self._committing = committing
         self._claim = claim
-        self._part = paths.parts / f"{unit}.{pass_id}.{secrets.token_hex(4)}"
+        self._process = os.getpid()
+        self._part = paths.parts / f"{unit}.{process()}.{secrets.token_hex(4)}"
         self._files = {array: ArrayFile(Path(f"{self._part}.{array[0]}.{array[1]}"), levels[array[0]], dtype) for array in arrays}
 
     def put(self, name: str, rows: Rows | Callable[[], Rows], size: int = 0) -> None:
@@ -97,7 +103,9 @@ class UnitWriter:
         self._background.submit(partial(self._committing.submit, self._commit, 1))
 
     def close(self) -> None:
-        """Remove the part files that are left."""
+        """Remove the part files that are left, and let go of the claim; a forked child does neither."""
+        if self._process != os.getpid():
+            return
         for file in self._files.values():
             file.remove()
         self._claim.close()
@@ -120,13 +128,14 @@ class UnitWriter:
         with disk(self._paths.root, f"unit {self.unit}"), contextlib.suppress(_TakenOverError):
             self._skip_to(len(self._names))
             parts = self._committing.for_all(ArrayFile.finish, self._files.values())
-            arrays = {f"{level}/{layer}": self._stage(level, layer, of) for (level, layer), of in zip(self._files, parts, strict=True)}
-            self._committing.for_all(sync_folder, {self._paths.array(level, name) for level, name, *_ in shards_of({"arrays": arrays})})
-            entry: dict[str, Any] = {"arrays": arrays, "failures": self._failures, "unit": self.unit}
-            entry |= {"notes": self._notes} if self._notes else {}
-            self._link(sealed(to_json(entry)))
-            place(self._paths, standing := read_json(self._entry))
-            discard(self._paths, entry, standing)
+            ours = {f"{level}/{layer}": self._stage(level, layer, of) for (level, layer), of in zip(self._files, parts, strict=True)}
+            self._committing.for_all(sync_folder, {self._paths.array(level, name) for level, name, *_ in shards_of({"arrays": ours})})
+            standing = self._enter(ours)
+            place(self._paths, {"arrays": standing})
+            discard(self._paths, {"arrays": ours}, {"arrays": standing})
+            for part in self._paths.parts.glob(f"{self.unit}.*"):  # of writers that did the same work, or died at it
+                if not runs(part.name.split(".")[1]):
+                    part.unlink(missing_ok=True)
         self.close()
 
     def _skip_to(self, position: int) -> None:
@@ -155,25 +164,34 @@ class UnitWriter:
             try:
                 part.rename(self._paths.staged(level, name, number, checksum))
             except FileNotFoundError:
+                if part.exists():
+                    raise
                 raise _TakenOverError from None
             checksums[str(number)] = checksum
         return {"dtype": file.dtype.name, "wide": file.wide, "largest": file.largest, "sha256": checksums}
 
-    def _link(self, text: str) -> None:
-        """Create the commit entry, whole, unless it exists."""
-        part = Path(f"{self._part}.commit")
-        with part.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            with contextlib.suppress(FileExistsError):  # another writer committed the same unit: its entry stands
-                os.link(part, self._entry)
-        except FileNotFoundError:
-            raise _TakenOverError from None
-        finally:
-            part.unlink(missing_ok=True)
-        sync_folder(self._entry.parent)
+    def _enter(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Commit the arrays that no other writer has committed; for all of ours, what stands."""
+        while True:
+            entry = next_entry(self._paths, self.unit)  # first this, then the look: whoever commits in between takes this place
+            standing = committed(self._paths, self.unit)
+            if not (new := {array: about for array, about in ours.items() if array not in standing}):
+                return {array: standing[array] for array in ours}
+            about: dict[str, Any] = {"arrays": new, "failures": self._failures, "unit": self.unit}
+            self._link(entry, sealed(to_json(about | ({"notes": self._notes} if self._notes else {}))))
+
+    def _link(self, entry: Path, text: str) -> None:
+        """Create a commit entry, whole, unless it exists."""
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with part_file(Path(f"{self._part}.commit"), text) as part:
+            try:
+                link_new(part, entry)
+            except FileNotFoundError:
+                if part.exists():
+                    raise
+                raise _TakenOverError from None
+        sync_folder(entry.parent)
+        sync_folder(entry.parent.parent)
 
 
 class _TakenOverError(Exception):

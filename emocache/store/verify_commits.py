@@ -46,7 +46,6 @@ def all_entries(paths: Paths) -> frozenset[Entry]:
 def read_commits(paths: Paths, findings: list[Finding]) -> Iterator[Commit]:
     """The entries that are as they were written; `findings` gets the others, and the damaged files beside them."""
     removed: dict[Path, frozenset[str]] = {}
-    arrays: dict[Path, set[str]] = {}
     for path in commit_entries(paths):
         folder, unit = path.parent, int(path.stem)
         if folder not in removed:
@@ -59,11 +58,8 @@ def read_commits(paths: Paths, findings: list[Finding]) -> Iterator[Commit]:
         except (CacheError, OSError) as error:
             findings.append(Finding("entry", path, reason(error, path), frozenset({(folder.name, unit)})))
             continue
-        arrays.setdefault(folder, set()).update(entry["arrays"])
         kept = {name: about for name, about in entry["arrays"].items() if name not in removed[folder]}
         yield Commit((folder.name, unit), path, kept, entry["failures"])
-    unfit = {folder / "pass.json": _unfit_pass(folder / "pass.json", arrays.get(folder, set()), paths.format) for folder in removed}
-    findings += [Finding("pass", path, what) for path, what in unfit.items() if what]
 
 
 def without_shards(paths: Paths, folder: Path) -> frozenset[str]:
@@ -123,16 +119,6 @@ def _removed(paths: Paths, folder: Path, findings: list[Finding]) -> frozenset[s
     except (KeyError, TypeError):
         findings.append(Finding("removed", path, "names no arrays"))
     return without_shards(paths, folder)
-
-
-def _unfit_pass(path: Path, arrays: set[str], format_: int) -> str | None:
-    """What is wrong with a `pass.json`."""
-    try:
-        named = read_sealed(path, format_).get("arrays")
-    except (CacheError, OSError) as error:
-        return reason(error, path)
-    fits = isinstance(named, list) and arrays.issubset(named)
-    return None if fits else "does not name the arrays that were committed"
 
 
 def _stored(card: Card, name: str, about: Mapping[str, Any], shards: range, total: int) -> Stored:

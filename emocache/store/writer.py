@@ -5,8 +5,6 @@ alone, and a commit entry is created once, whole, by a hard link that cannot ove
 """
 
 import contextlib
-import hashlib
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,12 +17,12 @@ from typing import Self
 import numpy as np
 
 from emocache.errors import CacheError
-from emocache.files import write_whole
+from emocache.files import create_whole
 from emocache.store.background import Background
 from emocache.store.card import Card, check_key, read_card, to_text
-from emocache.store.claims import Use, claim
-from emocache.store.index import SUPERSEDED, Array, Index, Places, arrays_of, read_index, removed_arrays
-from emocache.store.layout import DTYPES, FORMAT, Level, Paths, check_not_aside, disk, make_arrays, make_root, read_json, to_json
+from emocache.store.claims import Use, claim, runs
+from emocache.store.index import SUPERSEDED, Array, Index, Places, arrays_of, committed, read_index
+from emocache.store.layout import DTYPES, FORMAT, FULL, Level, Paths, check_not_aside, disk, make_arrays, make_root, remedy, to_json
 from emocache.store.plan import Generation, Item, read_generations, write_generation, write_level
 from emocache.store.seal import sealed
 from emocache.store.unit import UnitWriter
@@ -35,9 +33,8 @@ WAIT_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One unit still to be made in one pass: the utterances to encode, out of those it holds, and the arrays."""
+    """One unit still to be made: the utterances to encode, out of those it holds, and the arrays."""
 
-    pass_id: str
     unit: int
     ids: tuple[str, ...]
     arrays: tuple[Array, ...]
@@ -62,7 +59,7 @@ class FeatureWriter:
                 with claim(self.paths.claims, "plan"):
                     if not self.paths.card.exists():
                         _check_vacant(self.paths)
-                        write_whole(self.paths.card, to_text(card))
+                        create_whole(self.paths.card, to_text(card))
         self.card = read_card(self.paths.card)
         if self.card.key.format != FORMAT:
             raise CacheError(
@@ -95,10 +92,11 @@ class FeatureWriter:
         self.levels |= {name: self.card.cut(name) for name in wanted}
         index = read_index(self.paths)
         if _is_planned(index, items, arrays, retry=retry) and not _work(index, items, arrays, self):
+            self._settle(index)
             return []
         with _writable(self.paths.root):
             self._open()
-        with claim(self.paths.claims, "plan"), disk(self.paths.root, "the plan"):
+        with disk(self.paths.root, "the plan"), claim(self.paths.claims, "plan"):
             settle(self.paths, index := read_index(self.paths))
             while new := _unplaced(index, items, arrays, retry=retry):
                 write_generation(self.paths, len(index.generations), new, self.card.native, self.card.unit_rows)
@@ -110,7 +108,7 @@ class FeatureWriter:
     def units(self, work: Sequence[Work]) -> Iterator[tuple[Work, UnitWriter]]:
         """Claim one unit after the other; the caller puts its utterances and commits it, and may go on at once.
 
-        What it is given lacks the arrays that another pass has committed in the meantime. Units that another process
+        What it is given lacks the arrays that others have committed in the meantime. Units that another process
         holds are waited for at the end, and made here should that process vanish.
         """
         pending = list(work)
@@ -133,8 +131,15 @@ class FeatureWriter:
                 unit.close()
 
     def committed(self, work: Work) -> bool:
-        """Whether every array of a unit is committed, in whatever pass."""
+        """Whether every array of a unit is committed."""
         return not self._lacking(work)
+
+    def _settle(self, index: Index) -> None:
+        """In a complete set, do what is left to be done if it can be: readers do without."""
+        if any(True for _ in unsettled(self.paths, index)):
+            with contextlib.suppress(OSError, CacheError):
+                self._open()
+                settle(self.paths, read_index(self.paths))
 
     def _open(self) -> None:
         """Make the folders and keep others from removing or rewriting."""
@@ -150,14 +155,11 @@ class FeatureWriter:
             arrays = self._lacking(work) if held else ()
             if not arrays:
                 return None
-            for part in self.paths.parts.glob(f"{work.unit}.*"):  # of a writer that died: its claim is ours now
-                part.unlink(missing_ok=True)
-            commits = self.paths.commits(work.pass_id)
-            commits.mkdir(parents=True, exist_ok=True)
-            if not (commits / "pass.json").exists():
-                write_whole(commits / "pass.json", pass_text(f"{name}/{layer}" for name, layer in work.arrays))
+            for part in self.paths.parts.glob(f"{work.unit}.*"):  # those of a live writer of another machine are its own
+                if runs(part.name.split(".")[1]) is False:
+                    part.unlink(missing_ok=True)
             return UnitWriter(
-                self.paths, self._generation(work.unit), work.unit, work.pass_id, arrays, self.levels, self.dtype, background, committing,
+                self.paths, self._generation(work.unit), work.unit, arrays, self.levels, self.dtype, background, committing,
                 claimed.pop_all(),
             )  # fmt: skip
 
@@ -168,27 +170,34 @@ class FeatureWriter:
         return next(generation for generation in self._generations if unit in generation.unit_numbers)
 
     def _lacking(self, work: Work) -> tuple[Array, ...]:
-        """The arrays of a unit that no pass has committed."""
-        there: set[str] = set()
-        for entry in self.paths.root.glob(f"commits/*/{work.unit}.json"):
-            removed = entry.with_name("removed.json")
-            there |= set(read_json(entry)["arrays"]) - (removed_arrays(removed) if removed.exists() else set())
+        """The arrays of a unit that nobody has committed."""
+        there = committed(self.paths, work.unit)
         return tuple((level, layer) for level, layer in work.arrays if f"{level}/{layer}" not in there)
 
 
-def pass_text(arrays: Iterable[str]) -> str:
-    """What a `pass.json` or `removed.json` holds: the arrays of a pass, or those that were removed."""
+def removed_text(arrays: Iterable[str]) -> str:
+    """What a `removed.json` holds."""
     return sealed(to_json({"arrays": list(arrays)}))
 
 
 def settle(paths: Paths, index: Index) -> None:
-    """Move shards into place for writers that died between their commit and that."""
+    """Do the last step of writers that died before it: move committed shards into place, and remove other bytes beside them."""
+    for staged, place in unsettled(paths, index):
+        with contextlib.suppress(FileNotFoundError):  # its writer lives, and was faster
+            if place is None:
+                staged.unlink()
+            else:
+                staged.replace(place)
+
+
+def unsettled(paths: Paths, index: Index) -> Iterator[tuple[Path, Path | None]]:
+    """Files beside the places of committed shards, and where each belongs; None for bytes that no entry names."""
     for (level, array), shards in index.commits.sha256.items():
         folder = paths.array(level, array)
         for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208
-            number, _, checksum = name.removeprefix("c.").partition(".0.")
-            if checksum and number.isdecimal() and shards.get(int(number), "").startswith(checksum):
-                (folder / name).replace(paths.shard(level, array, int(number)))
+            number, _, digits = name.removeprefix("c.").partition(".0.")
+            if digits and number.isdecimal() and (sha256 := shards.get(int(number))):
+                yield folder / name, paths.shard(level, array, int(number)) if sha256.startswith(digits) else None
 
 
 def _check_vacant(paths: Paths) -> None:
@@ -207,7 +216,8 @@ def _writable(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CacheError(f"{root}: cannot be written ({error.strerror}); choose another --cache") from None
+        hint = remedy(error) if error.errno in FULL else "choose another --cache"
+        raise CacheError(f"{root}: cannot be written ({error.strerror}); {hint}") from None
 
 
 def _is_planned(index: Index, items: Sequence[Item], arrays: Sequence[Array], *, retry: bool) -> bool:
@@ -269,19 +279,10 @@ def _work(index: Index, items: Sequence[Item], arrays: Sequence[Array], writer: 
     places = _places(index, items)
     units = index.unit_of[places]
     order = np.lexsort((places, units))  # unit after unit, each in the plan's order
-    retired = sorted(path.parent.name for path in writer.paths.root.glob("commits/*/removed.json"))
     found: list[tuple[int, Work]] = []
     for held in np.split(order, np.flatnonzero(np.diff(units[order])) + 1) if items else ():
         unit, members = int(units[held[0]]), [items[i] for i in held.tolist()]
         if missing := tuple(array for array in arrays if unit not in index.commits.stored.get(array, {})):
             longest = max(item.rows[writer.card.native] for item in members)
-            found.append((longest, Work(_pass_id(missing, retired), unit, tuple(item.id for item in members), missing)))
+            found.append((longest, Work(unit, tuple(item.id for item in members), missing)))
     return [work for _, work in sorted(found, key=lambda pair: (-pair[0], pair[1].unit))]
-
-
-def _pass_id(arrays: Sequence[Array], retired: Sequence[str]) -> str:
-    """The same for the same levels and layers, so that a repeated command goes on where it stopped.
-
-    Passes of which arrays were removed are `retired`: those arrays are made anew in another pass.
-    """
-    return hashlib.sha256(json.dumps([sorted(arrays), retired] if retired else sorted(arrays)).encode()).hexdigest()[:8]
