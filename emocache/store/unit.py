@@ -50,6 +50,7 @@ class UnitWriter:
         levels: Mapping[str, Level],
         dtype: Any,
         background: Background,
+        committing: Background,
         claim: contextlib.ExitStack,
     ) -> None:
         self.unit = unit
@@ -65,6 +66,7 @@ class UnitWriter:
         self._notes: list[str] = []
         self._next = 0
         self._background = background
+        self._committing = committing
         self._claim = claim
         self._part = paths.parts / f"{unit}.{pass_id}.{secrets.token_hex(4)}"
         self._files = {array: ArrayFile(Path(f"{self._part}.{array[0]}.{array[1]}"), levels[array[0]], dtype) for array in arrays}
@@ -92,7 +94,7 @@ class UnitWriter:
 
     def commit(self) -> None:
         """Sync every part file, make the unit visible, move its shards into place, and let go of the claim."""
-        self._background.submit(self._commit)
+        self._background.submit(partial(self._committing.submit, self._commit, 1))
 
     def close(self) -> None:
         """Remove the part files that are left."""
@@ -109,15 +111,17 @@ class UnitWriter:
         position = self._names.index(name, self._next)
         with disk(self._paths.root, f"unit {self.unit}"):
             self._skip_to(position)
-            for array, file in self._files.items():
+            for array in self._files:
                 self._check(array, position, rows[array])
-                file.append(rows[array], largest[array])
+            self._background.for_all(lambda array: self._files[array].append(rows[array], largest[array]), self._files)
         self._next = position + 1
 
     def _commit(self) -> None:
         with disk(self._paths.root, f"unit {self.unit}"), contextlib.suppress(_TakenOverError):
             self._skip_to(len(self._names))
-            arrays = {f"{level}/{layer}": self._stage(level, layer) for level, layer in self._files}
+            parts = self._committing.for_all(ArrayFile.finish, self._files.values())
+            arrays = {f"{level}/{layer}": self._stage(level, layer, of) for (level, layer), of in zip(self._files, parts, strict=True)}
+            self._committing.for_all(sync_folder, {self._paths.array(level, name) for level, name, *_ in shards_of({"arrays": arrays})})
             entry: dict[str, Any] = {"arrays": arrays, "failures": self._failures, "unit": self.unit}
             entry |= {"notes": self._notes} if self._notes else {}
             self._link(sealed(to_json(entry)))
@@ -140,21 +144,19 @@ class UnitWriter:
         if values.shape != expected:
             raise CacheError(f"{self._names[position]}: {array[0]}/{array[1]} has shape {values.shape}, planned was {expected}")
 
-    def _stage(self, level: str, layer: int) -> dict[str, Any]:
+    def _stage(self, level: str, layer: int, parts: Sequence[tuple[Path, str]]) -> dict[str, Any]:
         """Move the finished shards of one array beside their places; what the commit entry says of them."""
         file = self._files[level, layer]
         name = array_name(layer, wide=file.wide)
         if file.wide:
             make_arrays(self._paths, file.level, [layer], int(self._rows[level].shard[-1]), WIDE, wide=True)
         checksums = {}
-        for number, (part, checksum) in enumerate(file.finish(), self._first_shard[level]):
+        for number, (part, checksum) in enumerate(parts, self._first_shard[level]):
             try:
                 part.rename(self._paths.staged(level, name, number, checksum))
             except FileNotFoundError:
                 raise _TakenOverError from None
             checksums[str(number)] = checksum
-        if checksums:
-            sync_folder(self._paths.array(level, name))
         return {"dtype": file.dtype.name, "wide": file.wide, "largest": file.largest, "sha256": checksums}
 
     def _link(self, text: str) -> None:
