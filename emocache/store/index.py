@@ -26,7 +26,7 @@ Array = tuple[str, int]
 Places = NDArray[np.int64]
 SUPERSEDED = "superseded"
 """Why a commit has no rows of an utterance: a newer generation holds it, or it was removed."""
-MANY = 64
+MANY, THREADS = 64, 16
 """From so many commit entries on, they are read by threads: a network file system answers each after a while."""
 
 
@@ -262,8 +262,11 @@ def _read_all(paths: Sequence[Path]) -> Iterator[bytes]:
     if len(paths) < MANY:
         yield from map(Path.read_bytes, paths)
         return
-    with ThreadPoolExecutor(16) as pool:
-        yield from pool.map(Path.read_bytes, paths)
+    share = -(-len(paths) // THREADS)  # a thread reads many: handing over a single one costs more than reading it
+    with ThreadPoolExecutor(THREADS) as pool:
+        parts = [paths[at : at + share] for at in range(0, len(paths), share)]
+        for read in pool.map(lambda part: [path.read_bytes() for path in part], parts):
+            yield from read
 
 
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:

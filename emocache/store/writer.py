@@ -11,16 +11,19 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import numpy as np
 
 from emocache.errors import CacheError
 from emocache.files import write_whole
 from emocache.store.background import Background
 from emocache.store.card import Card, check_key, read_card, to_text
 from emocache.store.claims import Use, claim
-from emocache.store.index import SUPERSEDED, Array, Index, arrays_of, read_index, removed_arrays
+from emocache.store.index import SUPERSEDED, Array, Index, Places, arrays_of, read_index, removed_arrays
 from emocache.store.layout import DTYPES, FORMAT, Level, Paths, check_not_aside, disk, make_arrays, make_root, read_json, to_json
 from emocache.store.plan import Generation, Item, read_generations, write_generation, write_level
 from emocache.store.seal import sealed
@@ -97,7 +100,7 @@ class FeatureWriter:
             self._open()
         with claim(self.paths.claims, "plan"), disk(self.paths.root, "the plan"):
             settle(self.paths, index := read_index(self.paths))
-            while new := [item for item in items if not _placed(index, item, arrays, retry=retry)]:
+            while new := _unplaced(index, items, arrays, retry=retry):
                 write_generation(self.paths, len(index.generations), new, self.card.native, self.card.unit_rows)
                 index, retry = read_index(self.paths), False
             for name, layers in wanted.items():
@@ -113,14 +116,15 @@ class FeatureWriter:
         pending = list(work)
         opened: list[UnitWriter] = []
         try:
-            with Background() as background:
+            with Background(1) as committing, Background() as background:  # a unit is synced while the next one is written
                 while pending:
                     before = len(opened)
                     for item in pending:
-                        if unit := self._claimed(item, background):
+                        if unit := self._claimed(item, background, committing):
                             opened.append(unit)
                             yield replace(item, arrays=unit.arrays), unit
                     background.finish()
+                    committing.finish()
                     pending = [item for item in pending if self._lacking(item)]
                     if pending and len(opened) == before:
                         time.sleep(WAIT_S)
@@ -139,7 +143,7 @@ class FeatureWriter:
         if self._use is None:
             self._use = Use(self.paths.claims)
 
-    def _claimed(self, work: Work, background: Background) -> UnitWriter | None:
+    def _claimed(self, work: Work, background: Background, committing: Background) -> UnitWriter | None:
         """A unit that is ours to make now; None when it is held elsewhere or complete."""
         with contextlib.ExitStack() as claimed, disk(self.paths.root, f"unit {work.unit}"):
             held = claimed.enter_context(claim(self.paths.claims, str(work.unit), wait=False))
@@ -153,7 +157,7 @@ class FeatureWriter:
             if not (commits / "pass.json").exists():
                 write_whole(commits / "pass.json", pass_text(f"{name}/{layer}" for name, layer in work.arrays))
             return UnitWriter(
-                self.paths, self._generation(work.unit), work.unit, work.pass_id, arrays, self.levels, self.dtype, background,
+                self.paths, self._generation(work.unit), work.unit, work.pass_id, arrays, self.levels, self.dtype, background, committing,
                 claimed.pop_all(),
             )  # fmt: skip
 
@@ -210,23 +214,34 @@ def _is_planned(index: Index, items: Sequence[Item], arrays: Sequence[Array], *,
     """Whether every item has its place in every level."""
     levels = {name for name, _ in arrays}
     laid_out = all(generation.has_level(level) for generation in index.generations for level in levels)
-    return laid_out and all(_placed(index, item, arrays, retry=retry) for item in items)
+    return laid_out and not _unplaced(index, items, arrays, retry=retry)
 
 
-def _placed(index: Index, item: Item, arrays: Sequence[Array], *, retry: bool) -> bool:
-    """Whether the newest place of an item is for the same input and as many rows, and was not passed over when these arrays
-    were made; with `retry`, and it has not failed there.
+def _unplaced(index: Index, items: Sequence[Item], arrays: Sequence[Array], *, retry: bool) -> list[Item]:
+    """The items whose newest place is not for the same input and as many rows, or was passed over when these arrays were made.
+
+    With `retry`, those that failed there too.
     """
-    place = index.newest.get(item.id)
-    if place is None or index.digest_of(place) != item.digest:
-        return False
-    generation = index.generation_of(place)
+    if not items or not index.newest:
+        return list(items)
+    places = _places(index, items)
+    digests = np.frombuffer(bytes.fromhex("".join(item.digest for item in items)), np.uint8).reshape(-1, 32)
+    fits = (places >= 0) & (index.digests[places] == digests).all(axis=1)
     for level in {name for name, _ in arrays}:
-        if generation.has_level(level) and int(index.table(level).length[place]) != item.rows[level]:
-            return False
-    unit = int(index.unit_of[place])
-    reasons = {index.commits.failed.get(array, {}).get((unit, item.id)) for array in arrays} - {None}
-    return not reasons or not (retry or SUPERSEDED in reasons)
+        laid_out = np.repeat([one.has_level(level) for one in index.generations], np.diff(index.first_place))
+        rows = np.fromiter((item.rows[level] for item in items), np.int64, len(items))
+        fits &= ~laid_out[places] | (index.table(level).length[places] == rows)
+    failed = [pairs for array, pairs in index.commits.failed.items() if array in arrays]
+    if again := {pair for pairs in failed for pair, reason in pairs.items() if retry or reason == SUPERSEDED}:
+        units = index.unit_of[places].tolist()
+        fits &= np.array([(unit, item.id) not in again for unit, item in zip(units, items, strict=True)], bool)
+    return list(compress(items, ~fits))
+
+
+def _places(index: Index, items: Sequence[Item]) -> Places:
+    """The newest place of each item; -1 where it has none."""
+    newest = index.newest
+    return np.fromiter((newest.get(item.id, -1) for item in items), np.int64, len(items))
 
 
 def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
@@ -240,8 +255,9 @@ def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
         if generation.removal:
             continue
         if not index.has_rows(generation, cut.name):
+            digests = generation.digests.tobytes().hex()
             found = [by_id.get(name) for name in generation.names]
-            same = [item if item and item.digest == generation.digest(i) else None for i, item in enumerate(found)]
+            same = [item if item and item.digest == digests[64 * i : 64 * i + 64] else None for i, item in enumerate(found)]
             write_level(generation, cut, same, shards)
         shards = int(generation.rows(cut.name).shard[-1])
     return shards
@@ -249,17 +265,16 @@ def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
 
 def _work(index: Index, items: Sequence[Item], arrays: Sequence[Array], writer: FeatureWriter) -> list[Work]:
     """The units that hold any of the items and lack any of the arrays."""
-    members: dict[int, list[tuple[int, Item]]] = {}
-    for item in items:
-        place = index.newest[item.id]
-        members.setdefault(int(index.unit_of[place]), []).append((place, item))
+    places = _places(index, items)
+    units = index.unit_of[places]
+    order = np.lexsort((places, units))  # unit after unit, each in the plan's order
     retired = sorted(path.parent.name for path in writer.paths.root.glob("commits/*/removed.json"))
     found: list[tuple[int, Work]] = []
-    for unit, held in members.items():
+    for held in np.split(order, np.flatnonzero(np.diff(units[order])) + 1) if items else ():
+        unit, members = int(units[held[0]]), [items[i] for i in held.tolist()]
         if missing := tuple(array for array in arrays if unit not in index.commits.stored.get(array, {})):
-            ids = tuple(item.id for _, item in sorted(held, key=lambda pair: pair[0]))
-            longest = max(item.rows[writer.card.native] for _, item in held)
-            found.append((longest, Work(_pass_id(missing, retired), unit, ids, missing)))
+            longest = max(item.rows[writer.card.native] for item in members)
+            found.append((longest, Work(_pass_id(missing, retired), unit, tuple(item.id for item in members), missing)))
     return [work for _, work in sorted(found, key=lambda pair: (-pair[0], pair[1].unit))]
 
 
