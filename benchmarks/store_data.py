@@ -29,10 +29,10 @@ CORPUS, NAME = "corpus", "hubert"
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One utterance: what an encoder gives [layers, rows, dim], float32."""
+    """One utterance: what an encoder gives [layers, rows, dim], float32 or cast to float16 already."""
 
     item: Item
-    values: NDArray[np.float32]
+    values: NDArray[Any]
 
 
 def lengths(count: int) -> list[int]:
@@ -68,7 +68,7 @@ def card(todo: Sequence[Item], layers: int) -> Card:
         key=Key(weights="w", configuration="c", preprocessing="p", layer_rule="l", precision="fp32", dtype="fp16"),
         encoder=NAME, model="./hubert", origin="o", revision="r", encoder_licence="e", corpus=CORPUS, corpus_licence="c",
         corpus_share="free", modality="audio", native="frames", hop=320, layers=tuple(range(layers)), unit_rows=unit_rows(rows),
-        levels={"frames": "one row per frame"}, dims={"frames": DIM}, made_with={},
+        levels={"frames": "one row per frame"}, dims={"frames": DIM}, made_with={}, digests="audio",
     )  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def write_npy(root: Path, data: Sequence[Utterance]) -> None:
     """One .npy per utterance [layers, rows, dim], each synced and renamed."""
     root.mkdir()
     for one in data:
-        _whole(root / f"{one.item.id}.npy", lambda file, one=one: np.save(file, one.values.astype(np.float16)))
+        _whole(root / f"{one.item.id}.npy", lambda file, one=one: np.save(file, one.values.astype(np.float16, copy=False)))
     sync_folder(root)
 
 
@@ -107,7 +107,9 @@ def write_pt(root: Path, data: Sequence[Utterance]) -> None:
     """One .pt per utterance."""
     root.mkdir()
     for one in data:
-        _whole(root / f"{one.item.id}.pt", lambda file, one=one: torch.save(torch.from_numpy(one.values.astype(np.float16)), file))
+        _whole(
+            root / f"{one.item.id}.pt", lambda file, one=one: torch.save(torch.from_numpy(one.values.astype(np.float16, copy=False)), file)
+        )
 
 
 def write_hdf5(path: Path, data: Sequence[Utterance]) -> None:

@@ -19,6 +19,7 @@ from store_data import CORPUS, LAYERS, NAME, card, items
 from emocache.store import open_cache
 from emocache.store.layout import Level, Paths, to_json
 from emocache.store.plan import read_generations
+from emocache.store.seal import sealed
 from emocache.store.shards import shard_index
 from emocache.store.writer import FeatureWriter, Work
 
@@ -57,7 +58,7 @@ def _commit(writer: FeatureWriter, work: list[Work]) -> None:
     commits.mkdir(parents=True)
     for unit, (shard, after) in enumerate(zip(rows.shard[:-1].tolist(), rows.shard[1:].tolist(), strict=True)):
         arrays = {f"frames/{layer}": _about(layer, shard, after) for layer in range(LAYERS)}
-        text = to_json({"arrays": arrays, "failures": {}, "unit": unit})
+        text = sealed(to_json({"arrays": arrays, "failures": {}, "unit": unit}))
         (commits / f"{unit}.json").write_text(text, encoding="utf-8")
     batch = np.random.default_rng(2).choice(len(generation.ids), BATCH, replace=False).tolist()
     _batch(paths.root.parent.parent).write_text(json.dumps([generation.names[i] for i in batch]), encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+Name = TypeVar("Name")
 Figure = TypeVar("Figure")
 PACKAGES = ("numpy", "zarr", "h5py", "torch")
 HEAD = "| measured | how | unit | median | min-max | ratio |\n|---|---|---|---|---|---|"
@@ -28,14 +29,14 @@ class Row:
     ratio: float | None = None
 
     def __str__(self) -> str:
-        low, high = figure(min(self.values)), figure(max(self.values))
+        span = f"{figure(min(self.values))}-{figure(max(self.values))}" if len(self.values) > 1 else ""
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}" if self.ratio >= 0.1 else f"{self.ratio:.1g}"
-        return f"| {self.what} | {self.how} | {self.unit} | {figure(median(self.values))} | {low}-{high} | {ratio} |"
+        return f"| {self.what} | {self.how} | {self.unit} | {figure(median(self.values))} | {span} | {ratio} |"
 
 
-def interleaved(tasks: Mapping[str, Callable[[int], Figure]], rounds: int) -> dict[str, list[Figure]]:
+def interleaved(tasks: Mapping[Name, Callable[[int], Figure]], rounds: int) -> dict[Name, list[Figure]]:
     """Every task once a round, which it is told, in an order of the round's own, so that whatever drifts meets all of them."""
-    found: dict[str, list[Figure]] = {name: [] for name in tasks}
+    found: dict[Name, list[Figure]] = {name: [] for name in tasks}
     for number in range(rounds):
         for which in np.random.default_rng(number).permutation(len(tasks)).tolist():
             name = list(tasks)[which]

@@ -62,10 +62,6 @@ class Generation:
         """The ids as text."""
         return [name.decode() for name in self.ids.tolist()]
 
-    def digest(self, index: int) -> str:
-        """Hex digest of what the utterance is made from."""
-        return bytes(self.digests[index]).hex()
-
     def unit_range(self, unit: int) -> range:
         """The utterances of unit `unit` (a number over all generations)."""
         local = unit - self.first_unit
