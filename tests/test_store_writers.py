@@ -176,7 +176,9 @@ def test_planners_that_locks_do_not_keep_apart_agree_on_one_plan_and_one_card(tm
 def test_a_planner_gets_along_with_a_writer_that_puts_its_own_shards_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, toy([4]))
     name = f"c.0.0.{index.read_json(entries(tmp_path)[0])['arrays']['frames/0']['sha256']['0'][:16]}"
-    monkeypatch.setattr(writer_module.os, "listdir", lambda folder: [name, "c.0.0", "zarr.json"])  # it was there when they looked
+    listdir = os.listdir
+    there = tmp_path / "corpus/toy/features.zarr/frames/0"
+    monkeypatch.setattr(os, "listdir", lambda folder: [name] if folder == there else listdir(folder))  # as it was when they looked
     assert write(tmp_path, toy([4, 5])) == ["u1"]
 
 
