@@ -49,7 +49,7 @@ class Tally:
     corrupt: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    left: int = 0
+    left: Counter[str] = field(default_factory=Counter)
 
     def hit(self, notes: Notes) -> None:
         """Enter what a writer was at when a signal hit it."""
@@ -67,7 +67,8 @@ class Tally:
         return "\n".join(lines) + (
             f"\n\n{mode}: {self.counted} rounds that count, of {self.rounds}; {sum(self.hits.values())} hits on a writer with a claim, "
             f"{self.idle} on one without; {self.readings} readings: {len(self.corrupt)} corrupt, {len(self.lost)} lost, "
-            f"{len(self.failed)} failed; {self.left} files left behind in complete sets"
+            f"{len(self.failed)} failed; left behind in complete sets: "
+            + (", ".join(f"{number} {kind}" for kind, number in self.left.items()) or "nothing")
         )
 
 
@@ -163,7 +164,7 @@ class Round:
         for one in ended:
             if not self.checker.complete(WANTED[one.number]):
                 self.fail(f"writer {one.number} ended, but what it was asked for is not complete")
-        self.tally.left += len(self.checker.left_behind())
+        self.tally.left += self.checker.left_behind()
         self.tally.corrupt += [f"round {self.tally.rounds}: {line}" for line in self.checker.corrupt]
         self.tally.lost += [f"round {self.tally.rounds}: {line}" for line in self.checker.lost]
 

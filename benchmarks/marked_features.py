@@ -11,6 +11,7 @@ import hashlib
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,11 +107,14 @@ class Checker:
         there = all(set(features.held(level, layers)) == set(ROWS) - {FAILING} for level, layers in wanted.items())
         return there and dict(features.failures) == {FAILING: "made to fail"}
 
-    def left_behind(self) -> list[str]:
-        """Part files, and shards that are not in their places."""
-        folder = self.root / "corpus/toy"
-        found = [*folder.glob("parts/*"), *folder.glob("features.zarr/*/*/c.*.0.*")]
-        return sorted(str(path.relative_to(folder)) for path in found)
+    def left_behind(self) -> Counter[str]:
+        """How many files of dead writers lie about, by kind."""
+        kinds = {
+            "part files of units": "corpus/toy/parts/*",
+            "shards out of place": "corpus/toy/features.zarr/**/c.*.0.*",
+            "part files of metadata": "**/*.part*",
+        }
+        return Counter({kind: len([path for path in self.root.glob(pattern) if path.is_file()]) for kind, pattern in kinds.items()})
 
     def _read(self) -> dict[tuple[str, int, str], int]:
         """The mark of whatever can be read, through the public reader; anything but the content of its place is corrupt."""

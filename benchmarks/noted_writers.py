@@ -22,7 +22,7 @@ from emocache.errors import EmocacheError
 from emocache.store import claims, unit, writer
 from emocache.store.shards import ArrayFile
 
-STEPS = ("between steps", "append", "fsync", "rename of a finished shard", "link of the commit entry", "placing shards")
+STEPS = ("between steps (encoding)", "append", "fsync", "rename of a finished shard", "link of the commit entry", "placing shards")
 PHASES = ("before", "in", "after")
 _APPEND, _FSYNC, _RENAME, _LINK, _PLACE = range(1, len(STEPS))
 _LINGER_S = {_APPEND: 0.0002, _FSYNC: 0.0002, _RENAME: 0.002, _LINK: 0.008, _PLACE: 0.004}

@@ -143,18 +143,21 @@ def test_the_part_files_of_a_live_writer_are_left_alone_at_least_until_its_work_
     assert not litter(tmp_path)
 
 
-def test_the_part_files_of_a_dead_writer_go_when_its_unit_is_claimed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit_of_it", ["0", "99"])
+@pytest.mark.parametrize("wanted", [LAST, ALL])
+def test_the_part_files_of_a_dead_writer_go_when_somebody_writes_again(
+    tmp_path: Path, unit_of_it: str, wanted: dict[str, list[int]]
+) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     write(tmp_path, toy([4]), LAST)
     parts = tmp_path / "corpus/toy/parts"
-    dead = parts / f"0.{claims.process().rpartition('-')[0]}-{ended.pid}.a1b2c3d4.frames.0.0"
-    foreign = parts / f"0.another-{ended.pid}.a1b2c3d4.frames.0.0"
+    dead = parts / f"{unit_of_it}.{claims.process().rpartition('-')[0]}-{ended.pid}.a1b2c3d4.frames.0.0"
+    foreign = parts / f"{unit_of_it}.another-{ended.pid}.a1b2c3d4.frames.0.0"
     for part in (dead, foreign):
         part.write_bytes(b"rows")
-    units, *_ = begin(tmp_path, toy([4]), ALL)
-    assert list(parts.glob("0.*")) == [foreign]
-    units.close()
+    write(tmp_path, toy([4]), wanted)
+    assert list(parts.iterdir()) == ([foreign] if unit_of_it == "99" or wanted == LAST else [])
 
 
 @pytest.mark.usefixtures("lying_locks")
@@ -173,10 +176,29 @@ def test_planners_that_locks_do_not_keep_apart_agree_on_one_plan_and_one_card(tm
     assert set(open_cache(tmp_path).features("corpus", "toy").ids) == set(data)
 
 
+@pytest.mark.usefixtures("lying_locks")
+def test_a_level_that_another_planner_laid_out_for_fewer_utterances_is_laid_out_for_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, write_level = toy([4, 5]), writer_module.write_level
+    write(tmp_path, data)
+
+    def overtaken(*arguments: Any) -> int:
+        monkeypatch.setattr(writer_module, "write_level", write_level)
+        write(tmp_path, data, {"utterance": [0]}, todo=items(data)[:1])
+        return write_level(*arguments)
+
+    monkeypatch.setattr(writer_module, "write_level", overtaken)
+    assert write(tmp_path, data, {"utterance": [0]}) == ["u1"]
+    assert set(open_cache(tmp_path).features("corpus", "toy").held("utterance", [0])) == set(data)
+
+
 def test_a_planner_gets_along_with_a_writer_that_puts_its_own_shards_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, toy([4]))
     name = f"c.0.0.{index.read_json(entries(tmp_path)[0])['arrays']['frames/0']['sha256']['0'][:16]}"
-    monkeypatch.setattr(writer_module.os, "listdir", lambda folder: [name, "c.0.0", "zarr.json"])  # it was there when they looked
+    listdir = os.listdir
+    there = tmp_path / "corpus/toy/features.zarr/frames/0"
+    monkeypatch.setattr(os, "listdir", lambda folder: [name] if folder == there else listdir(folder))  # as it was when they looked
     assert write(tmp_path, toy([4, 5])) == ["u1"]
 
 

@@ -79,9 +79,9 @@ def process() -> str:
     return f"{socket.gethostname().replace('.', '_')}-{os.getpid()}"
 
 
-def runs(process: str) -> bool | None:
-    """Whether the process of that name runs; None when it is one of another machine."""
-    host, _, pid = process.rpartition("-")
+def runs(part: Path) -> bool | None:
+    """Whether the process runs that made a part file (17.HOST-PID.frames.3.0); None when it is one of another machine."""
+    host, _, pid = part.name.partition(".")[2].partition(".")[0].rpartition("-")
     if host != socket.gethostname().replace(".", "_") or not pid.isdecimal():
         return None
     try:

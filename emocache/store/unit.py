@@ -134,7 +134,7 @@ class UnitWriter:
             place(self._paths, {"arrays": standing})
             discard(self._paths, {"arrays": ours}, {"arrays": standing})
             for part in self._paths.parts.glob(f"{self.unit}.*"):  # of writers that did the same work, or died at it
-                if not runs(part.name.split(".")[1]):
+                if not runs(part):
                     part.unlink(missing_ok=True)
         self.close()
 

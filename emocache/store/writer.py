@@ -98,12 +98,16 @@ class FeatureWriter:
             self._open()
         with disk(self.paths.root, "the plan"), claim(self.paths.claims, "plan"):
             settle(self.paths, index := read_index(self.paths))
-            while new := _unplaced(index, items, arrays, retry=retry):
-                write_generation(self.paths, len(index.generations), new, self.card.native, self.card.unit_rows)
-                index, retry = read_index(self.paths), False
+            while not _is_planned(index, items, arrays, retry=retry):
+                if new := _unplaced(index, items, arrays, retry=retry):
+                    write_generation(self.paths, len(index.generations), new, self.card.native, self.card.unit_rows)
+                    retry = False
+                for name in () if new else wanted:
+                    _plan_level(index, items, self.levels[name])
+                index = read_index(self.paths)
             for name, layers in wanted.items():
-                make_arrays(self.paths, self.levels[name], layers, _plan_level(index, items, self.levels[name]), self.dtype)
-        return _work(read_index(self.paths), items, arrays, self)
+                make_arrays(self.paths, self.levels[name], layers, _shards(index, name), self.dtype)
+        return _work(index, items, arrays, self)
 
     def units(self, work: Sequence[Work]) -> Iterator[tuple[Work, UnitWriter]]:
         """Claim one unit after the other; the caller puts its utterances and commits it, and may go on at once.
@@ -156,7 +160,7 @@ class FeatureWriter:
             if not arrays:
                 return None
             for part in self.paths.parts.glob(f"{work.unit}.*"):  # those of a live writer of another machine are its own
-                if runs(part.name.split(".")[1]) is False:
+                if runs(part) is False:
                     part.unlink(missing_ok=True)
             return UnitWriter(
                 self.paths, self._generation(work.unit), work.unit, arrays, self.levels, self.dtype, background, committing,
@@ -181,7 +185,7 @@ def removed_text(arrays: Iterable[str]) -> str:
 
 
 def settle(paths: Paths, index: Index) -> None:
-    """Do the last step of writers that died before it: move committed shards into place, and remove other bytes beside them."""
+    """Do what writers left to do that died: move committed shards into place, remove other bytes beside them, and part files."""
     for staged, place in unsettled(paths, index):
         with contextlib.suppress(FileNotFoundError):  # its writer lives, and was faster
             if place is None:
@@ -191,13 +195,14 @@ def settle(paths: Paths, index: Index) -> None:
 
 
 def unsettled(paths: Paths, index: Index) -> Iterator[tuple[Path, Path | None]]:
-    """Files beside the places of committed shards, and where each belongs; None for bytes that no entry names."""
+    """Files beside the places of committed shards, and where each belongs; None for bytes that no entry names or ever will."""
     for (level, array), shards in index.commits.sha256.items():
         folder = paths.array(level, array)
         for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208
             number, _, digits = name.removeprefix("c.").partition(".0.")
             if digits and number.isdecimal() and (sha256 := shards.get(int(number))):
                 yield folder / name, paths.shard(level, array, int(number)) if sha256.startswith(digits) else None
+    yield from ((part, None) for part in paths.parts.glob("*.*") if runs(part) is False)
 
 
 def _check_vacant(paths: Paths) -> None:
@@ -255,8 +260,8 @@ def _places(index: Index, items: Sequence[Item]) -> Places:
     return np.fromiter((newest.get(item.id, -1) for item in items), np.int64, len(items))
 
 
-def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
-    """Lay out a level in every generation that lacks it; the number of its shards in all.
+def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> None:
+    """Lay out a level in every generation that lacks it.
 
     Utterances that were planned earlier, but are gone or were made from other input, get no rows.
     """
@@ -271,7 +276,11 @@ def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
             same = [item if item and item.digest == digests[64 * i : 64 * i + 64] else None for i, item in enumerate(found)]
             write_level(generation, cut, same, shards)
         shards = int(generation.rows(cut.name).shard[-1])
-    return shards
+
+
+def _shards(index: Index, level: str) -> int:
+    """How many shards a level has in all."""
+    return max((int(generation.rows(level).shard[-1]) for generation in index.generations if not generation.removal), default=0)
 
 
 def _work(index: Index, items: Sequence[Item], arrays: Sequence[Array], writer: FeatureWriter) -> list[Work]:
