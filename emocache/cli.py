@@ -1,6 +1,6 @@
 """The `emocache` command. stdout holds results, stderr progress; a known error is one line and exit code 2.
 
-Exit codes: 0 all is well, 1 done but some utterances could not be encoded, 2 bad input, 130 interrupted.
+Exit codes: 0 all is well, 1 done but some utterances could not be encoded or verify found damage, 2 bad input, 130 interrupted.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from emocache import __version__, manifest, places, show
+from emocache import __version__, cli_store, manifest, places, show
 from emocache.errors import EmocacheError, UsageError
 from heads import cli as heads_cli
 
@@ -249,6 +249,10 @@ def demo(
     for remark in dict.fromkeys(remark for result in results.values() for remark in (*result.deviations, *result.notes)):
         typer.echo(f"note  {remark}")
     typer.echo(f"corpus, cache and runs lie in {folder}/; look around with: emocache ls --cache {folder / 'cache'}")
+
+
+for _name, (_command, _lines) in cli_store.COMMANDS.items():
+    app.command(_name, epilog=_examples(*_lines))(_command)
 
 
 def _demo_row(name: str, result: Any) -> list[str]:

@@ -79,17 +79,8 @@ class Job:
     def card(self) -> Card:
         """Key and description of the feature set."""
         encoder, source = self.encoder, self.source
-        resampled = f", resampled by {audio.RESAMPLER}" if encoder.modality == "audio" else ""
-        key = Key(
-            weights=encoder.weights,
-            configuration=encoder.configuration,
-            preprocessing=encoder.preprocessing + resampled,
-            layer_rule=encoders.LAYER_RULE,
-            precision=encoder.precision,
-            dtype=self.dtype,
-        )
         return Card(
-            key=key,
+            key=key_of(encoder, self.dtype),
             encoder=source.name,
             model=source.asked,
             origin=source.origin,
@@ -107,6 +98,19 @@ class Job:
             unit_rows=unit_rows(sum(item.rows[encoder.native] for item in self.items)),
             made_with={name: version(name) for name in MADE_WITH} | {"python": platform.python_version()},
         )
+
+
+def key_of(encoder: Encoder, dtype: str) -> Key:
+    """What decides the numbers of an encoder's features that are stored as `dtype`."""
+    resampled = f", resampled by {audio.RESAMPLER}" if encoder.modality == "audio" else ""
+    return Key(
+        weights=encoder.weights,
+        configuration=encoder.configuration,
+        preprocessing=encoder.preprocessing + resampled,
+        layer_rule=encoders.LAYER_RULE,
+        precision=encoder.precision,
+        dtype=dtype,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +271,7 @@ def _encode(job: Job, batch: Sequence[Utterance], work: Work, unit: UnitWriter) 
     layers = sorted({layer for _, layer in work.arrays})
     encoded = 0
     for utterance, hidden in _hidden(job.encoder, inputs, layers, unit):
-        levels = {name: _pool(job.encoder, name, hidden).cpu().numpy() for name in {name for name, _ in work.arrays}}
+        levels = {name: pool(job.encoder, name, hidden).cpu().numpy() for name in {name for name, _ in work.arrays}}
         unit.put(utterance.id, {(name, layer): levels[name][layers.index(layer)] for name, layer in work.arrays})
         encoded += 1
     return encoded
@@ -315,7 +319,7 @@ def _inputs(job: Job, batch: Sequence[Utterance], unit: UnitWriter) -> Iterator[
         yield utterance, wave
 
 
-def _pool(encoder: Encoder, level: str, hidden: torch.Tensor) -> torch.Tensor:
+def pool(encoder: Encoder, level: str, hidden: torch.Tensor) -> torch.Tensor:
     """[layers, rows, dim] of the encoder's own level -> the rows of a level."""
     return hidden if level == encoder.native else pooling.mean_and_std(hidden)
 

@@ -1,5 +1,6 @@
 """Whoever is killed with -9 while removing or rewriting leaves the old or the new, whole, and the next gc tidies up."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,8 +20,8 @@ from tests.test_care import ALL, MORE, contents, history
 from tests.toy_store import flip, write
 
 ROOT = Path(__file__).parents[1]
-POINTS = 25
-"""How many of the steps are tried, spread over all of them; the last ten always are."""
+POINTS = int(os.environ.get("EMOCACHE_KILL_POINTS", "12"))
+"""How many of the steps are tried, spread over all of them; the last eight always are."""
 
 
 def killed(template: Path, action: str) -> Iterator[Paths]:
@@ -40,7 +41,7 @@ def killed(template: Path, action: str) -> Iterator[Paths]:
 
         code, total = run(1_000_000)
         assert code == "0"
-        for step in sorted({*range(0, total, max(1, total // POINTS)), *range(max(0, total - 10), total)}):
+        for step in sorted({*range(0, total, max(1, total // POINTS)), *range(max(0, total - 8), total)}):
             assert run(step)[0] == "-9"
             yield Paths(template.with_name(f"{template.name}-{action}-{step}") / "corpus/toy")
 
@@ -51,7 +52,7 @@ def tidy(paths: Paths) -> None:
     if paths.root.exists() or paths.old.exists() or paths.rewritten.exists():
         collect(paths)
     litter.sweep(beside(root), root)
-    assert not [path for path in root.rglob(".*")]
+    assert not list(root.rglob(".*"))
     assert not paths.root.exists() or not [one for one in verify(paths).litter if one.what != "lock"]
 
 
@@ -63,7 +64,7 @@ def test_compaction(tmp_path: Path) -> None:
             assert verify(left).findings == ()
             assert contents(left) == before
         else:
-            with pytest.raises(CacheError, match="its rewriting was interrupted, and both copies are there; `emocache gc corpus/toy` ends it"):
+            with pytest.raises(CacheError, match=r"its rewriting was interrupted, .* `emocache gc corpus/toy` ends it"):
                 open_cache(left.root.parents[1]).features("corpus", "toy")
             with pytest.raises(CacheError, match="`emocache gc corpus/toy` ends it"):
                 write(left.root.parents[1], MORE)
