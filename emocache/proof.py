@@ -133,7 +133,7 @@ def at_hand(features: Features, data: Path) -> Corpus:
 
 def check_source(features: Features, corpus: Corpus, data: Path) -> SourceCheck:
     """Compare digests of decoded audio (or exact text) with what the features were made from."""
-    held = set(features.ids)
+    held = set().union(*_held(features).values())
     unreadable: Mapping[str, str] = {}
     if features.card.modality == "text":
         now = {u.id: text_digest(u) for u in corpus.utterances}
@@ -157,7 +157,7 @@ def load_encoder(features: Features, model: str | None = None, device: str | Non
 
 def reencode(features: Features, corpus: Corpus, encoder: Encoder, count: int, seed: int) -> Iterator[Difference]:
     """Encode some random utterances alone and compare every stored layer; CacheError when their audio or text is another by now."""
-    held = {(level, layer): set(features.held(level, [layer])) for level in features.levels for layer in features.layers_of(level)}
+    held = _held(features)
     there = [utterance for utterance in corpus.utterances if any(utterance.id in names for names in held.values())]
     if not there:
         raise CorpusError(f"{corpus.name}: holds none of the utterances of {features.corpus}/{features.name}")
@@ -169,6 +169,11 @@ def reencode(features: Features, corpus: Corpus, encoder: Encoder, count: int, s
             if utterance.id in names:
                 at = encoder.layers.index(layer)
                 yield _difference(features, utterance.id, level, layer, rows[level][at], float(hidden[at].abs().max()))
+
+
+def _held(features: Features) -> dict[tuple[str, int], set[str]]:
+    """The utterances that each level and layer holds."""
+    return {(level, layer): set(features.held(level, [layer])) for level in features.levels for layer in features.layers_of(level)}
 
 
 def _source(features: Features, corpus: Corpus, utterance: Utterance) -> Any:

@@ -231,7 +231,7 @@ def test_a_corpus_is_only_looked_for_in_its_folder(shell: Shell, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    "command", ["", *["prepare", "extract", "train", "ls", "info", "demo", "verify", "repair", "rm", "du", "gc", "migrate"]]
+    "command", ["", "prepare", "extract", "train", "ls", "info", "demo", "verify", "repair", "rm", "du", "gc", "migrate"]
 )
 def test_every_help_is_there_and_shows_an_example(shell: Shell, command: str) -> None:
     assert shell.run(f"{command} --help") == 0

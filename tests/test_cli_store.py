@@ -14,10 +14,10 @@ from emocache.store import open_cache
 from emocache.store.layout import Paths
 from emocache.types import Corpus
 from tests import checkpoints, small_corpus
-from tests.test_care import ALL, MORE, contents, history
+from tests.test_care import ALL, MORE, history
 from tests.test_cli import Shell
 from tests.test_formats import FIXTURE
-from tests.toy_store import flip, toy, write
+from tests.toy_store import contents, flip, toy, write
 
 
 @pytest.fixture

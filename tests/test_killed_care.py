@@ -16,8 +16,8 @@ from emocache.store.layout import Paths
 from emocache.store.migrate import format_of, migrate
 from emocache.store.repair import repair
 from emocache.store.verify import verify
-from tests.test_care import ALL, MORE, contents, history
-from tests.toy_store import flip, write
+from tests.test_care import ALL, MORE, history
+from tests.toy_store import contents, flip, write
 
 ROOT = Path(__file__).parents[1]
 POINTS = int(os.environ.get("EMOCACHE_KILL_POINTS", "12"))

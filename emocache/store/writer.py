@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -104,7 +104,7 @@ class FeatureWriter:
                 make_arrays(self.paths, self.levels[name], layers, _plan_level(index, items, self.levels[name]), self.dtype)
         return _work(read_index(self.paths), items, arrays, self)
 
-    def units(self, work: Sequence[Work]) -> Iterator[tuple[Work, UnitWriter]]:
+    def units(self, work: Sequence[Work]) -> Generator[tuple[Work, UnitWriter], None, None]:
         """Claim one unit after the other; the caller puts its utterances and commits it, and may go on at once.
 
         What it is given lacks the arrays that another pass has committed in the meantime. Units that another process
