@@ -21,7 +21,7 @@ from tests.toy_store import contents, flip, write
 
 ROOT = Path(__file__).parents[1]
 POINTS = int(os.environ.get("EMOCACHE_KILL_POINTS", "12"))
-"""How many of the steps are tried, spread over all of them; the last eight always are."""
+"""How many of the steps are tried, spread over all of them; the decisive ones, which put a folder in its place or aside, always are."""
 
 
 def killed(template: Path, action: str) -> Iterator[Paths]:
@@ -32,17 +32,17 @@ def killed(template: Path, action: str) -> Iterator[Paths]:
         assert process.stdin
         assert process.stdout
 
-        def run(step: int) -> tuple[str, int]:
+        def run(step: int) -> list[int]:
             root = template.with_name(f"{template.name}-{action}-{step}")
             shutil.copytree(template, root)
             process.stdin.write(f"{step} {root}\n")
-            code, steps = process.stdout.readline().split()
-            return code, int(steps)
+            return [int(number) for number in process.stdout.readline().split()]
 
-        code, total = run(1_000_000)
-        assert code == "0"
-        for step in sorted({*range(0, total, max(1, total // POINTS)), *range(max(0, total - 8), total)}):
-            assert run(step)[0] == "-9"
+        code, total, *decisive = run(1_000_000)
+        assert code == 0
+        around = (step + more for step in decisive for more in (0, 1))
+        for step in sorted({*range(0, total, max(1, total // POINTS)), *around, total - 1}):
+            assert run(step)[0] == -9
             yield Paths(template.with_name(f"{template.name}-{action}-{step}") / "corpus/toy")
 
 
@@ -59,7 +59,9 @@ def tidy(paths: Paths) -> None:
 def test_compaction(tmp_path: Path) -> None:
     paths, _ = history(tmp_path / "cache")
     before = contents(paths)
+    between = 0
     for left in killed(tmp_path / "cache", "compact"):
+        between += not left.root.exists()
         if left.root.exists():
             assert verify(left).findings == ()
             assert contents(left) == before
@@ -73,6 +75,7 @@ def test_compaction(tmp_path: Path) -> None:
         assert contents(left) == before
         compact(left)
         assert contents(left) == before
+    assert between
 
 
 def test_migration(tmp_path: Path) -> None:
