@@ -92,6 +92,15 @@ def test_what_is_condemned_is_taken_out_and_made_again_and_nothing_else(
     check_rows(paths, set(MORE))
 
 
+def test_a_level_that_is_laid_out_again_keeps_clear_of_the_shards_of_later_generations(paths: Paths) -> None:
+    shutil.rmtree(paths.plan(0) / "frames")
+    repair(paths)
+    data = {name: values for name, values in MORE.items() if name not in {"u2", "u5"}}
+    assert len(write(paths.root.parents[1], data, ALL, todo=[item for item in items(MORE) if item.id in data])) == 6
+    assert verify(paths).findings == ()
+    check_rows(paths, set(data))
+
+
 def test_a_damaged_commit_entry_is_unlinked_and_its_unit_made_again(paths: Paths) -> None:
     for path in sorted(paths.root.glob("commits/*/1.json"))[:1]:
         flip(path, 40)

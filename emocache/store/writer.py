@@ -235,14 +235,14 @@ def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> int:
     Utterances that were planned earlier, but are gone or were made from other input, get no rows.
     """
     by_id = {item.id: item for item in items}
-    shards = 0
+    there = {generation.number: index.has_rows(generation, cut.name) for generation in index.generations}
+    shards = max((int(generation.rows(cut.name).shard[-1]) for generation in index.generations if there[generation.number]), default=0)
     for generation in index.generations:
-        if generation.removal:
+        if there[generation.number]:
             continue
-        if not index.has_rows(generation, cut.name):
-            found = [by_id.get(name) for name in generation.names]
-            same = [item if item and item.digest == generation.digest(i) else None for i, item in enumerate(found)]
-            write_level(generation, cut, same, shards)
+        found = [by_id.get(name) for name in generation.names]
+        same = [item if item and item.digest == generation.digest(i) else None for i, item in enumerate(found)]
+        write_level(generation, cut, same, shards)
         shards = int(generation.rows(cut.name).shard[-1])
     return shards
 
