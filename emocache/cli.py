@@ -1,6 +1,6 @@
 """The `emocache` command. stdout holds results, stderr progress; a known error is one line and exit code 2.
 
-Exit codes: 0 all is well, 1 done but some utterances have no features, 2 bad input, 130 interrupted.
+Exit codes: 0 all is well, 1 done but some utterances have no features or verify found damage, 2 bad input, 130 interrupted.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from emocache import __version__, cli_encoders, cli_exchange, manifest, places, show
+from emocache import __version__, cli_encoders, cli_exchange, cli_store, manifest, places, show
 from emocache.errors import EmocacheError, UsageError
 from heads import cli as heads_cli
 
@@ -260,6 +260,8 @@ def demo(
 
 app.command("export", epilog=_examples(*cli_exchange.EXPORT_EXAMPLES))(cli_exchange.export)
 app.command("import", epilog=_examples(*cli_exchange.IMPORT_EXAMPLES))(cli_exchange.import_)
+for _name, (_command, _lines) in cli_store.COMMANDS.items():
+    app.command(_name, epilog=_examples(*_lines))(_command)
 
 
 def _demo_row(name: str, result: Any) -> list[str]:

@@ -7,7 +7,8 @@ EmocacheError
 ├── SourceError       features of another tool that cannot be imported as they are
 ├── EncoderError      a model that cannot be found, loaded or run
 ├── CacheError        a cache that is missing, damaged, or lacks what was asked of it
-│   └── KeyMismatch   features made in another way than the ones asked for
+│   ├── KeyMismatch   features made in another way than the ones asked for
+│   └── NewerFormat   a cache that a newer release has written
 └── ProtocolError     a split, label or run that would not be an honest experiment
 """
 
@@ -42,6 +43,10 @@ class CacheError(EmocacheError):
 
 class KeyMismatch(CacheError):
     """Features of this name exist, but were made in another way."""
+
+
+class NewerFormat(CacheError):
+    """A cache or feature set of a format that this release does not know yet."""
 
 
 class ProtocolError(EmocacheError):

@@ -79,17 +79,8 @@ class Job:
     def card(self) -> Card:
         """Key and description of the feature set."""
         encoder, source = self.encoder, self.source
-        resampled = f", resampled by {audio.RESAMPLER}" if encoder.modality == "audio" else ""
-        key = Key(
-            weights=encoder.weights,
-            configuration=encoder.configuration,
-            preprocessing=encoder.preprocessing + resampled,
-            layer_rule=encoders.LAYER_RULE,
-            precision=encoder.precision,
-            dtype=self.dtype,
-        )
         return Card(
-            key=key,
+            key=key_of(encoder, self.dtype),
             encoder=source.name,
             model=source.asked,
             origin=source.origin,
@@ -108,6 +99,19 @@ class Job:
             unit_rows=unit_rows(sum(item.rows[encoder.native] for item in self.items)),
             made_with={name: version(name) for name in MADE_WITH} | {"python": platform.python_version()},
         )
+
+
+def key_of(encoder: Encoder, dtype: str) -> Key:
+    """What decides the numbers of an encoder's features that are stored as `dtype`."""
+    resampled = f", resampled by {audio.RESAMPLER}" if encoder.modality == "audio" else ""
+    return Key(
+        weights=encoder.weights,
+        configuration=encoder.configuration,
+        preprocessing=encoder.preprocessing + resampled,
+        layer_rule=encoders.LAYER_RULE,
+        precision=encoder.precision,
+        dtype=dtype,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Runs an action on a feature set and is killed with -9 at one of its steps, as often as asked.
 
-    python -m tests.killed ACTION < lines of "STEP CACHE" > exit codes and steps made
+    python -m tests.killed ACTION < lines of "STEP CACHE" > "EXIT-CODE STEPS DECISIVE-STEPS"
 
-A step is whatever changes names on disk or waits for the disk. Every line is a process of its own, forked.
+A step is whatever changes names on disk or waits for the disk; decisive ones rename from or to a hidden name. Every line
+is a process of its own, forked.
 """
 
 import os
@@ -35,21 +36,24 @@ ACTIONS: dict[str, Callable[[Paths], object]] = {
 STEPS = ("rename", "replace", "unlink", "rmdir", "link", "mkdir", "fsync")
 
 
-def _die_at(step: int) -> "count[int]":
-    """Have the process killed before its step of that number; a counter of steps."""
-    steps = count()
+def _die_at(step: int) -> tuple["count[int]", list[int]]:
+    """Have the process killed before its step of that number; a counter of steps, and the decisive ones so far."""
+    steps, decisive = count(), []
 
-    def counting(real: Callable[..., Any]) -> Callable[..., Any]:
+    def counting(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **more: Any) -> Any:
-            if next(steps) == step:
+            number = next(steps)
+            if number == step:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if name == "rename" and any(os.path.basename(path).startswith(".") for path in args):  # noqa: PTH119
+                decisive.append(number)
             return real(*args, **more)
 
         return call
 
     for name in STEPS:
-        setattr(os, name, counting(getattr(os, name)))
-    return steps
+        setattr(os, name, counting(name, getattr(os, name)))
+    return steps, decisive
 
 
 def main() -> None:
@@ -57,9 +61,9 @@ def main() -> None:
     for line in sys.stdin:
         step, root = line.split()
         if not (child := os.fork()):
-            steps = _die_at(int(step))
+            steps, decisive = _die_at(int(step))
             ACTIONS[sys.argv[1]](Paths(Path(root) / "corpus/toy"))
-            print(0, next(steps), flush=True)  # noqa: T201
+            print(0, next(steps), *decisive, flush=True)  # noqa: T201
             os._exit(0)
         if status := os.waitpid(child, 0)[1]:
             print(os.waitstatus_to_exitcode(status), step, flush=True)  # noqa: T201

@@ -24,7 +24,7 @@ from emocache.store.rewrite import rewrite
 from emocache.store.usage import usage
 from emocache.store.verify import verify
 from emocache.store.writer import FeatureWriter
-from tests.toy_store import CARD, flip, items, toy, tree, write
+from tests.toy_store import CARD, contents, flip, items, toy, tree, write
 
 ALL = {"frames": [0, 1], "utterance": [0]}
 DATA = toy()
@@ -90,6 +90,15 @@ def test_what_is_condemned_is_taken_out_and_made_again_and_nothing_else(
     assert extract(paths) == sorted(of_unit(paths, *again))
     assert verify(paths).findings == ()
     check_rows(paths, set(MORE))
+
+
+def test_a_level_that_is_laid_out_again_keeps_clear_of_the_shards_of_later_generations(paths: Paths) -> None:
+    shutil.rmtree(paths.plan(0) / "frames")
+    repair(paths)
+    data = {name: values for name, values in MORE.items() if name not in {"u2", "u5"}}
+    assert len(write(paths.root.parents[1], data, ALL, todo=[item for item in items(MORE) if item.id in data])) == 6
+    assert verify(paths).findings == ()
+    check_rows(paths, set(data))
 
 
 def test_a_damaged_commit_entry_is_unlinked_and_its_unit_made_again(paths: Paths) -> None:
@@ -327,18 +336,6 @@ def history(root: Path) -> tuple[Paths, dict[str, np.ndarray]]:
     paths = Paths(root / "corpus/toy")
     remove_utterances(paths, ["u6", "u2"])
     return paths, {name: values for name, values in data.items() if name not in {"u6", "u2", "u3"}}
-
-
-def contents(paths: Paths) -> dict[str, object]:
-    """All that a reader can see of a set."""
-    features = open_cache(paths.root.parents[1]).features("corpus", paths.root.name)
-    rows: dict[str, object] = {}
-    for level in features.levels:
-        for layer in features.layers_of(level):
-            for name in features.held(level, [layer]):
-                values = features.read(name, level, [layer])
-                rows[f"{level}/{layer}/{name}"] = (values.tobytes(), values.dtype, features.made_from(name))
-    return rows | {"failures": dict(features.failures), "planned": features.planned, "card": features.card}
 
 
 def test_a_rewritten_set_has_the_same_contents_and_no_dead_rows(tmp_path: Path) -> None:

@@ -209,7 +209,13 @@ def test_a_corpus_is_only_looked_for_in_its_folder(shell: Shell, name: str) -> N
     assert "cannot be a folder's name" in shell.err
 
 
-@pytest.mark.parametrize("command", ["", "prepare", "extract", "train", "ls", "info", "demo", "export", "import", "encoders", "fetch"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("", "prepare", "extract", "train", "ls", "info", "demo", "export", "import", "encoders", "fetch"),
+        *("verify", "repair", "rm", "du", "gc", "migrate"),
+    ],
+)
 def test_every_help_is_there_and_shows_an_example(shell: Shell, command: str) -> None:
     assert shell.run(f"{command} --help") == 0
     assert "Usage: " in shell.out

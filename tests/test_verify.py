@@ -185,6 +185,17 @@ def test_a_plan_that_is_cut_in_another_way_is_found_without_checksums(tmp_path: 
     assert found(verify(paths)) == {"plan/0/frames": "utterances do not lie where the cut puts them"}
 
 
+def test_generations_that_lie_in_each_others_shards_are_found_without_checksums(paths: Paths) -> None:
+    shutil.copytree(Path(__file__).parent / "format0/corpus/toy", paths.root.parent / "old")
+    old = Paths(paths.root.parent / "old", 0)
+    shutil.copytree(old.plan(0), old.plan(1))
+    np.save(old.plan(1) / "ids.npy", np.array([b"a", b"b", b"c", b"d", b"e"]))
+    assert found(verify(old)) == {
+        "plan/1/frames": "utterances lie in shards of plan/0",
+        "plan/1/utterance": "utterances lie in shards of plan/0",
+    }
+
+
 def test_what_dead_writers_leave_is_mentioned_and_is_no_finding(paths: Paths) -> None:
     (paths.parts / "7.abc.part").write_bytes(b"rows")
     (paths.array("frames", "0") / f"c.1.0.{'0' * 16}").write_bytes(b"rows")

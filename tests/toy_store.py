@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from emocache.store import open_cache
 from emocache.store.card import Card, Key
+from emocache.store.layout import Paths
 from emocache.store.plan import Item
 from emocache.store.writer import FeatureWriter
 
@@ -74,3 +76,15 @@ def flip(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 1
     path.write_bytes(data)
+
+
+def contents(paths: Paths) -> dict[str, object]:
+    """All that a reader can see of a set."""
+    features = open_cache(paths.root.parents[1]).features("corpus", paths.root.name)
+    rows: dict[str, object] = {}
+    for level in features.levels:
+        for layer in features.layers_of(level):
+            for name in features.held(level, [layer]):
+                values = features.read(name, level, [layer])
+                rows[f"{level}/{layer}/{name}"] = (values.tobytes(), values.dtype, features.made_from(name))
+    return rows | {"failures": dict(features.failures), "planned": features.planned, "card": features.card}

@@ -1,6 +1,7 @@
 """Copying what can be read of a feature set into another: same utterances, rows, columns, failures, and no dead rows."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,8 +59,9 @@ def copy(features: Features, index: Index, name: str) -> None:
             for level, layer in arrays:
                 wanted.setdefault(level, []).append(layer)
             work = [one for one in writer.plan(items, wanted) if one.ids[0] not in state.absent]
-            for one, unit in writer.units(work):
-                _copy_unit(features, index, state, one, unit, bar)
+            with closing(writer.units(work)) as units:
+                for one, unit in units:
+                    _copy_unit(features, index, state, one, unit, bar)
 
 
 def _alike(known: Mapping[Array, State]) -> list[tuple[State, list[Array]]]:

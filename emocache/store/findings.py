@@ -52,7 +52,9 @@ class Report:
         return [finding for finding in self.findings if finding.kind in kinds]
 
     def where(self, finding: Finding) -> str:
-        """The file of a finding, as seen from the feature set."""
+        """The file of a finding, as seen from the feature set; what does not agree with something outside is named by that."""
+        if finding.kind in {"audio", "encoding"}:
+            return finding.kind
         return str(finding.path.relative_to(self.paths.root)) if finding.path.is_relative_to(self.paths.root) else str(finding.path)
 
 

@@ -38,7 +38,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emocache.errors import CacheError, UsageError
+from emocache.errors import CacheError, NewerFormat, UsageError
 from emocache.files import sync_folder, write_whole
 from emocache.store.seal import SEALED, is_sealed, sealed
 
@@ -256,11 +256,13 @@ def check_not_aside(paths: Paths) -> None:
 
 
 def check_format(found: object, where: str) -> None:
-    """CacheError unless `found` is a format that this release reads."""
+    """CacheError unless `found` is a format that this release reads; NewerFormat when a later one may."""
     if found in FORMATS and type(found) is int:
         return
-    remedy = "it was made by a newer one: upgrade emocache" if isinstance(found, int) and found > FORMAT else "it is damaged"
-    raise CacheError(f"{where}: has format {found!r}, this release of emocache reads {' and '.join(map(str, FORMATS))}; {remedy}")
+    what = f"{where}: has format {found!r}, this release of emocache reads {' and '.join(map(str, FORMATS))}"
+    if isinstance(found, int) and found > FORMAT:
+        raise NewerFormat(f"{what}; it was made by a newer one: upgrade emocache")
+    raise CacheError(f"{what}; it is damaged")
 
 
 def stored_dtype(array: str, dtype: str) -> Any:

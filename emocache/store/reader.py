@@ -58,6 +58,7 @@ class Cache:
 
     def features(self, corpus: str, model: str) -> "Features":
         """The feature set of that name, or the only one made by the encoder of that name; else the choices are listed."""
+        check_not_aside(Paths(self.root / corpus / model))
         if corpus not in self.corpora():
             raise CacheError(f"{self.root}: no corpus {corpus!r}; there are: {', '.join(self.corpora()) or 'none'}")
         names = self.names(corpus)
@@ -66,7 +67,6 @@ class Cache:
         made_by = [name for name in names if read_card(self.root / corpus / name / "card.json").encoder == model]
         if len(made_by) == 1:
             return Features(Paths(self.root / corpus / made_by[0]))
-        check_not_aside(Paths(self.root / corpus / model))
         choices = ", ".join(made_by or names)
         raise CacheError(f"{self.root}: {len(made_by) or 'no'} feature sets {model!r} of {corpus}; choose one of: {choices}")
 

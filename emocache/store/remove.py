@@ -13,7 +13,7 @@ from emocache.files import sync_folder, write_whole
 from emocache.store import litter
 from emocache.store.claims import Use
 from emocache.store.index import Array, Index, commit_entries, read_index, removed_arrays
-from emocache.store.layout import Paths, array_name, read_json
+from emocache.store.layout import Paths, array_name, parse_layers, read_json
 from emocache.store.plan import write_removal
 from emocache.store.writer import removed_text
 
@@ -69,13 +69,13 @@ def folders_of(paths: Paths, arrays: Collection[Array]) -> list[Path]:
     return [folder for folder in found if folder.exists()]
 
 
-def choose_arrays(paths: Paths, index: Index, levels: Sequence[str], layers: Sequence[int]) -> list[Array]:
-    """The stored arrays of some levels and layers (none named: all); UsageError for one that is not there."""
+def choose_arrays(paths: Paths, index: Index, levels: Sequence[str], layers: str) -> list[Array]:
+    """The stored arrays of some levels (none named: all) and layers ('all', 'last', '0,6'); UsageError for one that is not there."""
     stored = sorted(index.commits.stored)
-    has_levels, has_layers = sorted({level for level, _ in stored}), sorted({layer for _, layer in stored})
+    there = sorted({level for level, _ in stored})
     name = f"{paths.root.parent.name}/{paths.root.name}"
-    if unknown := [level for level in levels if level not in has_levels]:
-        raise UsageError(f"{name}: has no level {unknown[0]!r}; there are: {', '.join(has_levels) or 'none'}")
-    if absent := [layer for layer in layers if layer not in has_layers]:
-        raise UsageError(f"{name}: has no layer {absent[0]}; there are: {', '.join(map(str, has_layers)) or 'none'}")
-    return [(level, layer) for level, layer in stored if level in (levels or [level]) and layer in (layers or [layer])]
+    if unknown := [level for level in levels or there[:1] or ["all"] if level not in there]:
+        raise UsageError(f"{name}: has no level {unknown[0]!r}; there are: {', '.join(there) or 'none'}")
+    inside = [(level, layer) for level, layer in stored if level in (levels or there)]
+    chosen = parse_layers(layers, sorted({layer for _, layer in inside}))
+    return [(level, layer) for level, layer in inside if layer in chosen]

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from emocache.errors import CacheError, UsageError
+from emocache.errors import CacheError, NewerFormat
+from emocache.files import write_whole
 from emocache.places import plain_name
-from emocache.store.layout import Paths
+from emocache.store.findings import reason
+from emocache.store.layout import FORMAT, MARKER, Paths, check_root, to_json
 
 PARTS = ("card.json", "plan", "commits", "features.zarr")
 """A folder that holds any of these is, or was, a feature set."""
@@ -19,29 +21,39 @@ def find_sets(root: Path, names: Sequence[str] = ()) -> list[Paths]:
     found: dict[Path, Paths] = {}
     for name in names or _corpora(root):
         corpus, slash, features = name.partition("/")
-        there = list(_sets_of(root / plain_name(corpus, "corpus")))
+        there = list(sets_of(root / plain_name(corpus, "corpus")))
         chosen = [paths for paths in there if not slash or paths.root.name == features]
         if names and not chosen:
             choices = [f"{corpus}/{paths.root.name}" for paths in there] or _corpora(root)
-            raise CacheError(f"{root}: no features {name!r}; there are: {', '.join(choices) or 'none'}")
+            raise CacheError(f"{root}: holds no {name!r}; there are: {', '.join(choices) or 'none'}")
         found |= {paths.root: paths for paths in chosen}
     return list(found.values())
 
 
-def find_set(root: Path, name: str) -> Paths:
-    """The feature set called CORPUS/FEATURES."""
-    if "/" not in name:
-        raise UsageError(f"{name!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
-    (paths,) = find_sets(root, [name])
-    return paths
+def marker_fault(root: Path) -> str | None:
+    """What is wrong with the file that says that this is a cache; CacheError when it is none, or a newer one."""
+    if not (root / MARKER).is_file():
+        check_root(root)
+    try:
+        check_root(root)
+    except NewerFormat:
+        raise
+    except CacheError as error:
+        return reason(error, root / MARKER)
+    return None
+
+
+def mend_marker(root: Path) -> None:
+    """Write it anew."""
+    write_whole(root / MARKER, to_json({"format": FORMAT}))
 
 
 def _corpora(root: Path) -> list[str]:
     """The corpora of a cache."""
-    return [folder.name for folder in sorted(root.iterdir()) if not folder.name.startswith(".") and any(_sets_of(folder))]
+    return [folder.name for folder in sorted(root.iterdir()) if not folder.name.startswith(".") and any(sets_of(folder))]
 
 
-def _sets_of(corpus: Path) -> Iterator[Paths]:
+def sets_of(corpus: Path) -> Iterator[Paths]:
     """The feature sets of a corpus."""
     folders = sorted(path for path in corpus.iterdir() if path.is_dir()) if corpus.is_dir() else []
     names = {path.name for path in folders if not path.name.startswith(".") and any((path / part).exists() for part in PARTS)}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emocache.store.card import Card, read_card
 from emocache.store.index import Array, Index, Places, read_index
-from emocache.store.layout import WIDE, WIDE_SUFFIX, Paths, stored_dtype
+from emocache.store.layout import WIDE, WIDE_SUFFIX, Paths, check_not_aside, stored_dtype
 from emocache.store.litter import Litter, arrays_on_disk, find, size_of
 
 
@@ -37,6 +37,7 @@ class Usage:
 
 def usage(paths: Paths) -> Usage:
     """What a feature set takes; CacheError when it is damaged."""
+    check_not_aside(paths)
     card = read_card(paths.card)
     paths = Paths(paths.root, card.key.format)
     index = read_index(paths)
@@ -61,6 +62,13 @@ def dead_bytes(index: Index, card: Card) -> int:
         dead[found[found >= 0]] = False
         total += _bytes(index, card, array, np.flatnonzero(dead))
     return total
+
+
+def held_bytes(paths: Paths, ids: Sequence[str]) -> dict[str, int]:
+    """Of some utterances those that a feature set has, and the bytes of their rows."""
+    card = read_card(paths.card)
+    index = read_index(Paths(paths.root, card.key.format))
+    return {name: utterance_bytes(index, card, [name]) for name in ids if name in index.newest}
 
 
 def utterance_bytes(index: Index, card: Card, ids: Sequence[str]) -> int:

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from emocache.errors import CacheError
+from emocache.errors import CacheError, NewerFormat
 from emocache.store import litter
 from emocache.store.card import Card, read_card
 from emocache.store.findings import Entry, Finding, Report, entries_of, reason
-from emocache.store.layout import Paths, read_sealed
+from emocache.store.layout import Paths, check_not_aside, read_sealed
 from emocache.store.verify_commits import Commit, Stored, all_entries, index_of, read_commits, stored_arrays
 from emocache.store.verify_plan import PlanCheck, check_plan
 from emocache.store.verify_shards import check_array, check_group, check_largest, check_shard
@@ -33,12 +33,18 @@ Task = tuple[Commit, str, Stored]
 
 
 def verify(paths: Paths, *, contents: bool = True) -> Report:
-    """Everything that is wrong with a feature set, and what only lies about; with `contents`, every shard is read."""
+    """Everything that is wrong with a feature set, and what only lies about; with `contents`, every shard is read.
+
+    NewerFormat for one that a newer release has written.
+    """
+    check_not_aside(paths)
     known = all_entries(paths)  # before the plan: units are planned before they are committed
     units = len({unit for _, unit in known})
     try:
         card = read_card(paths.card)
         read_sealed(paths.card, card.key.format)
+    except NewerFormat:
+        raise
     except CacheError as error:
         what = f"{reason(error, paths.card)}; how its rows were made is not known any more"
         return Report(paths, units, findings=(Finding("card", paths.card, what, known),))

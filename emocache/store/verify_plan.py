@@ -51,7 +51,6 @@ class PlanCheck:
 def check_plan(paths: Paths, card: Card) -> PlanCheck:
     """Look at every generation; units are numbered on from one to the next, so a damaged one ends the check."""
     check = PlanCheck()
-    next_shard: dict[str, int | None] = dict.fromkeys(card.levels, 0)
     for number in range(planned(paths)):
         if faults := list(_generation_faults(paths, number)):
             check.faults += faults
@@ -62,7 +61,7 @@ def check_plan(paths: Paths, card: Card) -> PlanCheck:
         if generation.removal:
             continue
         for name in card.levels:
-            next_shard[name] = _check_level(check, generation, card.cut(name), next_shard[name])
+            _check_level(check, generation, card.cut(name))
     return check
 
 
@@ -84,21 +83,20 @@ def _generation_faults(paths: Paths, number: int) -> Iterator[Fault]:
         yield Fault(folder, unfit, number)
 
 
-def _check_level(check: PlanCheck, generation: Generation, cut: Level, first_shard: int | None) -> int | None:
-    """Enter the rows of one level, or what is wrong with them; the next free shard, None where it is not known."""
+def _check_level(check: PlanCheck, generation: Generation, cut: Level) -> None:
+    """Enter the rows of one level, or what is wrong with them."""
     folder = generation.paths.plan(generation.number) / cut.name
     if not folder.is_dir():
-        return None
+        return
     if faults := list(file_faults(folder, ROWS, generation.paths.format)):
         check.faults += [Fault(path, what, generation.number, cut.name) for path, what in faults]
-        return None
+        return
     rows = Rows(*(read_array(folder / f"{name}.npy") for name in ROWS))
     columns = {path: read_array(path) for path in sorted(folder.glob("column.*.npy"))}
-    if what := _unfit_rows(rows, columns, generation, cut, first_shard):
+    if what := _unfit_rows(rows, columns, generation, cut) or _overlap(check, rows, cut):
         check.faults.append(Fault(folder, what, generation.number, cut.name))
-        return None
-    check.rows[generation.number, cut.name] = rows
-    return int(rows.shard[-1])
+    else:
+        check.rows[generation.number, cut.name] = rows
 
 
 def file_faults(folder: Path, names: Sequence[str], format_: int) -> Iterator[tuple[Path, str]]:
@@ -142,7 +140,15 @@ def _unfit_generation(ids: NDArray[Any], digests: NDArray[Any], units: NDArray[A
     return None
 
 
-def _unfit_rows(rows: Rows, columns: dict[Path, NDArray[Any]], generation: Generation, cut: Level, first_shard: int | None) -> str | None:
+def _overlap(check: PlanCheck, rows: Rows, cut: Level) -> str | None:
+    """Which generation has shards that the rows of another one lie in, too."""
+    for (number, level), other in check.rows.items():
+        if level == cut.name and rows.shard[0] < other.shard[-1] and other.shard[0] < rows.shard[-1]:
+            return f"utterances lie in shards of plan/{number}"
+    return None
+
+
+def _unfit_rows(rows: Rows, columns: dict[Path, NDArray[Any]], generation: Generation, cut: Level) -> str | None:
     """What is wrong with the rows of a level, or what they stand for; None when they are where the cut puts them."""
     utterances, units = len(generation.ids), len(generation.units)
     found = [(values.shape, values.dtype.name) for values in (rows.start, rows.length, rows.shard)]
@@ -150,8 +156,6 @@ def _unfit_rows(rows: Rows, columns: dict[Path, NDArray[Any]], generation: Gener
         return "its arrays have other shapes or types than those of its utterances and units"
     if (rows.length < 0).any():
         return "utterances have fewer than no rows"
-    if first_shard is not None and rows.shard[0] != first_shard:
-        return f"begins with shard {rows.shard[0]}, though {first_shard} is the next free one"
     expected = lay_out(np.asarray(rows.length), generation.units, cut.shard_rows, int(rows.shard[0]))
     if not (np.array_equal(expected.start, rows.start) and np.array_equal(expected.shard, rows.shard)):
         return "utterances do not lie where the cut puts them"

@@ -7,7 +7,7 @@ alone, and a commit entry is created once, whole, by a hard link that cannot ove
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -109,7 +109,7 @@ class FeatureWriter:
                 make_arrays(self.paths, self.levels[name], layers, _shards(index, name), self.dtype)
         return _work(index, items, arrays, self)
 
-    def units(self, work: Sequence[Work]) -> Iterator[tuple[Work, UnitWriter]]:
+    def units(self, work: Sequence[Work]) -> Generator[tuple[Work, UnitWriter], None, None]:
         """Claim one unit after the other; the caller puts its utterances and commits it, and may go on at once.
 
         What it is given lacks the arrays that others have committed in the meantime. Units that another process
@@ -266,15 +266,15 @@ def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> None:
     Utterances that were planned earlier, but are gone or were made from other input, get no rows.
     """
     by_id = {item.id: item for item in items}
-    shards = 0
+    there = {generation.number: index.has_rows(generation, cut.name) for generation in index.generations}
+    shards = max((int(generation.rows(cut.name).shard[-1]) for generation in index.generations if there[generation.number]), default=0)
     for generation in index.generations:
-        if generation.removal:
+        if there[generation.number]:
             continue
-        if not index.has_rows(generation, cut.name):
-            digests = generation.digests.tobytes().hex()
-            found = [by_id.get(name) for name in generation.names]
-            same = [item if item and item.digest == digests[64 * i : 64 * i + 64] else None for i, item in enumerate(found)]
-            write_level(generation, cut, same, shards)
+        digests = generation.digests.tobytes().hex()
+        found = [by_id.get(name) for name in generation.names]
+        same = [item if item and item.digest == digests[64 * i : 64 * i + 64] else None for i, item in enumerate(found)]
+        write_level(generation, cut, same, shards)
         shards = int(generation.rows(cut.name).shard[-1])
 
 

@@ -1,0 +1,64 @@
+"""Options that several commands share, and how they go through the feature sets that they are given."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from emocache import places
+from emocache.errors import EmocacheError
+
+if TYPE_CHECKING:
+    from emocache.store.layout import Paths
+
+T = TypeVar("T")
+
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")
+]
+DataOption = Annotated[Path, typer.Option("--data", help="Folder of prepared corpora.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+AllArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[CORPUS[/FEATURES]]...", help="As `emocache ls` names them (default: all in the cache).")
+]
+
+
+def root_of(cache: Path | None) -> Path:
+    """The folder of the cache, whatever is in it."""
+    return cache.expanduser() if cache else places.cache_root()
+
+
+def cache_of(cache: Path | None) -> Path:
+    """The folder of the cache; CacheError when it is none."""
+    from emocache.store.layout import check_root
+
+    root = root_of(cache)
+    check_root(root)
+    return root
+
+
+def each_of(sets: "Sequence[Paths]", work: "Callable[[Paths], T]") -> tuple[list[T], bool]:
+    """What came of each feature set, and whether some were refused; a single one is refused by its error."""
+    done: list[T] = []
+    failed = False
+    for paths in sets:
+        try:
+            done.append(work(paths))
+        except EmocacheError as error:
+            if len(sets) == 1:
+                raise
+            say(f"emocache: {error}")
+            failed = True
+    return done, failed
+
+
+def name_of(paths: "Paths") -> str:
+    """CORPUS/FEATURES."""
+    return f"{paths.root.parent.name}/{paths.root.name}"
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    typer.echo(text, err=True)
