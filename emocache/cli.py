@@ -1,6 +1,6 @@
 """The `emocache` command. stdout holds results, stderr progress; a known error is one line and exit code 2.
 
-Exit codes: 0 all is well, 1 done but some utterances could not be encoded, 2 bad input, 130 interrupted.
+Exit codes: 0 all is well, 1 done but some utterances have no features, 2 bad input, 130 interrupted.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from emocache import __version__, manifest, places, show
+from emocache import __version__, cli_encoders, cli_exchange, manifest, places, show
 from emocache.errors import EmocacheError, UsageError
 from heads import cli as heads_cli
 
@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 app.command("train", epilog=_examples(*heads_cli.EXAMPLES))(heads_cli.train)
+app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
+app.command("fetch", epilog=_examples(*cli_encoders.FETCH_EXAMPLES))(cli_encoders.fetch)
 
 
 @app.callback(invoke_without_command=True)
@@ -120,10 +122,14 @@ def extract(
     cache: CacheOption = None,
     name: Annotated[str | None, typer.Option(help="What to call the features (default: the encoder's name).")] = None,
     layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0,6,12.")] = "all",
-    levels: Annotated[str | None, typer.Option(help="frames or tokens, utterance (mean and standard deviation), or both.")] = None,
+    levels: Annotated[
+        str | None, typer.Option(help="One or more of frames; tokens, word, sentence; utterance (mean and standard deviation).")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="Stored as fp16 or fp32.")] = "fp16",
     precision: Annotated[str, typer.Option(help="Computed in fp32, tf32, bf16 or fp16.")] = "fp32",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
+    batch: Annotated[float | None, typer.Option(help="Seconds of audio (or tokens) in a forward pass, with padding.")] = None,
+    window: Annotated[float | None, typer.Option(help="Whisper alone: seconds of its window instead of 30; other features.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try utterances again that failed before.")] = False,
     max_gb: Annotated[float | None, typer.Option("--max-gb", help="Stop when more than this would be stored.")] = None,
     as_json: JsonOption = False,
@@ -135,7 +141,7 @@ def extract(
     for found in _corpora(data, corpus, every):
         job = pipeline.prepare_job(
             found, data, model, cache=root, name=name, layers=layers, dtype=dtype, precision=precision,
-            levels=[level.strip() for level in levels.split(",")] if levels else (), device=device,
+            levels=[level.strip() for level in levels.split(",")] if levels else (), device=device, batch=batch, window_s=window,
         )  # fmt: skip
         _say("\n".join(show.announcement(job)))
         pipeline.check_room(job, max_gb)
@@ -190,6 +196,7 @@ def info(
     typer.echo(f"path      {found.paths.root}")
     typer.echo(f"corpus    {card.corpus}, licence {card.corpus_licence}, features may be passed on: {card.corpus_share}")
     typer.echo(f"encoder   {card.encoder} from {card.origin} at {card.revision}, licence {card.encoder_licence}")
+    typer.echo(f"digests   of the {'imported rows' if card.digests == 'imported' else card.digests}")
     for name in found.levels:
         typer.echo(f"level     {name}: layers {show.ranges(found.layers_of(name))}, {found.dim(name)} wide; {card.levels[name]}")
     for name, value in asdict(card.key).items():
@@ -251,6 +258,10 @@ def demo(
     typer.echo(f"corpus, cache and runs lie in {folder}/; look around with: emocache ls --cache {folder / 'cache'}")
 
 
+app.command("export", epilog=_examples(*cli_exchange.EXPORT_EXAMPLES))(cli_exchange.export)
+app.command("import", epilog=_examples(*cli_exchange.IMPORT_EXAMPLES))(cli_exchange.import_)
+
+
 def _demo_row(name: str, result: Any) -> list[str]:
     """One head of the demo as cells."""
     ua, wa = result.scores.ua, result.scores.wa
@@ -275,10 +286,13 @@ def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
     features = outcome.features
     if as_json:
         about = show.summary(features) | {"encoded": outcome.encoded, "failures": dict(outcome.failures), "notes": dict(job.notes)}
+        about |= {"remarks": list(outcome.notes), "warnings": show.warnings(job)}
         typer.echo(json.dumps(about | {"path": str(features.paths.root), "digest": features.digest}))
         return
     name = f"{features.corpus}/{features.name}"
     typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
+    for note in (*show.noted(job.notes), *outcome.notes):
+        _say(f"note: {note}")
     for utterance, reason in outcome.failures.items():
         _say(f"not encoded: {utterance}: {reason}")
     if outcome.failures:

@@ -4,6 +4,7 @@ EmocacheError
 ├── UsageError        an option or argument that cannot be
 ├── CorpusError       a corpus folder, manifest or label that is not as its reader expects
 │   └── AudioError    one audio file that cannot be used
+├── SourceError       features of another tool that cannot be imported as they are
 ├── EncoderError      a model that cannot be found, loaded or run
 ├── CacheError        a cache that is missing, damaged, or lacks what was asked of it
 │   └── KeyMismatch   features made in another way than the ones asked for
@@ -25,6 +26,10 @@ class CorpusError(EmocacheError):
 
 class AudioError(CorpusError):
     """One audio file that cannot be used."""
+
+
+class SourceError(EmocacheError):
+    """Features of another tool that cannot be imported as they are."""
 
 
 class EncoderError(EmocacheError):

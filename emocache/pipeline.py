@@ -4,36 +4,30 @@ manifest -> scan (digests, lengths) -> Job (what would be made) -> units -> enco
 """
 
 import platform
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from emocache import audio, encoders, manifest, pooling
+from emocache import audio, encoders, manifest
 from emocache.devices import pick_device
 from emocache.encoders import Encoder, Source
-from emocache.errors import AudioError, CacheError, CorpusError, EncoderError, UsageError
-from emocache.files import first_line
+from emocache.encoding import Loop
+from emocache.errors import CacheError, CorpusError, UsageError
 from emocache.heard import HEARD
-from emocache.places import plain_name
+from emocache.levels import Level, levels_of
+from emocache.places import free_bytes, plain_name
 from emocache.store import Features, open_cache, parse_layers, text_digest
 from emocache.store.card import Card, Key
 from emocache.store.layout import DTYPES
 from emocache.store.plan import Item, unit_rows
-from emocache.store.unit import UnitWriter
-from emocache.store.writer import FeatureWriter, Work
+from emocache.store.writer import FeatureWriter
 from emocache.types import SAMPLE_RATE, Corpus, Utterance
 
-BATCH = 8
-"""Utterances given to the encoder at once."""
 UTTERANCE_LEVEL = "utterance"
 RESERVED = (manifest.MANIFEST, manifest.CORPUS)
 MADE_WITH = ("emocache", "torch", "transformers", "tokenizers", "speechbrain", "numpy", "soundfile", "soxr")
@@ -56,6 +50,7 @@ class Job:
     levels: tuple[str, ...]
     layers: tuple[int, ...]
     dtype: str
+    budget: int | None
     utterances: tuple[Utterance, ...]
     unusable: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -68,12 +63,17 @@ class Job:
     @cached_property
     def items(self) -> list[Item]:
         """The utterances as the store sees them."""
-        return [_item(u, self.encoder) for u in self.utterances]
+        return [_item(u, self.encoder, self.rules, self.levels) for u in self.utterances]
+
+    @cached_property
+    def rules(self) -> dict[str, Level]:
+        """Every level that the encoder can be stored in."""
+        return levels_of(self.encoder)
 
     def size(self) -> dict[str, int]:
         """Bytes of each level, over the wanted layers, when all is stored."""
-        width = {level: dim * len(self.layers) * DTYPES[self.dtype].itemsize for level, dim in _dims(self.encoder).items()}
-        return {level: sum(item.rows[level] for item in self.items) * width[level] for level in self.levels}
+        row = len(self.layers) * DTYPES[self.dtype].itemsize
+        return {level: sum(item.rows[level] for item in self.items) * self.rules[level].dim * row for level in self.levels}
 
     @property
     def card(self) -> Card:
@@ -99,11 +99,12 @@ class Job:
             corpus_licence=self.corpus.licence,
             corpus_share=self.corpus.share,
             modality=encoder.modality,
+            digests=encoder.modality,
             native=encoder.native,
             hop=encoder.hop,
             layers=encoder.layers,
-            levels=_abouts(encoder),
-            dims=_dims(encoder),
+            levels={name: rule.about for name, rule in self.rules.items()},
+            dims={name: rule.dim for name, rule in self.rules.items()},
             unit_rows=unit_rows(sum(item.rows[encoder.native] for item in self.items)),
             made_with={name: version(name) for name in MADE_WITH} | {"python": platform.python_version()},
         )
@@ -111,16 +112,18 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an extraction did: utterances encoded now, and those that have no features, with the reason."""
+    """What an extraction did: utterances encoded now, those that have no features, with the reason, and what did not go as planned."""
 
     encoded: int
     failures: Mapping[str, str]
     features: Features
+    notes: tuple[str, ...] = ()
 
 
 def prepare_job(
     corpus: Corpus, data: Path, model: str, *, cache: Path, name: str | None = None, layers: str = "all", levels: Sequence[str] = (),
-    dtype: str = "fp16", precision: str = "fp32", device: str | None = None,
+    dtype: str = "fp16", precision: str = "fp32", device: str | None = None, batch: float | None = None,
+    window_s: float | None = None,
 ) -> Job:  # fmt: skip
     """Load the encoder, look at every utterance, and work out what would be made. Nothing is written to the cache."""
     if dtype not in DTYPES or precision not in encoders.PRECISIONS:
@@ -133,21 +136,31 @@ def prepare_job(
         raise UsageError(f"--name {name}: is the name of a file beside the features; choose another")
     source = encoders.find(model)
     called = name or plain_name(source.name, "give --name, since")
-    encoder = encoders.load(source, pick_device(device), precision)
+    encoder = encoders.load(source, pick_device(device), precision, window_s=window_s)
     chosen_levels = tuple(dict.fromkeys(levels)) or (encoder.native,)
-    if unknown := [level for level in chosen_levels if level not in _dims(encoder)]:
-        raise UsageError(f"--levels: {source.name} gives {', '.join(_dims(encoder))}; it has no {unknown[0]!r}")
+    known = levels_of(encoder)
+    if unknown := [level for level in chosen_levels if level not in known]:
+        raise UsageError(f"--levels: {source.name} gives {', '.join(known)}; it has no {unknown[0]!r}")
     chosen_layers = parse_layers(layers, encoder.layers)
     usable, unusable, notes = _look(corpus, data, encoder)
     if not usable:
         first = next(iter(unusable.items()))
         raise CorpusError(f"{corpus.name}: none of its {len(unusable)} utterances can be encoded; first {first[0]}: {first[1]}")
     return Job(
-        corpus=corpus, source=source, encoder=encoder, cache=cache, name=called, dtype=dtype,
+        corpus=corpus, source=source, encoder=encoder, cache=cache, name=called, dtype=dtype, budget=_budget(encoder, batch),
         levels=chosen_levels,
         layers=chosen_layers,
         utterances=tuple(usable), unusable=unusable, notes=notes,
     )  # fmt: skip
+
+
+def _budget(encoder: Encoder, batch: float | None) -> int | None:
+    """--batch in samples (or tokens)."""
+    if batch is None:
+        return None
+    if not 0 < batch < 1e6:
+        raise UsageError(f"--batch {batch:g}: expected seconds of audio (or tokens) of a forward pass, more than 0")
+    return max(1, round(batch * SAMPLE_RATE if encoder.modality == "audio" else batch))
 
 
 def check_room(job: Job, max_gb: float | None) -> None:
@@ -176,7 +189,7 @@ def missing_bytes(job: Job) -> int:
     for level in job.levels:
         for layer in job.layers:
             held = set(features.held(level, [layer]))
-            total += sum(item.rows[level] for item in job.items if item.id not in held) * _dims(job.encoder)[level] * row
+            total += sum(item.rows[level] for item in job.items if item.id not in held) * job.rules[level].dim * row
     return total
 
 
@@ -194,34 +207,24 @@ def _smaller(job: Job) -> list[tuple[str, int]]:
     return options
 
 
-def free_bytes(path: Path) -> int:
-    """Free space where a folder is or will be."""
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free
-
-
 def extract(job: Job, *, retry: bool = False) -> Outcome:
     """Encode what is not in the cache yet and commit it unit by unit; an interrupted run goes on where it stopped.
 
     With `retry`, utterances that failed before are tried again.
     """
     by_id = {u.id: u for u in job.utterances}
+    loop = Loop(job.encoder, job.rules, job.corpus.audio_root, job.dtype, job.budget)
     encoded = 0
     with FeatureWriter(job.cache, job.corpus.name, job.name, job.card) as writer:
         work = writer.plan(job.items, dict.fromkeys(job.levels, job.layers), retry=retry)
         manifest.save(replace(job.corpus, audio_root=Path()), job.cache)
         with _progress(job, [by_id[name] for item in work for name in item.ids]) as bar:
-            for item, unit in writer.units(work):
-                members = [by_id[name] for name in item.ids]
-                for start in range(0, len(members), BATCH):
-                    batch = members[start : start + BATCH]
-                    encoded += _encode(job, batch, item, unit)
-                    bar.update(sum(_weight(u, job.encoder) for u in batch))
-                unit.commit()
+            for utterance, good in loop.run(writer, work, by_id):
+                encoded += good
+                bar.update(_weight(utterance, job.encoder))
     features = open_cache(job.cache).features(job.corpus.name, job.name)
     failed = {name: reason for name, reason in features.failures.items() if name in by_id}
-    return Outcome(encoded, {**job.unusable, **failed}, features)
+    return Outcome(encoded, {**job.unusable, **failed}, features, tuple(loop.notes))
 
 
 def _look(corpus: Corpus, data: Path, encoder: Encoder) -> tuple[list[Utterance], dict[str, str], dict[str, str]]:
@@ -237,87 +240,13 @@ def _look(corpus: Corpus, data: Path, encoder: Encoder) -> tuple[list[Utterance]
     return [u for u in utterances if u.id not in short], unusable | short, notes
 
 
-def _item(utterance: Utterance, encoder: Encoder) -> Item:
-    """An utterance as the store sees it."""
-    rows = {encoder.native: encoder.rows(utterance), UTTERANCE_LEVEL: 1}
+def _item(utterance: Utterance, encoder: Encoder, rules: Mapping[str, Level], levels: Sequence[str]) -> Item:
+    """An utterance as the store sees it, in the encoder's own level and in those that are asked for."""
+    wanted = dict.fromkeys((encoder.native, *levels))
     digest = utterance.audio_sha256 if encoder.modality == "audio" else text_digest(utterance)
     group = utterance.session or utterance.fold or utterance.split or ""
-    return Item(utterance.id, str(digest), group, rows, {encoder.native: encoder.columns(utterance)})
-
-
-def _dims(encoder: Encoder) -> dict[str, int]:
-    """Level -> width of a row."""
-    pooled = {} if encoder.native == UTTERANCE_LEVEL else {UTTERANCE_LEVEL: 2 * encoder.dim}
-    return {encoder.native: encoder.dim, **pooled}
-
-
-def _abouts(encoder: Encoder) -> dict[str, str]:
-    """Level -> what a row of it is."""
-    own = {
-        "frames": f"one row per frame of {encoder.hop} samples",
-        "tokens": "one row per token",
-        "utterance": "one embedding per utterance",
-    }
-    return {UTTERANCE_LEVEL: pooling.MEAN_AND_STD, encoder.native: own[encoder.native]}
-
-
-def _encode(job: Job, batch: Sequence[Utterance], work: Work, unit: UnitWriter) -> int:
-    """Encode a batch of one unit and put its rows; the number of utterances that were encoded."""
-    inputs = list(_inputs(job, batch, unit))
-    layers = sorted({layer for _, layer in work.arrays})
-    encoded = 0
-    for utterance, hidden in _hidden(job.encoder, inputs, layers, unit):
-        levels = {name: _pool(job.encoder, name, hidden).cpu().numpy() for name in {name for name, _ in work.arrays}}
-        unit.put(utterance.id, {(name, layer): levels[name][layers.index(layer)] for name, layer in work.arrays})
-        encoded += 1
-    return encoded
-
-
-def _hidden(
-    encoder: Encoder, inputs: Sequence[tuple[Utterance, Any]], layers: Sequence[int], unit: UnitWriter
-) -> Iterator[tuple[Utterance, torch.Tensor]]:
-    """Hidden states of a batch; when memory does not suffice, of one after the other, and what is too large alone fails by name."""
-    if not inputs:
-        return
-    try:
-        yield from zip((utterance for utterance, _ in inputs), encoder.encode([value for _, value in inputs], layers), strict=True)
-        return
-    except RuntimeError as error:
-        if not _out_of_memory(error):
-            raise EncoderError(f"{inputs[0][0].id} to {inputs[-1][0].id}: the encoder failed ({first_line(error)})") from error
-        reason = first_line(error)
-    if len(inputs) == 1:
-        unit.fail(inputs[0][0].id, f"out of memory: {reason}")
-        return
-    for one in inputs:
-        yield from _hidden(encoder, [one], layers, unit)
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch says so: by its own error on a GPU, in words on a CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def _inputs(job: Job, batch: Sequence[Utterance], unit: UnitWriter) -> Iterator[tuple[Utterance, NDArray[np.float32] | str]]:
-    """What the encoder is given; an utterance whose audio is no longer what was scanned fails by name."""
-    for utterance in batch:
-        if job.encoder.modality == "text":
-            yield utterance, utterance.transcript or ""
-            continue
-        try:
-            wave = audio.load_utterance(utterance, job.corpus.audio_root)
-        except AudioError as error:
-            unit.fail(utterance.id, str(error))
-            continue
-        if audio.digest(wave) != utterance.audio_sha256:
-            unit.fail(utterance.id, "its audio changed while it was being extracted; run the command again")
-            continue
-        yield utterance, wave
-
-
-def _pool(encoder: Encoder, level: str, hidden: torch.Tensor) -> torch.Tensor:
-    """[layers, rows, dim] of the encoder's own level -> the rows of a level."""
-    return hidden if level == encoder.native else pooling.mean_and_std(hidden)
+    rows = {name: rules[name].rows(utterance) for name in wanted}
+    return Item(utterance.id, str(digest), group, rows, {name: rules[name].columns(utterance) for name in wanted})
 
 
 def _weight(utterance: Utterance, encoder: Encoder) -> int:

@@ -1,7 +1,8 @@
-"""Folders of the user that emocache uses when none is named, and what a folder of ours may be called."""
+"""Folders of the user that emocache uses when none is named, what a folder of ours may be called, and the room there is."""
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 from emocache.errors import UsageError
@@ -28,3 +29,10 @@ def plain_name(name: str, what: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
         raise UsageError(f"{what} {name!r} cannot be a folder's name here; use letters, digits, '.', '_', '-', with no '.' or '-' in front")
     return name
+
+
+def free_bytes(path: Path) -> int:
+    """Free space where a folder is or will be."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free

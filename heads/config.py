@@ -14,11 +14,20 @@ if TYPE_CHECKING:
 Normalise = Literal["global", "speech", "speaker", "none"]
 
 
+Schedule = Literal["constant", "cosine"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """How a head is trained, unless its own Config says otherwise."""
 
     lr: float = 1e-3
+    layer_lr: float = 1.0
+    """The learning rate of layer weights, as a multiple of `lr`: they start equal, and a small rate leaves them so."""
+    schedule: Schedule = "constant"
+    """What becomes of the learning rate: nothing, or half a cosine from `lr` to 0 over `epochs`."""
+    refit: bool = False
+    """Once the epoch is chosen, train again for as many epochs on the training and the validation part together."""
     weight_decay: float = 0.0
     batch: int = 32
     """Utterances per step."""
@@ -33,7 +42,7 @@ class Training:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
-        for name in ("lr", "batch", "epochs", "patience"):
+        for name in ("lr", "layer_lr", "batch", "epochs", "patience"):
             if not 0 < getattr(self, name) <= 1_000_000:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected more than 0 and at most a million")
         for name in ("weight_decay", "clip"):

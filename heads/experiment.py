@@ -25,6 +25,11 @@ from heads.report import Result, to_json
 from heads.scoring import Run, prediction_rows, scores_of
 from heads.splits import Fold
 
+SELECTION = {
+    False: "lowest validation loss; the test part is predicted once, with that epoch's weights",
+    True: "lowest validation loss; trained again for as many epochs on training and validation part, then the test part is predicted once",
+}
+"""How the epoch is chosen, without `refit` and with it."""
 Folds = Mapping[int, Sequence[Fold]]
 """The folds of every seed."""
 
@@ -155,7 +160,7 @@ def _about(
         "folds": ask.folds or 5 if ask.protocol == "speaker-folds" else None,
         "validation": splits.validation_rule(ask.protocol, material.utterances, ask.validation or "random"),
         "seeds": list(ask.seeds),
-        "selection": "lowest validation loss; the test part is predicted once, with that epoch's weights",
+        "selection": SELECTION[config.refit],
         "left_out": material.left_out,
         "notes": list(material.notes),
         "deviations": [*head.deviations(config, inputs), *_departures(ask, head)],

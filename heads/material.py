@@ -105,6 +105,8 @@ def gather(
     notes += [f"{count} of {len(found.utterances)} utterances left out: {reason}" for reason, count in left_out.items() if count]
     for features in sets:
         features.check(kept)
+        if features.card.digests == "imported":
+            notes.append(f"{features.name} was imported: whether it is of the corpus's present audio or text nobody can check")
     classes = tuple(sorted({utterance.label(label) or "" for utterance in kept}))
     return Material(utterances=tuple(kept), label=label, classes=classes, left_out=left_out, notes=tuple(notes))
 

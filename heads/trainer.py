@@ -1,8 +1,10 @@
 """One run: a head trained on one fold with one seed, its epoch chosen on the validation part, its test part predicted once."""
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emocache.errors import ProtocolError
+from heads.blocks import LayerMix
 from heads.config import HeadModule, Training
 from heads.data import Examples, Input, moments
 
@@ -61,15 +64,12 @@ def fit(
     """
     device = examples.labels.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        model = head.build(config, with_moments(config, inputs, examples, parts.train), classes).to(device)
-        optimiser = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        order = torch.Generator().manual_seed(seed)
+        learner = _Learner(head, config, inputs, examples, parts.train, classes, seed)
         curve: list[Epoch] = []
-        chosen, best = 0, copy.deepcopy(model.state_dict())
+        chosen, best = 0, copy.deepcopy(learner.model.state_dict())
         while len(curve) < config.epochs and len(curve) - chosen < config.patience:
-            train_loss = _train_epoch(model, optimiser, config, examples, parts.train, order)
-            epoch = Epoch(train_loss, evaluate(model, examples, parts.validation)[0])
+            train_loss = learner.epoch()
+            epoch = Epoch(train_loss, evaluate(learner.model, examples, parts.validation)[0])
             curve.append(epoch)
             if not np.isfinite([epoch.train_loss, epoch.validation_loss]).all():
                 raise ProtocolError(
@@ -77,11 +77,50 @@ def fit(
                     f"lower the learning rate (--set lr={config.lr / 10:g}), or look for values that are not finite in the features"
                 )
             if not chosen or epoch.validation_loss < curve[chosen - 1].validation_loss:
-                chosen, best = len(curve), copy.deepcopy(model.state_dict())
+                chosen, best = len(curve), copy.deepcopy(learner.model.state_dict())
             on_epoch(len(curve), epoch)
-        model.load_state_dict(best)
-        logits = evaluate(model, examples, parts.test)[1]
+        if config.refit:
+            learner = _Learner(head, config, inputs, examples, torch.cat([parts.train, parts.validation]), classes, seed)
+            for _ in range(chosen):
+                learner.epoch()
+        else:
+            learner.model.load_state_dict(best)
+        logits = evaluate(learner.model, examples, parts.test)[1]
     return Fitted(tuple(curve), chosen, logits.softmax(1).cpu().numpy())
+
+
+class _Learner:
+    """A head and its optimiser, begun from a seed, that learn from the utterances `train` an epoch at a time."""
+
+    def __init__(
+        self, head: HeadModule, config: Training, inputs: Sequence[Input], examples: Examples, train: Tensor, classes: int, seed: int
+    ) -> None:
+        torch.manual_seed(seed)
+        self.model = head.build(config, with_moments(config, inputs, examples, train), classes).to(train.device)
+        self._config = config
+        self._examples = examples
+        self._train = train
+        self._order = torch.Generator().manual_seed(seed)
+        self._optimiser = torch.optim.Adam(_groups(self.model, config), lr=config.lr, weight_decay=config.weight_decay)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda epoch: share(config, epoch))
+
+    def epoch(self) -> float:
+        """One pass over the utterances in random order; the mean loss of an utterance."""
+        loss = _train_epoch(self.model, self._optimiser, self._config, self._examples, self._train, self._order)
+        self._schedule.step()
+        return loss
+
+
+def share(config: Training, epoch: int) -> float:
+    """What share of the learning rate an epoch (from 0) is trained with."""
+    return 1.0 if config.schedule == "constant" else (1 + math.cos(math.pi * min(epoch, config.epochs) / config.epochs)) / 2
+
+
+def _groups(model: nn.Module, config: Training) -> list[dict[str, Any]]:
+    """The parameters, those of layer weights with their own learning rate."""
+    mixes = [module.weight for module in model.modules() if isinstance(module, LayerMix)]
+    others = [weight for weight in model.parameters() if not any(weight is mix for mix in mixes)]
+    return [{"params": others}] + ([{"params": mixes, "lr": config.lr * config.layer_lr}] if mixes else [])
 
 
 def with_moments(config: Training, inputs: Sequence[Input], examples: Examples, train: Tensor) -> list[Input]:

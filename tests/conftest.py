@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.shell import Shell
+
 install_import_hook(["heads", "emocache.pooling"], "beartype.beartype")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -25,3 +27,11 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.delenv("EMOCACHE_HOME", raising=False)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Commands run in a folder of their own, with a cache there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMOCACHE_HOME", str(tmp_path / "cache"))
+    return Shell(capsys)

@@ -13,30 +13,9 @@ import soundfile
 from emocache import manifest
 from emocache.cli import main
 from tests import checkpoints, small_corpus
+from tests.shell import Shell
 
 ROOT = Path(__file__).parents[1]
-
-
-class Shell:
-    """Runs commands in a folder of their own."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def run(self, command: str) -> int:
-        """Run `emocache COMMAND` in this process; its exit code."""
-        with pytest.raises(SystemExit) as exit_:
-            main(command.split())
-        self.out, self.err = self._capsys.readouterr()
-        return int(exit_.value.code or 0)
-
-
-@pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EMOCACHE_HOME", str(tmp_path / "cache"))
-    return Shell(capsys)
 
 
 @pytest.fixture
@@ -230,7 +209,7 @@ def test_a_corpus_is_only_looked_for_in_its_folder(shell: Shell, name: str) -> N
     assert "cannot be a folder's name" in shell.err
 
 
-@pytest.mark.parametrize("command", ["", "prepare", "extract", "train", "ls", "info", "demo"])
+@pytest.mark.parametrize("command", ["", "prepare", "extract", "train", "ls", "info", "demo", "export", "import", "encoders", "fetch"])
 def test_every_help_is_there_and_shows_an_example(shell: Shell, command: str) -> None:
     assert shell.run(f"{command} --help") == 0
     assert "Usage: " in shell.out
@@ -238,7 +217,7 @@ def test_every_help_is_there_and_shows_an_example(shell: Shell, command: str) ->
 
 
 def test_the_command_line_starts_without_torch_numpy_or_zarr() -> None:
-    code = "import sys, emocache, emocache.cli; assert not {'torch', 'zarr', 'transformers', 'numpy', 'sklearn'} & set(sys.modules)"
+    code = "import sys, emocache, emocache.cli; assert not {'torch', 'zarr', 'transformers', 'numpy', 'sklearn', 'h5py'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 

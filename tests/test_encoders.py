@@ -1,5 +1,6 @@
 """Encoders give what transformers gives for one utterance alone, layer by layer."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ import transformers
 
 from emocache import encoders
 from emocache.devices import pick_device
-from emocache.errors import UsageError
+from emocache.encoders import frames
+from emocache.errors import EncoderError, UsageError
+from emocache.levels import levels_of
 from emocache.types import Utterance
 from tests import checkpoints
 from tests.small_corpus import wave
@@ -87,20 +90,116 @@ def test_whisper_encodes_audio_beyond_its_window_in_further_windows(tmp_path: Pa
     assert "windows" in str(encoder.note(Utterance(id="a", path="a", samples=40_000)))
 
 
-def test_batch_mates_change_nothing(tmp_path: Path) -> None:
-    sounds = [wave(i, seconds) for i, seconds in enumerate((0.2, 0.9, 2.0))]
-    for folder in (
-        checkpoints.speech(tmp_path / "hubert"),
-        checkpoints.whisper(tmp_path / "whisper"),
-        checkpoints.ecapa(tmp_path / "ecapa"),
-    ):
-        encoder = _load(folder)
-        for sound, together in zip(sounds, encoder.encode(sounds, encoder.layers), strict=True):
-            alone = encoder.encode([sound], encoder.layers)[0]
-            assert (together - alone).abs().max() <= 1e-5 * alone.abs().max()
+def _error(together: torch.Tensor, alone: torch.Tensor) -> float:
+    """The largest difference in a layer, relative to the largest value there."""
+    assert together.shape == alone.shape
+    return float(((together - alone).abs().amax((1, 2)) / alone.abs().amax((1, 2))).max())
 
 
-@pytest.mark.parametrize("make", [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet")])
+EXACT = [
+    *SPEECH,
+    ("data2vec-audio", "LAYER_NORM"),
+    ("unispeech-sat", "GROUP_NORM"),
+    ("unispeech-sat", "LAYER_NORM"),
+    ("unispeech", "GROUP_NORM"),
+]
+
+
+@pytest.mark.parametrize(("kind", "norm"), EXACT)
+@pytest.mark.parametrize("normalise", [True, False])
+def test_in_a_batch_every_waveform_gets_what_it_gets_alone(tmp_path: Path, kind: str, norm: str, *, normalise: bool) -> None:
+    encoder = _load(checkpoints.speech(tmp_path / "model", kind, getattr(checkpoints, norm), normalise=normalise))
+    assert encoder.batching == "padded"
+    sounds = [wave(i, seconds) for i, seconds in enumerate((4.0, 1.1, 1.1, 0.4))]
+    for sound, together in zip(sounds, encoder.encode(sounds, encoder.layers), strict=True):
+        assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
+
+
+@pytest.mark.parametrize("make", [checkpoints.ecapa, checkpoints.xvector, lambda folder: checkpoints.speech(folder, "wav2vec2-conformer")])
+def test_a_family_that_hears_the_padding_is_batched_at_equal_length_alone(tmp_path: Path, make: object) -> None:
+    encoder = _load(make(tmp_path / "model"))  # type: ignore[operator]
+    assert encoder.batching == "equal"
+    sounds = [wave(i, 0.5) for i in range(3)]
+    for sound, together in zip(sounds, encoder.forward([encoder.prepare(sound) for sound in sounds], encoder.layers), strict=True):
+        assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
+
+
+@pytest.mark.parametrize("positions", ["relative", "rotary", None])
+def test_a_conformer_gives_the_hidden_states_of_transformers(tmp_path: Path, positions: str | None) -> None:
+    folder = checkpoints.speech(tmp_path / "model", "wav2vec2-conformer", position_embeddings_type=positions)
+    sound = wave(1, 0.7)
+    extract, model = transformers.AutoFeatureExtractor.from_pretrained(folder), transformers.AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        direct = model(**extract(sound, sampling_rate=16_000, return_tensors="pt"), output_hidden_states=True)
+    got = _load(folder).encode([sound], (0, 1, 2, 3))[0]
+    assert torch.equal(got, torch.cat([*direct.hidden_states[:-1], direct.last_hidden_state]))
+
+
+def test_in_a_batch_whisper_gives_each_waveform_what_it_gets_alone(tmp_path: Path) -> None:
+    encoder = _load(checkpoints.whisper(tmp_path / "model"))
+    sounds = [wave(i, seconds) for i, seconds in enumerate((2.5, 0.2, 0.9))]
+    for sound, together in zip(sounds, encoder.encode(sounds, encoder.layers), strict=True):
+        assert _error(together, encoder.encode([sound], encoder.layers)[0]) <= 1e-5
+
+
+def test_whisper_takes_a_shorter_window_when_asked_and_the_key_says_so(tmp_path: Path) -> None:
+    source = encoders.find(str(checkpoints.whisper(tmp_path / "model", window_s=2)))
+    whole, short = encoders.load(source, CPU), encoders.load(source, CPU, window_s=0.5)
+    assert whole.weights == short.weights
+    assert whole.configuration != short.configuration
+    assert "0.5 s windows" in short.preprocessing
+    utterance = Utterance(id="a", path="a", samples=20_000)
+    assert short.encode([wave(1, 1.25)], (0, 2))[0].shape == (2, short.rows(utterance), 32) == (2, whole.rows(utterance), 32)
+    first = short.encode([wave(1, 1.25)], (2,))[0][:, :25]
+    torch.testing.assert_close(first, short.encode([wave(1, 1.25)[:8000]], (2,))[0], rtol=1e-5, atol=1e-5)
+    for wrong in (0.0, 3.0):
+        with pytest.raises(UsageError, match="expected seconds up to 2"):
+            encoders.load(source, CPU, window_s=wrong)
+    with pytest.raises(UsageError, match="only Whisper has"):
+        encoders.load(encoders.find(str(checkpoints.bert(tmp_path / "bert"))), CPU, window_s=1)
+
+
+TEXT = [checkpoints.bert, checkpoints.roberta, lambda folder: checkpoints.roberta(folder, "MPNet"),
+        lambda folder: checkpoints.roberta(folder, "DebertaV2"), lambda folder: checkpoints.roberta(folder, "Electra"),
+        lambda folder: checkpoints.roberta(folder, "DistilBert"), checkpoints.sentencepiece]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", TEXT)
+def test_in_a_batch_every_text_gets_what_it_gets_alone(tmp_path: Path, make: object) -> None:
+    encoder = _load(make(tmp_path / "model"))  # type: ignore[operator]
+    assert encoder.batching == "padded"
+    texts = ["i do not know " * 3, "kids", ""]
+    for text, together in zip(texts, encoder.encode(texts, encoder.layers), strict=True):
+        assert _error(together, encoder.encode([text], encoder.layers)[0]) <= 1e-5
+
+
+def test_nothing_is_computed_above_the_highest_layer_that_is_wanted(tmp_path: Path) -> None:
+    encoder = _load(checkpoints.speech(tmp_path / "model"))
+    ran: list[int] = []
+    for number, block in enumerate(encoder._blocks, 1):  # type: ignore[attr-defined]
+        block.register_forward_pre_hook(lambda *_, number=number: ran.append(number))
+    all_layers = encoder.encode([wave(1, 0.7)], (0, 1, 2, 3))[0]
+    ran.clear()
+    assert torch.equal(encoder.encode([wave(1, 0.7)], (0, 2))[0], all_layers[[0, 2]])
+    assert ran == [1, 2]
+
+
+def test_a_long_recording_is_encoded_in_overlapping_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = _load(checkpoints.speech(tmp_path / "model", norm=checkpoints.LAYER_NORM))
+    sound, long = wave(1, 7.3), Utterance(id="a", path="a", samples=round(7.3 * 16_000))
+    whole = encoder.encode([sound], encoder.layers)[0]
+    monkeypatch.setattr(frames, "LONGEST_S", 3)
+    monkeypatch.setattr(frames, "CONTEXT_S", 1)
+    windows = encoder.encode([sound], encoder.layers)[0]
+    assert windows.shape == whole.shape == (4, encoder.rows(long), 32)
+    assert _error(windows[:1], whole[:1]) <= 1e-5  # of layer 0 a frame hears the positional convolution's reach alone
+    assert "overlapping windows" in str(encoder.note(long))
+    beside = encoder.encode([sound, wave(2, 0.5), sound], encoder.layers)
+    assert torch.equal(beside[0], windows)
+    assert torch.equal(beside[2], windows)
+
+
+@pytest.mark.parametrize("make", TEXT)
 def test_a_text_encoder_gives_the_hidden_states_of_transformers(tmp_path: Path, make: object) -> None:
     folder = make(tmp_path / "model")  # type: ignore[operator]
     text = "i don't know, really!"
@@ -140,19 +239,6 @@ def test_an_empty_text_is_encoded_and_noted(tmp_path: Path) -> None:
     assert encoder.encode([""], (0,))[0].shape == (1, 2, 32)
 
 
-def test_ecapa_gives_what_speechbrain_gives(tmp_path: Path) -> None:
-    from speechbrain.lobes.features import Fbank
-    from speechbrain.processing.features import InputNormalization
-
-    encoder = _load(checkpoints.ecapa(tmp_path / "model"))
-    sound = wave(2, 1.3)
-    bands = InputNormalization(norm_type="sentence", std_norm=False)(Fbank(n_mels=80)(torch.from_numpy(sound)[None]), torch.ones(1))
-    expected = encoder._model(bands, torch.ones(1))  # type: ignore[attr-defined]
-    assert torch.equal(encoder.encode([sound], (0,))[0], expected)
-    assert encoder.rows(Utterance(id="a", path="a", samples=1599)) == 0
-    assert encoder.encode([wave(2, 0.1)], (0,))[0].isfinite().all()
-
-
 def test_a_gpu_that_does_not_work_is_an_error() -> None:
     if torch.cuda.is_available():
         pytest.skip("the GPU of this machine works")
@@ -187,3 +273,25 @@ import transformers.audio_utils
 import speechbrain.lobes.features
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+@pytest.mark.parametrize(
+    ("modes", "row"), [({"pooling_mode_mean_tokens": True}, "mean"), ({"pooling_mode_cls_token": True}, "first"), (None, "first")]
+)
+def test_a_sentence_is_pooled_as_the_checkpoint_says(tmp_path: Path, modes: dict[str, bool] | None, row: str) -> None:
+    folder = checkpoints.bert(tmp_path / "model")
+    if modes is not None:
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling/config.json").write_text(json.dumps({"word_embedding_dimension": 32, **modes}))
+    encoder = _load(folder)
+    states = encoder.encode(["i do not know"], (0, 3))[0]
+    expected = states.mean(1, keepdim=True) if row == "mean" else states[:, :1]
+    assert torch.equal(levels_of(encoder)["sentence"].pool(states, Utterance(id="a", path="a")), expected)
+
+
+def test_a_sentence_pooling_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    folder = checkpoints.bert(tmp_path / "model")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling/config.json").write_text('{"pooling_mode_max_tokens": true}')
+    with pytest.raises(EncoderError, match="pools by pooling_mode_max_tokens"):
+        _load(folder)

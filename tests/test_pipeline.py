@@ -1,5 +1,6 @@
 """A corpus goes in, features come out, and only what changed is encoded again."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,11 @@ import soundfile
 import torch
 import transformers
 
-from emocache import manifest, pipeline
+from emocache import encoding, manifest, pipeline
+from emocache.encoding import Loop
 from emocache.errors import CacheError, CorpusError, KeyMismatch, UsageError
 from emocache.store import open_cache
-from emocache.types import Corpus
+from emocache.types import Corpus, Utterance
 from tests import checkpoints, small_corpus
 
 
@@ -33,6 +35,12 @@ def run(tmp_path: Path, corpus: Corpus, model: Path, **options: object) -> pipel
     return pipeline.extract(job)
 
 
+def _same_but_for_rounding(stored: np.ndarray, direct: np.ndarray) -> None:
+    """Half a unit in the last place of float16, and what a batch changes."""
+    assert stored.dtype == np.float16
+    np.testing.assert_allclose(stored.astype(np.float32), direct, rtol=2**-11, atol=1e-5 * np.abs(direct).max())
+
+
 def test_stored_frames_are_those_of_transformers_but_for_rounding(tmp_path: Path, hubert: Path) -> None:
     corpus = small_corpus.make(tmp_path)
     features = run(tmp_path, corpus, hubert).features
@@ -41,7 +49,7 @@ def test_stored_frames_are_those_of_transformers_but_for_rounding(tmp_path: Path
         sound, rate = soundfile.read(corpus.audio_root / utterance.path, dtype="float32")
         with torch.no_grad():
             direct = model(**extract(sound, sampling_rate=rate, return_tensors="pt"), output_hidden_states=True)
-        np.testing.assert_array_equal(features.read(utterance.id), torch.cat(direct.hidden_states).half().numpy())
+        _same_but_for_rounding(features.read(utterance.id), torch.cat(direct.hidden_states).numpy())
 
 
 def test_stored_tokens_are_those_of_transformers_but_for_rounding(tmp_path: Path, bert: Path) -> None:
@@ -51,7 +59,7 @@ def test_stored_tokens_are_those_of_transformers_but_for_rounding(tmp_path: Path
     for utterance in corpus.utterances:
         with torch.no_grad():
             direct = model(**tokenizer(utterance.transcript, return_tensors="pt"), output_hidden_states=True)
-        np.testing.assert_array_equal(features.read(utterance.id), torch.cat(direct.hidden_states).half().numpy())
+        _same_but_for_rounding(features.read(utterance.id), torch.cat(direct.hidden_states).numpy())
         assert len(features.columns(utterance.id, "tokens")["word"]) == features.read(utterance.id).shape[1]
 
 
@@ -182,20 +190,64 @@ def test_only_options_that_would_fit_are_named(tmp_path: Path, hubert: Path) -> 
         pipeline.check_room(job, max_gb=float("nan"))
 
 
-def test_an_utterance_too_large_for_memory_fails_alone_and_by_name(tmp_path: Path, hubert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_too_large_for_memory_is_halved_and_an_utterance_too_large_fails_by_name(
+    tmp_path: Path, hubert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     corpus = small_corpus.make(tmp_path)
     job = pipeline.prepare_job(corpus, tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
-    encode = job.encoder.encode
+    forward, tried = job.encoder.forward, []
+    monkeypatch.setitem(encoding.PADDING, "cpu", 10)
 
     def limited(batch: list[np.ndarray], layers: tuple[int, ...]) -> list[torch.Tensor]:
-        if any(len(wave) > 30_000 for wave in batch):
+        tried.append(len(batch))
+        if any(len(wave) > 30_000 for wave in batch) or len(batch) > 2:
             raise torch.OutOfMemoryError("out of memory")
-        return encode(batch, layers)
+        return forward(batch, layers)
 
-    monkeypatch.setattr(job.encoder, "encode", limited)
+    monkeypatch.setattr(job.encoder, "forward", limited)
     outcome = pipeline.extract(job)
     assert outcome.failures == {"u3": "out of memory: out of memory"}
     assert len(outcome.features.ids) == outcome.encoded == 5
+    assert tried[0] > 2
+    assert "encoded in halves" in outcome.notes[0]
+    commits = [json.loads(path.read_text()) for path in (tmp_path / "cache").glob("tiny/*/commits/*/[0-9]*.json")]
+    assert [note for entry in commits for note in entry.get("notes", ())] == list(outcome.notes)
+
+
+def test_batches_keep_to_their_budget_and_to_their_share_of_padding(tmp_path: Path, hubert: Path) -> None:
+    job = pipeline.prepare_job(small_corpus.make(tmp_path), tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu", batch=4)
+    loop = Loop(job.encoder, job.rules, job.corpus.audio_root, job.dtype, job.budget)
+    lengths = (9.0, 2.0, 1.99, 1.98, 1.0, 0.99, 0.98, 0.97, 0.96, 0.5)
+    utterances = [Utterance(id=str(s), path="", samples=round(s * 16_000)) for s in lengths]
+    batches = [[float(u.id) for u in batch] for batch in loop.batches(utterances)]
+    assert batches == [[9.0], [2.0, 1.99], [1.98], [1.0, 0.99, 0.98, 0.97], [0.96], [0.5]]
+    with pytest.raises(UsageError, match="--batch 0"):
+        run(tmp_path, job.corpus, hubert, batch=0)
+
+
+def test_words_and_sentences_are_pooled_from_the_tokens_of_the_same_pass(tmp_path: Path, bert: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    silent = small_corpus.changed(corpus, "u0", transcript="")
+    features = run(tmp_path, silent, bert, levels=["tokens", "word", "sentence"], dtype="fp32").features
+    for utterance in silent.utterances:
+        tokens, word = features.read(utterance.id, "tokens"), features.columns(utterance.id, "tokens")["word"]
+        words = [tokens[:, word == number].mean(axis=1) for number in range(word.max() + 1)] or [tokens.mean(axis=1)]
+        np.testing.assert_allclose(features.read(utterance.id, "word"), np.stack(words, axis=1), rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(features.read(utterance.id, "sentence"), tokens[:, :1])
+        spoken = [*range(len(words))] if utterance.transcript else [-1]
+        assert features.columns(utterance.id, "word")["word"].tolist() == spoken
+
+
+def test_an_overflow_is_stored_as_float32(tmp_path: Path, hubert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = pipeline.prepare_job(small_corpus.make(tmp_path), tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
+    forward = job.encoder.forward
+    monkeypatch.setattr(job.encoder, "forward", lambda batch, layers: [rows * 1e6 for rows in forward(batch, layers)])
+    features = pipeline.extract(job).features
+    sound, _ = soundfile.read(job.corpus.audio_root / "u1.wav", dtype="float32")
+    expected = forward([job.encoder.prepare(sound)], job.layers)[0].numpy() * 1e6
+    stored = features.read("u1")
+    assert stored.dtype == np.float32
+    np.testing.assert_allclose(stored, expected, rtol=2**-10, atol=1e-5 * np.abs(expected).max())
 
 
 def test_a_file_replaced_by_one_of_the_same_size_and_time_is_seen(tmp_path: Path, hubert: Path) -> None:

@@ -1,10 +1,12 @@
 """The store when things go wrong: killed writers, several at once, damaged files. Nothing half-written is ever visible."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +186,68 @@ def test_a_damaged_card_is_one_clear_line(tmp_path: Path, damage: str) -> None:
     (tmp_path / "corpus/toy/card.json").write_text(damage)
     with pytest.raises(CacheError, match=r"card\.json"):
         open_cache(tmp_path).features("corpus", "toy")
+
+
+@pytest.mark.parametrize("lost", ["plan/0", "plan", "plan/0/frames", "plan/0/ids.npy", "plan/0/frames/start.npy"])
+def test_a_lost_plan_is_one_clear_line_to_reader_and_writer(tmp_path: Path, lost: str) -> None:
+    data = toy()
+    write(tmp_path, data)
+    path = tmp_path / "corpus/toy" / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(CacheError, match=r"lost|missing"):
+        open_cache(tmp_path).features("corpus", "toy").load()
+    with pytest.raises(CacheError, match=r"lost|missing"):
+        write(tmp_path, data, todo=items(data)[:-1])
+
+
+def test_rows_without_a_card_are_not_taken_for_those_of_another_encoder(tmp_path: Path) -> None:
+    write(tmp_path, toy())
+    (tmp_path / "corpus/toy/card.json").unlink()
+    with pytest.raises(CacheError, match="how the rows beside it were made is not known"):
+        write(tmp_path, toy(), card=replace(CARD, key=replace(CARD.key, weights="other")))
+    assert not (tmp_path / "corpus/toy/card.json").exists()
+
+
+def test_a_card_with_a_flipped_letter_is_one_clear_line(tmp_path: Path) -> None:
+    write(tmp_path, toy())
+    card = tmp_path / "corpus/toy/card.json"
+    card.write_text(card.read_text().replace('"weights": "w"', '"weights": "v"'))
+    with pytest.raises(CacheError, match=r"card\.json: is not what was written"):
+        open_cache(tmp_path).features("corpus", "toy")
+
+
+def test_an_utterance_that_comes_back_gets_the_layers_that_were_made_without_it(tmp_path: Path) -> None:
+    data = toy()
+    write(tmp_path, data, {"frames": [0]})
+    write(tmp_path, data, {"frames": [1]}, todo=items(data)[:-1])
+    assert write(tmp_path, data, {"frames": [1]}) == [list(data)[-1]]
+    features = open_cache(tmp_path).features("corpus", "toy")
+    for name, values in data.items():
+        np.testing.assert_array_equal(features.read(name), values)
+
+
+def test_a_reader_never_takes_the_rows_of_another_set_of_the_same_name_for_its_own(tmp_path: Path) -> None:
+    old, new = toy(), toy(seed=1)
+    write(tmp_path, old)
+    reader = open_cache(tmp_path).features("corpus", "toy")
+    np.testing.assert_array_equal(reader.read("u1", layers=[0]), old["u1"][:1])
+    shutil.rmtree(tmp_path / "corpus/toy")
+    write(tmp_path, new)
+    np.testing.assert_array_equal(reader.read("u1", layers=[0]), old["u1"][:1])
+    with pytest.raises(CacheError, match="was rewritten or removed since it was opened; open it again"):
+        reader.read("u1", layers=[1])
+
+
+def test_a_lock_of_a_folder_that_was_put_aside_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, toy([3]))
+    folder = tmp_path / "corpus/toy/claims"
+
+    def moved(file: Any, operation: int) -> bool:
+        if folder.exists() and "use" in file.name:
+            folder.rename(tmp_path / "aside")
+        return True
+
+    monkeypatch.setattr(claims, "locks_exclude", lambda folder: True)
+    monkeypatch.setattr(claims, "flock", moved)
+    with pytest.raises(CacheError, match="removed or rewritten in this moment"):
+        claims.Use(folder)

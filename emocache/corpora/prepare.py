@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -51,7 +51,8 @@ def prepare(
     module, name = _reader(reader), _corpus_name(reader, name)
     info: CorpusInfo = module.info(root)
     chosen = scheme or info.scheme
-    kept, left_out = _labelled(module.read(root), chosen, root)
+    spoken = [replace(utterance, language=utterance.language or info.language) for utterance in module.read(root)]
+    kept, left_out = _labelled(spoken, chosen, root)
     folder = (audio_root or (root if root.is_dir() else root.parent)).resolve()
     may_skip = {utterance.id for utterance in kept} if skip_broken else set(info.broken)
     heard, skipped = _listen(kept, folder, data / name / HEARD, may_skip)

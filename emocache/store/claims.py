@@ -105,12 +105,16 @@ class Use:
         folder.mkdir(parents=True, exist_ok=True)
         if not locks_exclude(folder):
             self._token = _only_writer(folder)
-        self._file = (folder / "use.lock").open("a")
+        lock = folder / "use.lock"
+        self._file = lock.open("a")
         _open_files.add(self._file)
         if self._token is None and not flock(self._file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB):
             self._file.close()
-            doing = "an extraction is under way" if alone else "another command is removing or rewriting it"
+            doing = "another command is at work on it" if alone else "another command is removing or rewriting it"
             raise CacheError(f"{folder.parent}: {doing}; wait for it to end, then repeat")
+        if not (lock.exists() and os.path.samestat(os.fstat(self._file.fileno()), lock.stat())):
+            self.close()  # the lock of a folder that was put aside since
+            raise CacheError(f"{folder.parent}: was removed or rewritten in this moment; repeat the command")
 
     def __enter__(self) -> Self:
         return self

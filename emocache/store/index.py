@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emocache.errors import CacheError
-from emocache.store.layout import Paths, array_name, read_json
+from emocache.store.layout import REPAIR, Paths, array_name, read_json
 from emocache.store.plan import Generation, read_generations
 
 Array = tuple[str, int]
@@ -27,7 +27,7 @@ Array = tuple[str, int]
 Places = NDArray[np.int64]
 SUPERSEDED = "superseded"
 """Why a commit has no rows of an utterance: a newer generation holds it, or it was removed."""
-MANY = 64
+MANY, THREADS = 64, 16
 """From so many commit entries on, they are read by threads: a network file system answers each after a while."""
 
 
@@ -66,7 +66,7 @@ class Commits:
                 if entry["failures"]:
                     self.failed.setdefault(array, {}).update({(unit, failed): str(why) for failed, why in entry["failures"].items()})
         except (KeyError, ValueError, AttributeError, TypeError) as error:
-            raise CacheError(f"{where}: not a commit entry ({error!r}); delete it to have its unit extracted again") from None
+            raise CacheError(f"{where}: not a commit entry ({error!r}); {REPAIR}") from None
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,8 @@ class Index:
     @cached_property
     def places(self) -> Places:
         """The newest places, in the order of `newest`."""
+        if len(self.newest) == len(self.names):
+            return np.arange(len(self.names))
         return np.fromiter(self.newest.values(), np.int64, len(self.newest))
 
     @cached_property
@@ -140,21 +142,37 @@ class Index:
         return any(name == level for name, _ in self.commits.stored)
 
     def table(self, level: str) -> Table:
-        """Where the rows of every place lie in a level; places of generations that lack it have none."""
+        """Where the rows of every place lie in a level; places of generations that lack it have none.
+
+        CacheError when a generation has lost it.
+        """
         if level not in self._tables:
-            rows = [g.rows(level) if g.has_level(level) else None for g in self.generations]
+            rows = [g.rows(level) if self.has_rows(g, level) else None for g in self.generations]
             sizes = [len(g.ids) for g in self.generations]
             start = _joined([one.start if one else np.zeros(n, np.int64) for one, n in zip(rows, sizes, strict=True)])
             length = _joined([one.length if one else np.zeros(n, np.int32) for one, n in zip(rows, sizes, strict=True)])
             self._tables[level] = Table(start, length)
         return self._tables[level]
 
+    def has_rows(self, generation: Generation, level: str) -> bool:
+        """Whether the rows of a level are planned in a generation; CacheError when they are not, but are committed."""
+        if generation.has_level(level):
+            return True
+        units = {unit for (name, _), stored in self.commits.stored.items() if name == level for unit in stored}
+        if not units.isdisjoint(generation.unit_numbers):
+            raise CacheError(f"{generation.paths.plan(generation.number) / level}: missing, though rows of it are committed; {REPAIR}")
+        return False
+
+    def committed(self, array: Array) -> NDArray[np.bool_]:
+        """Of each place, whether its unit is committed in an array."""
+        committed = np.zeros(self.units + 1, bool)  # the last one stands for unit -1
+        committed[list(self.commits.stored.get(array, {}))] = True
+        return committed[self.unit_of]
+
     def held(self, array: Array) -> NDArray[np.bool_]:
         """Of each place, whether its rows are committed in an array."""
         if array not in self._held:
-            committed = np.zeros(self.units + 1, bool)  # the last one stands for unit -1
-            committed[[unit for unit in self.commits.stored.get(array, {}) if unit < self.units]] = True
-            held = committed[self.unit_of]
+            held = self.committed(array)
             for unit, name in self.commits.failed.get(array, {}):
                 held[self.place_in_unit(unit, name)] = False
             self._held[array] = held
@@ -162,11 +180,19 @@ class Index:
 
     def located(self, array: Array, places: Places) -> Places:
         """For newest places, those that hold the rows in an array: the newest of the same input; -1 where there is none."""
+        if self._is_complete(array):
+            return places
         held = self.held(array)
         found = places
         while (lacking := ~held[found] & (found >= 0)).any():
             found = np.where(lacking, self.older[found], found)
         return found
+
+    def _is_complete(self, array: Array) -> bool:
+        """Whether the newest place of every utterance holds its rows in an array."""
+        if array not in self._complete:
+            self._complete[array] = bool(self.held(array)[self.places].all())
+        return self._complete[array]
 
     def place_in_unit(self, unit: int, name: str) -> int:
         """Where an utterance is in a unit; CacheError when it is not."""
@@ -195,9 +221,16 @@ class Index:
     def _held(self) -> dict[Array, NDArray[np.bool_]]:
         return {}
 
+    @cached_property
+    def _complete(self) -> dict[Array, bool]:
+        return {}
+
 
 def read_index(paths: Paths) -> Index:
-    """Read commits and plan of a feature set, in this order: whatever is committed was planned before."""
+    """Read plan and commits of a feature set; the plan last, since units are planned before they are committed.
+
+    CacheError when either is damaged.
+    """
     commits = Commits()
     removed = {path.parent.name: removed_arrays(path) for path in paths.root.glob("commits/*/removed.json")}
     entries = list(commit_entries(paths))
@@ -207,11 +240,15 @@ def read_index(paths: Paths) -> Index:
         try:
             entry = json.loads(text)
         except ValueError as error:
-            raise CacheError(f"{path}: not a commit entry ({error}); delete it to have its unit extracted again") from None
+            raise CacheError(f"{path}: not a commit entry ({error}); {REPAIR}") from None
         pass_id, unit = path.parent.name, int(path.stem)
         commits.entries[pass_id, unit] = hashlib.sha256(text).hexdigest()
         commits.add(unit, entry, removed.get(pass_id, ()), path)
-    return Index(read_generations(paths), commits)
+    generations = read_generations(paths)
+    planned = sum(len(generation.unit_numbers) for generation in generations)
+    if (last := max((unit for _, unit in commits.entries), default=-1)) >= planned:
+        raise CacheError(f"{paths.root}: unit {last} is committed, but only {planned} are in the plan; part of it is lost; {REPAIR}")
+    return Index(generations, commits)
 
 
 def committed(paths: Paths, unit: int) -> dict[str, Any]:
@@ -242,7 +279,7 @@ def commit_entries(paths: Paths) -> Iterator[Path]:
     if not root.is_dir():
         return
     for folder in sorted(root.iterdir()):
-        names = sorted(name for name in os.listdir(folder) if name[0].isdigit() and name.endswith(".json"))  # noqa: PTH208
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".json") and name[:-5].isdecimal())  # noqa: PTH208
         yield from (folder / name for name in names)
 
 
@@ -256,8 +293,11 @@ def _read_all(paths: Sequence[Path]) -> Iterator[bytes | None]:
     if len(paths) < MANY:
         yield from map(_read, paths)
         return
-    with ThreadPoolExecutor(16) as pool:
-        yield from pool.map(_read, paths)
+    share = -(-len(paths) // THREADS)  # a thread reads many: handing over a single one costs more than reading it
+    with ThreadPoolExecutor(THREADS) as pool:
+        parts = [paths[at : at + share] for at in range(0, len(paths), share)]
+        for read in pool.map(lambda part: [_read(path) for path in part], parts):
+            yield from read
 
 
 def _read(path: Path) -> bytes | None:

@@ -6,6 +6,7 @@ CACHE/ravdess/whisper-tiny.en/               one feature set
     card.json                                its key and description
     plan/0/ids.npy digests.npy units.npy     generation 0: the utterances, fixed before any encoding
     plan/0/frames/start.npy length.npy shard.npy     where each one's rows lie in level `frames`, and each unit's shards
+    plan/0/sha256.json plan/0/frames/sha256.json     the checksums of these files
     plan/0/tokens/column.word.npy            what each row of a text level stands for
     features.zarr/frames/3/c.17.0            layer 3, shard 17: raw rows, then the index of its chunks
     features.zarr/frames/3/c.17.0.9f86d081884c7d65   the same, written but not yet in its place: named by its SHA-256
@@ -14,13 +15,17 @@ CACHE/ravdess/whisper-tiny.en/               one feature set
     commits/1/9.json                         the arrays that were added to unit 9 later
     commits/0/removed.json                   arrays of these entries that were removed since
     claims/17.lock  parts/                   work in progress
+CACHE/ravdess/.whisper-tiny.en.rewrite/ .whisper-tiny.en.old/    a rewriting at work, and what it puts aside (rewrite.py)
+CACHE/ravdess/.whisper-tiny.en.removed.1a2b3c4d/                 being deleted
 
-FORMAT 0, from before the first release, has a folder for each shard (`frames/3/c/17/0`); it is read, and
+Card, commit entries and the small files beside them end in a seal, the SHA-256 of what stands before it. FORMAT 0, from
+before the first release, has no seals, no `sha256.json`, and a folder for each shard (`frames/3/c/17/0`); it is read, and
 `emocache migrate` rewrites it.
 """
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -35,6 +40,7 @@ from numpy.typing import NDArray
 
 from emocache.errors import CacheError, UsageError
 from emocache.files import sync_folder, write_whole
+from emocache.store.seal import SEALED, is_sealed, sealed
 
 FORMAT = 1
 FORMATS = (0, FORMAT)
@@ -45,6 +51,10 @@ WIDE = DTYPES["fp32"]
 """What a layer is stored as where float16 would overflow."""
 WIDE_SUFFIX = ".float32"
 MARKER = "emocache.json"
+REPAIR = "run `emocache repair`, then extract again"
+"""What to do about a feature set that is damaged."""
+CHECKSUMS = "sha256.json"
+"""File name -> SHA-256 of the other files of a folder."""
 UNIT_ROWS = 16_384
 """Most rows of the encoder's own level in a unit; also the rows of a shard."""
 UNIT_ROWS_LARGE = 65_536
@@ -116,6 +126,16 @@ class Paths:
         """Commit entries, at most one per unit."""
         return self.root / "commits" / pass_id
 
+    @property
+    def rewritten(self) -> Path:
+        """The copy that a rewriting makes; whole once `old` is there."""
+        return self.root.with_name(f".{self.root.name}.rewrite")
+
+    @property
+    def old(self) -> Path:
+        """The feature set that its copy takes the place of."""
+        return self.root.with_name(f".{self.root.name}.old")
+
     def array(self, level_name: str, array: str) -> Path:
         """One Zarr array."""
         return self.zarr / level_name / array
@@ -149,6 +169,14 @@ def to_json(value: Mapping[str, object]) -> str:
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
+def read_sealed(path: Path, format_: int = FORMAT) -> dict[str, Any]:
+    """A JSON object of a feature set of that format; CacheError when it is not what was written."""
+    value = read_json(path)
+    if (format_ > 0 or SEALED in value) and not is_sealed(path.read_text(encoding="utf-8")):
+        raise CacheError(f"{path}: is not what was written (its seal does not fit)")
+    return value
+
+
 def read_array(path: Path) -> NDArray[Any]:
     """A flat .npy file, mapped; never a pickled one."""
     try:
@@ -164,11 +192,15 @@ def write_folder(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> bool:
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
         part.mkdir(parents=True)
+        checksums: dict[str, str] = {}
         for name, values in arrays.items():
-            with (part / f"{name}.npy").open("wb") as file:
+            with (part / f"{name}.npy").open("w+b") as file:
                 np.save(file, values, allow_pickle=False)
                 file.flush()
                 os.fsync(file.fileno())
+                file.seek(0)
+                checksums[f"{name}.npy"] = hashlib.file_digest(file, "sha256").hexdigest()
+        write_whole(part / CHECKSUMS, sealed(to_json(checksums)))
         sync_folder(part)
         part.rename(folder)
     except OSError:
@@ -216,6 +248,13 @@ def check_root(root: Path) -> None:
     check_format(read_json(root / MARKER).get("format"), str(root))
 
 
+def check_not_aside(paths: Paths) -> None:
+    """CacheError when a feature set is not there because its rewriting was interrupted."""
+    if paths.old.exists() and not paths.root.exists():
+        name = f"{paths.root.parent.name}/{paths.root.name}"
+        raise CacheError(f"{paths.root}: its rewriting was interrupted, and both copies are there; `emocache gc {name}` ends it")
+
+
 def check_format(found: object, where: str) -> None:
     """CacheError unless `found` is a format that this release reads."""
     if found in FORMATS and type(found) is int:
@@ -250,13 +289,18 @@ def make_arrays(paths: Paths, cut: Level, layers: Iterable[int], shards: int, dt
         name = array_name(layer, wide=wide)
         if name not in group:
             with contextlib.suppress(ContainsArrayError):  # likewise
-                group.create_array(
-                    name, shape=shape, dtype=dtype, shards=(cut.shard_rows, cut.dim), chunks=(cut.chunk_rows, cut.dim),
-                    compressors=None, filters=None, fill_value=0,
-                    chunk_key_encoding={"name": "default", "separator": SEPARATORS[paths.format]},
-                )  # fmt: skip
+                group.create_array(name, shape=shape, **array_settings(cut, dtype, paths.format))
         elif isinstance(array := group[name], zarr.Array) and array.shape[0] < shape[0]:
             array.resize(shape)
+
+
+def array_settings(cut: Level, dtype: Any, format_: int) -> dict[str, Any]:
+    """What zarr is told of an array beside its shape: raw shards of the level's cut."""
+    return {
+        "dtype": dtype, "shards": (cut.shard_rows, cut.dim), "chunks": (cut.chunk_rows, cut.dim),
+        "compressors": None, "filters": None, "fill_value": 0,
+        "chunk_key_encoding": {"name": "default", "separator": SEPARATORS[format_]},
+    }  # fmt: skip
 
 
 def parse_layers(text: str, available: Sequence[int]) -> tuple[int, ...]:

@@ -62,10 +62,6 @@ class Generation:
         """The ids as text."""
         return [name.decode() for name in self.ids.tolist()]
 
-    def digest(self, index: int) -> str:
-        """Hex digest of what the utterance is made from."""
-        return bytes(self.digests[index]).hex()
-
     def unit_range(self, unit: int) -> range:
         """The utterances of unit `unit` (a number over all generations)."""
         local = unit - self.first_unit
@@ -167,16 +163,19 @@ def write_level(generation: Generation, level: Level, items: Sequence[Item | Non
     `items` are the generation's utterances in its order; None stands for one that gets no rows.
     """
     length = np.array([item.rows[level.name] if item else 0 for item in items], np.int32)
-    rows = np.add.reduceat(length.astype(np.int64), generation.units[:-1])
-    shard = np.concatenate([[first_shard], first_shard + np.cumsum(-(-rows // level.shard_rows))])
+    rows = lay_out(length, generation.units, level.shard_rows, first_shard)
+    arrays: dict[str, NDArray[Any]] = {"start": rows.start, "length": rows.length, "shard": rows.shard}
+    write_folder(generation.paths.plan(generation.number) / level.name, arrays | _columns(level.name, items))
+    return int(rows.shard[-1])
+
+
+def lay_out(length: NDArray[np.int32], units: NDArray[np.int64], shard_rows: int, first_shard: int) -> Rows:
+    """The rows of utterances one after the other, every unit from a shard of its own on."""
+    rows = np.add.reduceat(length.astype(np.int64), units[:-1])
+    shard = np.concatenate([[first_shard], first_shard + np.cumsum(-(-rows // shard_rows))]).astype(np.int64)
     before = np.cumsum(length, dtype=np.int64) - length
-    in_unit = before - np.repeat(before[generation.units[:-1]], np.diff(generation.units))
-    start = in_unit + np.repeat(shard[:-1] * level.shard_rows, np.diff(generation.units))
-    write_folder(
-        generation.paths.plan(generation.number) / level.name,
-        {"start": start.astype(np.int64), "length": length, "shard": shard.astype(np.int64)} | _columns(level.name, items),
-    )
-    return int(shard[-1])
+    in_unit = before - np.repeat(before[units[:-1]], np.diff(units))
+    return Rows(in_unit + np.repeat(shard[:-1] * shard_rows, np.diff(units)), length, shard)
 
 
 def _columns(level: str, items: Sequence[Item | None]) -> dict[str, NDArray[np.int32]]:

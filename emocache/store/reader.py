@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import compress
+from itertools import accumulate, compress, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from emocache import manifest
 from emocache.errors import CacheError
 from emocache.places import cache_root
-from emocache.store.card import read_card
-from emocache.store.index import SUPERSEDED, Array, Places, read_index
-from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, check_root, read_array, stored_dtype
-from emocache.store.rows import Request, RowReader, Source
+from emocache.store.card import IMPORTED, read_card
+from emocache.store.index import SUPERSEDED, Array, Places, Table, read_index
+from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, check_not_aside, check_root, read_array, stored_dtype
+from emocache.store.rows import Pinned, Request, RowReader, Source, stretches
 from emocache.types import Corpus, Utterance
 
 
@@ -50,12 +50,11 @@ class Cache:
 
     def corpora(self) -> list[str]:
         """Corpora that have features here."""
-        return sorted(folder.name for folder in self.root.iterdir() if folder.is_dir() and self.names(folder.name))
+        return sorted(folder.name for folder in _folders(self.root) if self.names(folder.name))
 
     def names(self, corpus: str) -> list[str]:
         """Names of the feature sets of a corpus."""
-        folder = self.root / corpus
-        return sorted(one.name for one in folder.iterdir() if (one / "card.json").is_file()) if folder.is_dir() else []
+        return sorted(one.name for one in _folders(self.root / corpus) if (one / "card.json").is_file())
 
     def features(self, corpus: str, model: str) -> "Features":
         """The feature set of that name, or the only one made by the encoder of that name; else the choices are listed."""
@@ -67,6 +66,7 @@ class Cache:
         made_by = [name for name in names if read_card(self.root / corpus / name / "card.json").encoder == model]
         if len(made_by) == 1:
             return Features(Paths(self.root / corpus / made_by[0]))
+        check_not_aside(Paths(self.root / corpus / model))
         choices = ", ".join(made_by or names)
         raise CacheError(f"{self.root}: {len(made_by) or 'no'} feature sets {model!r} of {corpus}; choose one of: {choices}")
 
@@ -78,16 +78,18 @@ class Cache:
 class Features:
     """The committed features of one encoder over one corpus; a snapshot taken when it was opened.
 
-    Threads may share it; a worker process that it is sent to opens it anew.
+    Threads may share it; a worker process that it is sent to opens it anew. Once the feature set was removed or rewritten,
+    what is open already goes on being read, and anything else is a CacheError.
     """
 
     def __init__(self, paths: Paths) -> None:
-        self.card = read_card(paths.card)
-        self.paths = Paths(paths.root, self.card.key.format)
         self.corpus = paths.root.parent.name
         self.name = paths.root.name
-        self._index = read_index(self.paths)
-        self._reader = RowReader(self.paths, self.card.key.dtype)
+        with Pinned(paths.root) as self._pinned:
+            self.card = read_card(paths.card)
+            self.paths = Paths(paths.root, self.card.key.format)
+            self._index = read_index(self.paths)
+        self._reader = RowReader(self.paths, self.card.key.dtype, self._pinned)
 
     def __reduce__(self) -> tuple[type["Features"], tuple[Paths]]:
         return Features, (self.paths,)
@@ -139,9 +141,14 @@ class Features:
         there = np.logical_and.reduce([index.located(array, index.places) >= 0 for array in arrays])
         return list(compress(index.newest, there.tolist()))
 
+    @property
+    def planned_ids(self) -> list[str]:
+        """Utterances that the feature set will hold when its extraction is finished."""
+        return list(self._index.newest)
+
     @cached_property
     def planned(self) -> int:
-        """Utterances that the feature set will hold when its extraction is finished."""
+        """How many these are."""
         return len(self._index.newest)
 
     @cached_property
@@ -167,16 +174,18 @@ class Features:
     def check(self, utterances: Iterable[Utterance]) -> None:
         """CacheError when features were made from another text or audio than these utterances now have.
 
-        Audio is compared where its digest is known (after a scan), text always.
+        Audio is compared where its digest is known (after a scan), text always; of imported features nobody knows.
         """
-        text = self.card.modality == "text"
+        if self.card.digests == IMPORTED:
+            return
+        text = self.card.digests == "text"
         known = self._index.newest
         now = {u.id: text_digest(u) if text else u.audio_sha256 for u in utterances if u.id in known}
         stale = [name for name, digest in now.items() if digest not in {None, self.made_from(name)}]
         if stale:
             raise CacheError(
                 f"{self.corpus}/{self.name}: features of {len(stale)} utterances (first {stale[0]!r}) were made from other "
-                f"{self.card.modality} than the corpus now has; run `{self.card.command(self.name)}` again"
+                f"{self.card.digests} than the corpus now has; run `{self.card.command(self.name)}` again"
             )
 
     def read(self, name: str, level: str | None = None, layers: Sequence[int] | None = None) -> NDArray[Any]:
@@ -193,22 +202,26 @@ class Features:
         chosen = there if layers is None else tuple(layers)
         if unknown := [layer for layer in chosen if layer not in there]:
             raise CacheError(f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(there)}")
-        table, newest = self._index.table(cut.name), self._newest(ids)
+        table, newest = self._table(cut.name), self._newest(ids)
         places = [self._located((cut.name, layer), ids, newest) for layer in chosen]
-        lengths = table.length[places[0]] if places else np.zeros(len(newest), np.int32)
-        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        lengths = table.length[places[0]].tolist() if places else [0] * len(newest)
+        edges = list(accumulate(lengths, initial=0))
         parts = [self._sources(cut, layer, at) for layer, at in zip(chosen, places, strict=True)]
         dtype = max((self._dtype(source) for part in parts for source, _ in part), key=lambda one: one.itemsize, default=np.dtype("<f4"))
-        values = np.empty((len(chosen), int(offsets[-1]), cut.dim), dtype)
+        values = np.empty((len(chosen), edges[-1], cut.dim), dtype)
         direct: list[Request] = []
+        lain: Places | None = None
         for target, at, part in zip(values, places, parts, strict=True):
+            if at is not lain:  # layers lie alike, but where some hold older rows
+                lain, start = at, table.start[at].tolist()
+                found = stretches(start, edges, cut.shard_rows)
             for source, which in part:
                 if which is None and self._dtype(source) == dtype:
-                    direct.append(Request(source, table.start[at], offsets, target))
+                    direct.append(Request(source, found, target))
                 else:
-                    self._read_apart(source, table.start[at], offsets, target, which)
+                    self._read_apart(source, start, edges, target, range(len(start)) if which is None else which.tolist())
         self._reader.read(direct)
-        return Packed(values, offsets)
+        return Packed(values, np.array(edges, np.int64))
 
     def load(self, level: str | None = None, layers: Sequence[int] | None = None, ids: Sequence[str] | None = None) -> Packed:
         """Many utterances in one array; by default all of `ids`, all layers, the encoder's own level. Otherwise as `read_many`."""
@@ -227,25 +240,51 @@ class Features:
             while waiting:
                 yield waiting.popleft().result()
 
+    def outline(self, level: str, layer: int, ids: Sequence[str]) -> tuple[NDArray[np.int64], Any]:
+        """What `load` would give of one layer, without reading it: offsets [ids + 1], and the dtype that holds every row as stored."""
+        cut, table = self._level(level), self._index.table(level)
+        places = self._located((level, layer), ids, self._newest(ids))
+        stored = (self._dtype(source) for source, _ in self._sources(cut, layer, places))
+        dtype = max(stored, key=lambda one: one.itemsize, default=np.dtype("<f4"))
+        return np.concatenate([[0], np.cumsum(table.length[places], dtype=np.int64)]), dtype
+
     def columns(self, name: str, level: str) -> dict[str, NDArray[np.int32]]:
         """What each row of an utterance stands for, column -> [rows].
 
         Level `tokens` has `word` (which white-space word of the text, -1 for special tokens), `begin` and `end` (characters).
         """
         index = self._index
-        (place,) = self._located((self._level(level).name, self.layers_of(level)[0]), [name], self._newest([name])).tolist()
+        newest = self._newest([name])
+        layers = [layer for layer in self.layers_of(level) if index.located((level, layer), newest)[0] >= 0] or self.layers_of(level)
+        (place,) = self._located((level, layers[0]), [name], newest).tolist()
         generation = index.generation_of(place)
-        length = generation.rows(level).length
         i = place - int(index.first_place[generation.number])
-        first = int(length[:i].sum(dtype=np.int64))
-        files = sorted((self.paths.plan(generation.number) / level).glob("column.*.npy"))
-        return {path.stem.removeprefix("column."): np.array(read_array(path)[first : first + int(length[i])]) for path in files}
+        with self._pinned:
+            length = generation.rows(level).length
+            first = int(length[:i].sum(dtype=np.int64))
+            files = sorted((self.paths.plan(generation.number) / level).glob("column.*.npy"))
+            return {path.stem.removeprefix("column."): np.array(read_array(path)[first : first + int(length[i])]) for path in files}
+
+    def _table(self, level: str) -> Table:
+        """Where the rows of every place lie in a level."""
+        if level not in self._tables:
+            with self._pinned:
+                self._tables[level] = self._index.table(level)
+        return self._tables[level]
+
+    @cached_property
+    def _tables(self) -> dict[str, Table]:
+        return {}
 
     def _level(self, name: str) -> Level:
         """The cut of a level that has anything committed."""
-        if name not in self.levels:
+        if (cut := self._cuts.get(name)) is None:
             raise CacheError(f"{self.corpus}/{self.name}: no level {name!r}; there are: {', '.join(self.levels) or 'none yet'}")
-        return self.card.cut(name)
+        return cut
+
+    @cached_property
+    def _cuts(self) -> dict[str, Level]:
+        return {name: self.card.cut(name) for name in self.levels}
 
     def _newest(self, ids: Sequence[str]) -> Places:
         """The newest places of utterances."""
@@ -258,7 +297,7 @@ class Features:
     def _located(self, array: Array, ids: Sequence[str], newest: Places) -> Places:
         """Where the rows of utterances are in an array, or CacheError that says why the first one's are not there."""
         places = self._index.located(array, newest)
-        if places.size and places.min() < 0:
+        if places is not newest and places.min() < 0:
             name = ids[int(np.argmin(places))]
             where = f"{self.corpus}/{self.name}"
             if reason := self.failures.get(name):
@@ -273,7 +312,8 @@ class Features:
 
     def _sources(self, cut: Level, layer: int, places: Places) -> list[tuple[Source, NDArray[np.intp] | None]]:
         """The Zarr arrays that hold rows of a layer, and which of the utterances each holds (None: all)."""
-        if len(names := self._array_names[cut.name, layer]) == 1:
+        names = self._array_names[cut.name, layer]
+        if len(names) == 1:
             return [(self._source(cut, names[0]), None)]
         stored = self._index.commits.stored[cut.name, layer]
         wide = np.array([stored[unit].endswith(WIDE_SUFFIX) for unit in self._index.unit_of[places].tolist()], bool)
@@ -287,18 +327,26 @@ class Features:
 
     def _source(self, cut: Level, name: str) -> Source:
         """One Zarr array."""
-        return Source(cut, name, self._index.commits.sha256.get((cut.name, name), {}))
+        if (source := self._sources_made.get((cut.name, name))) is None:
+            source = self._sources_made[cut.name, name] = Source(cut, name, self._index.commits.sha256.get((cut.name, name), {}))
+        return source
 
-    def _read_apart(
-        self, source: Source, start: NDArray[np.int64], offsets: NDArray[np.int64], target: NDArray[Any], which: NDArray[np.intp] | None
-    ) -> None:
+    @cached_property
+    def _sources_made(self) -> dict[tuple[str, str], Source]:
+        return {}
+
+    def _read_apart(self, source: Source, start: list[int], edges: list[int], target: NDArray[Any], which: Sequence[int]) -> None:
         """Read the utterances `which` of one array by themselves and copy them to where they belong, in the target's type."""
-        chosen = np.arange(len(start)) if which is None else which
-        inner = np.concatenate([[0], np.cumsum(np.diff(offsets)[chosen])])
-        rows = np.empty((int(inner[-1]), source.level.dim), self._dtype(source))
-        self._reader.read([Request(source, start[chosen], inner, rows)])
-        for i, first, last in zip(chosen.tolist(), inner[:-1].tolist(), inner[1:].tolist(), strict=True):
-            target[offsets[i] : offsets[i + 1]] = rows[first:last]
+        inner = list(accumulate((edges[i + 1] - edges[i] for i in which), initial=0))
+        rows = np.empty((inner[-1], source.level.dim), self._dtype(source))
+        self._reader.read([Request(source, stretches([start[i] for i in which], inner, source.level.shard_rows), rows)])
+        for i, (first, last) in zip(which, pairwise(inner), strict=True):
+            target[edges[i] : edges[i + 1]] = rows[first:last]
+
+
+def _folders(root: Path) -> list[Path]:
+    """The folders in a folder, less the hidden ones of a rewriting or removal."""
+    return [one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")] if root.is_dir() else []
 
 
 def text_digest(utterance: Utterance) -> str:

@@ -6,15 +6,17 @@ as one. Where that flag does not exist, as on network file systems, threads read
 as the compressed ones of others, are read by zarr-python.
 """
 
+import contextlib
 import errno
 import json
 import mmap
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 
 from emocache.errors import CacheError
 from emocache.files import first_line
-from emocache.store.layout import Level, Paths, read_json, stored_dtype
+from emocache.store.layout import REPAIR, Level, Paths, read_json, stored_dtype
 from emocache.store.shards import rows_in_shard
 
 THREADS = 16
@@ -33,8 +35,11 @@ OPEN_FILES = 512
 """Shards kept open; a process may often have 1024 files."""
 NOWAIT = getattr(os, "RWF_NOWAIT", None)
 """The flag of Linux that reads from memory only."""
-REMEDY = "run `emocache repair`, then extract again"
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+Stretch = tuple[int, int, int, int]
+"""Rows within one shard: (shard, first row in it, first row of the target, rows)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +53,67 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Rows of one array: `start` [n] are the first rows of n stretches, which go to target [rows, dim] one after the other.
-
-    Stretch i fills `target[offsets[i]:offsets[i + 1]]`; the target is contiguous and of the array's stored type.
-    """
+    """Rows of one array: its `stretches`, into target [rows, dim], which is contiguous and of the array's stored type."""
 
     source: Source
-    start: NDArray[np.int64]
-    offsets: NDArray[np.int64]
+    stretches: Sequence[Stretch]
     target: NDArray[Any]
+
+
+def stretches(start: Sequence[int], edges: Sequence[int], shard_rows: int) -> list[Stretch]:
+    """Rows from start[i] on that go to target[edges[i]:edges[i + 1]], as stretches within shards.
+
+    Those that follow on each other on disk too become one; one that crosses the border of a shard becomes several.
+    """
+    found: list[Stretch] = []
+    after = -1
+    for first, at, end in zip(start, edges[:-1], edges[1:], strict=True):  # a batch has so few that numpy would be slower
+        while at < end:
+            shard, row = divmod(first, shard_rows)
+            count = min(end - at, shard_rows - row)
+            if first == after and row:
+                before = found.pop()
+                found.append((shard, before[1], before[2], before[3] + count))
+            else:
+                found.append((shard, row, at, count))
+            after = first = first + count
+            at += count
+    return found
+
+
+class Pinned:
+    """A folder that is looked up by name again and again, and must go on being the same one.
+
+    Entered, it sees to that: whatever was found in the meantime, CacheError when it was found in another folder, or in none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # keeps its inode from being given to another
+        except OSError as error:
+            raise CacheError(f"{path}: cannot be read ({error.strerror})") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(self._handle), self._path.stat()):
+                return
+        raise CacheError(f"{self._path}: was rewritten or removed since it was opened; open it again")
+
+    def __del__(self) -> None:
+        if hasattr(self, "_handle"):
+            os.close(self._handle)
 
 
 class RowReader:
     """Reads rows of one feature set. Safe to use from threads, and in a forked child."""
 
-    def __init__(self, paths: Paths, dtype: str) -> None:
+    def __init__(self, paths: Paths, dtype: str, pinned: Pinned) -> None:
         """`dtype` is the stored type that the card states."""
+        self._pinned = pinned
         self._paths = paths
         self._dtype = dtype
         self._raw: dict[tuple[str, str], bool] = {}
@@ -99,20 +149,19 @@ class RowReader:
         """Fill the target with what the page cache holds; what is still to be read from the disk."""
         source, target = request.source, request.target
         width = source.level.dim * target.itemsize
-        data = target.reshape(-1).view(np.uint8).data
         cold: list[_Piece] = []
-        whole: set[int] = set()
-        for number, row, at, count in zip(*_stretches(request.start, request.offsets, source.level.shard_rows), strict=True):
-            shard = self._shard(source, number, target.itemsize)
+        shards: dict[int, _Shard] = {}
+        for number, row, at, count in request.stretches:
+            if number not in shards:
+                shards[number] = self._shard(source, number, target.itemsize)
+                shards[number].check()
+            shard = shards[number]
             if row + count > shard.rows:
-                raise CacheError(f"{shard.path}: ends before row {row + count}; {REMEDY}")
+                raise CacheError(f"{shard.path}: ends before row {row + count}; {REPAIR}")
             if shard.mapped is not None:
-                if number not in whole:
-                    shard.check()
-                    whole.add(number)
                 target[at : at + count] = shard.mapped[row : row + count]
                 continue
-            view = data[at * width : (at + count) * width]
+            view = target[at : at + count].reshape(-1).view(np.uint8).data
             there = self._preadv(shard, view, row * width)
             if there == len(view):
                 shard.map(target.dtype, source.level.dim)
@@ -140,17 +189,20 @@ class RowReader:
 
         path = self._paths.array(request.source.level.name, request.source.name)
         try:
-            array = zarr.open_array(path, mode="r")
-            for start, first, last in zip(request.start.tolist(), request.offsets[:-1].tolist(), request.offsets[1:].tolist(), strict=True):
-                request.target[first:last] = array[start : start + last - first]
+            with self._pinned:
+                array = zarr.open_array(path, mode="r")
+                for number, row, at, count in request.stretches:
+                    first = number * request.source.level.shard_rows + row
+                    request.target[at : at + count] = array[first : first + count]
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise CacheError(f"{path}: zarr cannot read it ({first_line(error)}); {REMEDY}") from None
+            raise CacheError(f"{path}: zarr cannot read it ({first_line(error)}); {REPAIR}") from None
 
     def _is_raw(self, source: Source) -> bool:
         """Whether an array's metadata says that its shards are raw and cut as planned."""
         key = (source.level.name, source.name)
         if key not in self._raw:
-            self._raw[key] = is_raw(self._paths, source.level, source.name, stored_dtype(source.name, self._dtype))
+            with self._pinned:
+                self._raw[key] = is_raw(self._paths, source.level, source.name, stored_dtype(source.name, self._dtype))
         return self._raw[key]
 
     def _shard(self, source: Source, number: int, itemsize: int) -> "_Shard":
@@ -159,17 +211,8 @@ class RowReader:
         if (shard := self._open.get(key)) is not None:
             return shard
         with self._lock:
-            path = self.path(source, number)
-            try:
-                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:  # moved into its place in this moment, or lost
-                path = self._paths.shard(source.level.name, source.name, number)
-                try:
-                    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                except OSError as error:
-                    raise _unreadable(path, error) from None
-            except OSError as error:
-                raise _unreadable(path, error) from None
+            with self._pinned:
+                path, handle = self._opened(source, number)
             shard = _Shard(path, handle)
             if key not in self._rows:
                 self._rows[key] = rows_in_shard(handle, path, source.level, itemsize)
@@ -179,29 +222,16 @@ class RowReader:
             self._open[key] = shard
             return shard
 
-
-def _stretches(start: NDArray[np.int64], offsets: NDArray[np.int64], shard_rows: int) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Stretches of rows within shards: (shard, first row in it, first row of the target, rows).
-
-    Stretches that follow on each other on disk too become one; one that crosses the border of a shard becomes several.
-    """
-    count, at = np.diff(offsets), offsets[:-1]
-    if (follows := start[1:] == start[:-1] + count[:-1]).any():
-        begins = np.concatenate([[True], ~follows])
-        start, at = start[begins], at[begins]
-        count = np.diff(np.append(at, offsets[-1]))
-    shard, row = np.divmod(start, shard_rows)
-    while (over := row + count > shard_rows).any():
-        room = shard_rows - row[over]
-        rest = np.flatnonzero(over)
-        shard = np.concatenate([shard, shard[rest] + 1])
-        at = np.concatenate([at, at[rest] + room])
-        row = np.concatenate([row, np.zeros(len(rest), row.dtype)])
-        count = np.concatenate([np.where(over, shard_rows - row[: len(over)], count), count[rest] - room])
-    some = count > 0
-    if not some.all():
-        shard, row, at, count = shard[some], row[some], at[some], count[some]
-    return shard.tolist(), row.tolist(), at.tolist(), count.tolist()
+    def _opened(self, source: Source, number: int) -> tuple[Path, int]:
+        """Path and handle of a committed shard."""
+        path = self.path(source, number)
+        try:
+            with contextlib.suppress(FileNotFoundError):  # moved into its place in this moment, or lost
+                return path, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            path = self._paths.shard(source.level.name, source.name, number)
+            return path, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _unreadable(path, error) from None
 
 
 class _Shard:
@@ -223,8 +253,8 @@ class _Shard:
 
     def check(self) -> None:
         """CacheError when the file is no longer as long as it was: to touch the map beyond its end would kill the process."""
-        if os.fstat(self.handle).st_size != self.size:
-            raise CacheError(f"{self.path}: was cut short while it was read; {REMEDY}")
+        if os.lseek(self.handle, 0, os.SEEK_END) != self.size:  # half of the time of fstat
+            raise CacheError(f"{self.path}: was cut short while it was read; {REPAIR}")
 
     def __del__(self) -> None:
         os.close(self.handle)
@@ -253,13 +283,13 @@ def _read_fully(piece: _Piece) -> None:
         except OSError as error:
             raise _unreadable(piece.shard.path, error) from None
         if not there:
-            raise CacheError(f"{piece.shard.path}: was cut short while it was read; {REMEDY}")
+            raise CacheError(f"{piece.shard.path}: was cut short while it was read; {REPAIR}")
         done += there
 
 
 def _unreadable(path: Path, error: OSError) -> CacheError:
     """What to say of a shard that cannot be read."""
-    return CacheError(f"{path}: cannot be read ({error.strerror}); {REMEDY}")
+    return CacheError(f"{path}: cannot be read ({error.strerror}); {REPAIR}")
 
 
 def is_raw(paths: Paths, level: Level, name: str, dtype: Any) -> bool:

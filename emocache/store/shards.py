@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emocache.errors import CacheError
-from emocache.store.layout import WIDE, Level
+from emocache.store.layout import REPAIR, WIDE, Level
 
 MISSING = np.uint64(2**64 - 1)
 """Offset, in a shard index, of a chunk that was not written."""
@@ -40,8 +40,25 @@ def rows_in_shard(handle: int, path: Path, level: Level, itemsize: int) -> int:
     there = (total - index_size) // chunk
     rows = there * level.chunk_rows
     if total != there * chunk + index_size or index != shard_index(rows, level, itemsize):
-        raise CacheError(f"{path}: damaged (its index does not fit its {total} bytes); run `emocache repair`, then extract again")
+        raise CacheError(f"{path}: damaged (its index does not fit its {total} bytes); {REPAIR}")
     return rows
+
+
+HALF_OVERFLOW = 65_520.0
+"""The least float32 that float16 rounds to infinity."""
+
+
+def largest_of(values: NDArray[Any]) -> float:
+    """The largest absolute value of float32 or float16 numbers; infinite or not a number if one of them is.
+
+    Without their sign, floating-point numbers are in the order of their bits.
+    """
+    if not values.size:
+        return 0.0
+    whole = np.ascontiguousarray(values)
+    if values.dtype.itemsize == 2:
+        return float((whole.view(np.uint16) & np.uint16(0x7FFF)).max().view(np.float16))
+    return float((whole.view(np.uint32) & np.uint32(0x7FFF_FFFF)).max().view(np.float32))
 
 
 class ArrayFile:
@@ -56,16 +73,17 @@ class ArrayFile:
         self._stem = stem
         self._parts: list[_Part] = []
 
-    def append(self, values: NDArray[np.float32]) -> None:
-        """Append rows [n, dim] in the stored dtype; an array that does not fit float16 goes on as float32."""
+    def append(self, values: NDArray[Any], largest: float) -> None:
+        """Append rows [n, dim] in the stored dtype; an array that does not fit float16 goes on as float32.
+
+        `largest` is the largest absolute value among them.
+        """
         if not len(values):
             return
-        self.largest = max(self.largest, float(values.max()), -float(values.min()))
-        with np.errstate(over="ignore"):
-            stored = values.astype(self.dtype)
-        if self.dtype != WIDE and (stored.view(np.uint16) & 0x7FFF).max() >= 0x7C00:
-            self._widen()
-            stored = values.astype(WIDE)
+        self.largest = max(self.largest, largest)
+        if self.dtype != WIDE and largest >= HALF_OVERFLOW:
+            self.widen()
+        stored = values.astype(self.dtype, copy=False)
         while len(stored):
             if not self._parts or self._parts[-1].rows == self.level.shard_rows:
                 self._parts.append(_Part(self._stem.with_name(f"{self._stem.name}.{len(self._parts)}")))
@@ -82,8 +100,8 @@ class ArrayFile:
         for part in self._parts:
             part.remove()
 
-    def _widen(self) -> None:
-        """Rewrite what was appended so far as float32 (its values keep their float16 rounding)."""
+    def widen(self) -> None:
+        """Go on as float32; what was appended so far is rewritten (its values keep their float16 rounding)."""
         for i, part in enumerate(self._parts):
             narrow = part.read(self.dtype, self.level.dim)
             part.remove()

@@ -16,9 +16,10 @@ that shard is committed.
 """
 
 import contextlib
+import math
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,10 @@ from emocache.store.claims import process, runs
 from emocache.store.index import SUPERSEDED, Array, committed, next_entry
 from emocache.store.layout import WIDE, Level, Paths, array_name, disk, make_arrays, to_json
 from emocache.store.plan import Generation
-from emocache.store.shards import ArrayFile
+from emocache.store.seal import sealed
+from emocache.store.shards import ArrayFile, largest_of
+
+Rows = Mapping[Array, NDArray[Any]]
 
 
 class UnitWriter:
@@ -52,6 +56,7 @@ class UnitWriter:
         levels: Mapping[str, Level],
         dtype: Any,
         background: Background,
+        committing: Background,
         claim: contextlib.ExitStack,
     ) -> None:
         self.unit = unit
@@ -63,27 +68,39 @@ class UnitWriter:
         self._rows = {name: generation.rows(name) for name in {name for name, _ in arrays}}
         self._first_shard = {name: int(rows.shard[unit - generation.first_unit]) for name, rows in self._rows.items()}
         self._failures: dict[str, str] = {}
+        self._notes: list[str] = []
         self._next = 0
         self._background = background
+        self._committing = committing
         self._claim = claim
         self._process = os.getpid()
         self._part = paths.parts / f"{unit}.{process()}.{secrets.token_hex(4)}"
         self._files = {array: ArrayFile(Path(f"{self._part}.{array[0]}.{array[1]}"), levels[array[0]], dtype) for array in arrays}
 
-    def put(self, name: str, rows: Mapping[Array, NDArray[np.float32]]) -> None:
-        """Append one utterance: for every array its [rows, dim], which must not change afterwards.
+    def put(self, name: str, rows: Rows | Callable[[], Rows], size: int = 0) -> None:
+        """Append one utterance: for every array its [rows, dim], which must not change afterwards, float32 or finite float16.
 
+        Rows may also come as a function that is called in the background, and that holds on to `size` bytes until then.
         Utterances before it that were not put are failures.
         """
-        self._background.submit(partial(self._put, name, rows), sum(values.nbytes for values in rows.values()))
+        held = size if callable(rows) else sum(values.nbytes for values in rows.values())
+        self._background.submit(partial(self._put, name, rows), held)
+
+    def widen(self, array: Array) -> None:
+        """Store an array as float32 from here on."""
+        self._background.submit(self._files[array].widen)
 
     def fail(self, name: str, reason: str) -> None:
         """Record that an utterance of this unit has no rows, and why."""
         self._background.submit(partial(self._failures.__setitem__, name, reason))
 
+    def note(self, text: str) -> None:
+        """Add a remark to the commit entry, such as how a batch had to be cut."""
+        self._background.submit(partial(self._notes.append, text))
+
     def commit(self) -> None:
         """Sync every part file, make the unit visible, move its shards into place, and let go of the claim."""
-        self._background.submit(self._commit)
+        self._background.submit(partial(self._committing.submit, self._commit, 1))
 
     def close(self) -> None:
         """Remove the part files that are left, and let go of the claim; a forked child does neither."""
@@ -93,22 +110,26 @@ class UnitWriter:
             file.remove()
         self._claim.close()
 
-    def _put(self, name: str, rows: Mapping[Array, NDArray[np.float32]]) -> None:
-        if bad := [f"{level}/{layer}" for (level, layer), values in rows.items() if not np.isfinite(values).all()]:
+    def _put(self, name: str, given: Rows | Callable[[], Rows]) -> None:
+        rows = given() if callable(given) else given
+        largest = {array: largest_of(values) for array, values in rows.items()}
+        if bad := [f"{level}/{layer}" for (level, layer), value in largest.items() if not math.isfinite(value)]:
             self._failures[name] = f"the encoder gave values that are not finite in {', '.join(sorted(bad))}"
             return
         position = self._names.index(name, self._next)
         with disk(self._paths.root, f"unit {self.unit}"):
             self._skip_to(position)
-            for array, file in self._files.items():
+            for array in self._files:
                 self._check(array, position, rows[array])
-                file.append(rows[array])
+            self._background.for_all(lambda array: self._files[array].append(rows[array], largest[array]), self._files)
         self._next = position + 1
 
     def _commit(self) -> None:
         with disk(self._paths.root, f"unit {self.unit}"), contextlib.suppress(_TakenOverError):
             self._skip_to(len(self._names))
-            ours = {f"{level}/{layer}": self._stage(level, layer) for level, layer in self._files}
+            parts = self._committing.for_all(ArrayFile.finish, self._files.values())
+            ours = {f"{level}/{layer}": self._stage(level, layer, of) for (level, layer), of in zip(self._files, parts, strict=True)}
+            self._committing.for_all(sync_folder, {self._paths.array(level, name) for level, name, *_ in shards_of({"arrays": ours})})
             standing = self._enter(ours)
             place(self._paths, {"arrays": standing})
             discard(self._paths, {"arrays": ours}, {"arrays": standing})
@@ -123,23 +144,23 @@ class UnitWriter:
             self._failures.setdefault(self._names[i], SUPERSEDED)
             for (level, _), file in self._files.items():
                 length = int(self._rows[level].length[self._first + i])
-                file.append(np.zeros((length, file.level.dim), np.float32))
+                file.append(np.zeros((length, file.level.dim), np.float16), 0.0)
         self._next = max(self._next, position)
 
-    def _check(self, array: Array, position: int, values: NDArray[np.float32]) -> None:
+    def _check(self, array: Array, position: int, values: NDArray[Any]) -> None:
         """The rows must be as many as planned."""
         expected = (int(self._rows[array[0]].length[self._first + position]), self._files[array].level.dim)
         if values.shape != expected:
             raise CacheError(f"{self._names[position]}: {array[0]}/{array[1]} has shape {values.shape}, planned was {expected}")
 
-    def _stage(self, level: str, layer: int) -> dict[str, Any]:
+    def _stage(self, level: str, layer: int, parts: Sequence[tuple[Path, str]]) -> dict[str, Any]:
         """Move the finished shards of one array beside their places; what the commit entry says of them."""
         file = self._files[level, layer]
         name = array_name(layer, wide=file.wide)
         if file.wide:
             make_arrays(self._paths, file.level, [layer], int(self._rows[level].shard[-1]), WIDE, wide=True)
         checksums = {}
-        for number, (part, checksum) in enumerate(file.finish(), self._first_shard[level]):
+        for number, (part, checksum) in enumerate(parts, self._first_shard[level]):
             try:
                 part.rename(self._paths.staged(level, name, number, checksum))
             except FileNotFoundError:
@@ -147,8 +168,6 @@ class UnitWriter:
                     raise
                 raise _TakenOverError from None
             checksums[str(number)] = checksum
-        if checksums:
-            sync_folder(self._paths.array(level, name))
         return {"dtype": file.dtype.name, "wide": file.wide, "largest": file.largest, "sha256": checksums}
 
     def _enter(self, ours: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +177,8 @@ class UnitWriter:
             standing = committed(self._paths, self.unit)
             if not (new := {array: about for array, about in ours.items() if array not in standing}):
                 return {array: standing[array] for array in ours}
-            self._link(entry, to_json({"arrays": new, "failures": self._failures, "unit": self.unit}))
+            about: dict[str, Any] = {"arrays": new, "failures": self._failures, "unit": self.unit}
+            self._link(entry, sealed(to_json(about | ({"notes": self._notes} if self._notes else {}))))
 
     def _link(self, entry: Path, text: str) -> None:
         """Create a commit entry, whole, unless it exists."""

@@ -7,20 +7,24 @@ alone, and a commit entry is created once, whole, by a hard link that cannot ove
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import numpy as np
 
 from emocache.errors import CacheError
 from emocache.files import create_whole
 from emocache.store.background import Background
 from emocache.store.card import Card, check_key, read_card, to_text
 from emocache.store.claims import Use, claim, runs
-from emocache.store.index import SUPERSEDED, Array, Index, arrays_of, committed, read_index
-from emocache.store.layout import DTYPES, FORMAT, FULL, Level, Paths, disk, make_arrays, make_root, remedy
+from emocache.store.index import SUPERSEDED, Array, Index, Places, arrays_of, committed, read_index
+from emocache.store.layout import DTYPES, FORMAT, FULL, Level, Paths, check_not_aside, disk, make_arrays, make_root, remedy, to_json
 from emocache.store.plan import Generation, Item, read_generations, write_generation, write_level
+from emocache.store.seal import sealed
 from emocache.store.unit import UnitWriter
 
 WAIT_S = 0.5
@@ -48,11 +52,14 @@ class FeatureWriter:
         self._use: Use | None = None
         self._generations: list[Generation] = []
         if not self.paths.card.exists():
+            check_not_aside(self.paths)
             with _writable(self.paths.root):
                 make_root(root)
                 self._open()
                 with claim(self.paths.claims, "plan"):
-                    create_whole(self.paths.card, to_text(card))
+                    if not self.paths.card.exists():
+                        _check_vacant(self.paths)
+                        create_whole(self.paths.card, to_text(card))
         self.card = read_card(self.paths.card)
         if self.card.key.format != FORMAT:
             raise CacheError(
@@ -91,8 +98,8 @@ class FeatureWriter:
             self._open()
         with disk(self.paths.root, "the plan"), claim(self.paths.claims, "plan"):
             settle(self.paths, index := read_index(self.paths))
-            while not _is_planned(index, items, arrays, retry=retry):
-                if new := [item for item in items if not _placed(index, item, arrays, retry=retry)]:
+            while (new := _unplaced(index, items, arrays, retry=retry)) or not _is_laid_out(index, arrays):
+                if new:
                     write_generation(self.paths, len(index.generations), new, self.card.native, self.card.unit_rows)
                     retry = False
                 for name in () if new else wanted:
@@ -111,14 +118,15 @@ class FeatureWriter:
         pending = list(work)
         opened: list[UnitWriter] = []
         try:
-            with Background() as background:
+            with Background(1) as committing, Background() as background:  # a unit is synced while the next one is written
                 while pending:
                     before = len(opened)
                     for item in pending:
-                        if unit := self._claimed(item, background):
+                        if unit := self._claimed(item, background, committing):
                             opened.append(unit)
                             yield replace(item, arrays=unit.arrays), unit
                     background.finish()
+                    committing.finish()
                     pending = [item for item in pending if self._lacking(item)]
                     if pending and len(opened) == before:
                         time.sleep(WAIT_S)
@@ -144,7 +152,7 @@ class FeatureWriter:
         if self._use is None:
             self._use = Use(self.paths.claims)
 
-    def _claimed(self, work: Work, background: Background) -> UnitWriter | None:
+    def _claimed(self, work: Work, background: Background, committing: Background) -> UnitWriter | None:
         """A unit that is ours to make now; None when it is held elsewhere or complete."""
         with contextlib.ExitStack() as claimed, disk(self.paths.root, f"unit {work.unit}"):
             held = claimed.enter_context(claim(self.paths.claims, str(work.unit), wait=False))
@@ -154,8 +162,10 @@ class FeatureWriter:
             for part in self.paths.parts.glob(f"{work.unit}.*"):  # those of a live writer of another machine are its own
                 if runs(part) is False:
                     part.unlink(missing_ok=True)
-            generation = self._generation(work.unit)
-            return UnitWriter(self.paths, generation, work.unit, arrays, self.levels, self.dtype, background, claimed.pop_all())
+            return UnitWriter(
+                self.paths, self._generation(work.unit), work.unit, arrays, self.levels, self.dtype, background, committing,
+                claimed.pop_all(),
+            )  # fmt: skip
 
     def _generation(self, unit: int) -> Generation:
         """The generation that holds a unit."""
@@ -167,6 +177,11 @@ class FeatureWriter:
         """The arrays of a unit that nobody has committed."""
         there = committed(self.paths, work.unit)
         return tuple((level, layer) for level, layer in work.arrays if f"{level}/{layer}" not in there)
+
+
+def removed_text(arrays: Iterable[str]) -> str:
+    """What a `removed.json` holds."""
+    return sealed(to_json({"arrays": list(arrays)}))
 
 
 def settle(paths: Paths, index: Index) -> None:
@@ -190,6 +205,16 @@ def unsettled(paths: Paths, index: Index) -> Iterator[tuple[Path, Path | None]]:
     yield from ((part, None) for part in paths.parts.glob("*.*") if runs(part) is False)
 
 
+def _check_vacant(paths: Paths) -> None:
+    """CacheError when there are rows of which nobody knows any more how they were made."""
+    if any((paths.root / name).is_dir() and any((paths.root / name).iterdir()) for name in ("plan", "commits")):
+        name = f"{paths.root.parent.name}/{paths.root.name}"
+        raise CacheError(
+            f"{paths.card}: missing, so how the rows beside it were made is not known; put it back, "
+            f"or `emocache rm {name}` and extract again"
+        )
+
+
 @contextlib.contextmanager
 def _writable(root: Path) -> Iterator[None]:
     """Say in one line that a folder cannot be written."""
@@ -202,26 +227,40 @@ def _writable(root: Path) -> Iterator[None]:
 
 def _is_planned(index: Index, items: Sequence[Item], arrays: Sequence[Array], *, retry: bool) -> bool:
     """Whether every item has its place in every level."""
-    levels = {name for name, _ in arrays}
-    laid_out = all(generation.has_level(level) for generation in index.generations for level in levels)
-    return laid_out and all(_placed(index, item, arrays, retry=retry) for item in items)
+    return _is_laid_out(index, arrays) and not _unplaced(index, items, arrays, retry=retry)
 
 
-def _placed(index: Index, item: Item, arrays: Sequence[Array], *, retry: bool) -> bool:
-    """Whether the newest place of an item is for the same input and as many rows, and was not passed over.
+def _is_laid_out(index: Index, arrays: Sequence[Array]) -> bool:
+    """Whether every generation has its rows planned in every level."""
+    return all(generation.has_level(level) for generation in index.generations for level in {name for name, _ in arrays})
 
-    With `retry`, and whether it has not failed there.
+
+def _unplaced(index: Index, items: Sequence[Item], arrays: Sequence[Array], *, retry: bool) -> list[Item]:
+    """The items whose newest place is not for the same input and as many rows, or was passed over when these arrays were made.
+
+    With `retry`, those that failed there too.
     """
-    place = index.newest.get(item.id)
-    if place is None or index.digest_of(place) != item.digest:
-        return False
-    generation = index.generation_of(place)
+    if not items or not index.newest:
+        return list(items)
+    places = _places(index, items)
+    digests = np.frombuffer(bytes.fromhex("".join(item.digest for item in items)), np.uint8).reshape(-1, 32)
+    fits = (places >= 0) & (index.digests[places] == digests).all(axis=1)
     for level in {name for name, _ in arrays}:
-        if generation.has_level(level) and int(index.table(level).length[place]) != item.rows[level]:
-            return False
-    unit = int(index.unit_of[place])
-    failed = [index.commits.failed.get(array, {}).get((unit, item.id)) for array in arrays]
-    return not (any(failed) if retry else SUPERSEDED in failed)
+        laid_out = np.repeat([one.has_level(level) for one in index.generations], np.diff(index.first_place))
+        rows = np.fromiter((item.rows[level] for item in items), np.int64, len(items))
+        fits &= ~laid_out[places] | (index.table(level).length[places] == rows)
+    reasons = (pair for array in arrays for pair in index.commits.failed.get(array, {}).items())
+    failed = {pair for pair, reason in reasons if retry or reason == SUPERSEDED}
+    if failed:
+        units = index.unit_of[places].tolist()
+        fits &= np.array([(unit, item.id) not in failed for unit, item in zip(units, items, strict=True)], bool)
+    return list(compress(items, ~fits))
+
+
+def _places(index: Index, items: Sequence[Item]) -> Places:
+    """The newest place of each item; -1 where it has none."""
+    newest = index.newest
+    return np.fromiter((newest.get(item.id, -1) for item in items), np.int64, len(items))
 
 
 def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> None:
@@ -234,9 +273,10 @@ def _plan_level(index: Index, items: Sequence[Item], cut: Level) -> None:
     for generation in index.generations:
         if generation.removal:
             continue
-        if not generation.has_level(cut.name):
+        if not index.has_rows(generation, cut.name):
+            digests = generation.digests.tobytes().hex()
             found = [by_id.get(name) for name in generation.names]
-            same = [item if item and item.digest == generation.digest(i) else None for i, item in enumerate(found)]
+            same = [item if item and item.digest == digests[64 * i : 64 * i + 64] else None for i, item in enumerate(found)]
             write_level(generation, cut, same, shards)
         shards = int(generation.rows(cut.name).shard[-1])
 
@@ -248,14 +288,13 @@ def _shards(index: Index, level: str) -> int:
 
 def _work(index: Index, items: Sequence[Item], arrays: Sequence[Array], writer: FeatureWriter) -> list[Work]:
     """The units that hold any of the items and lack any of the arrays."""
-    members: dict[int, list[tuple[int, Item]]] = {}
-    for item in items:
-        place = index.newest[item.id]
-        members.setdefault(int(index.unit_of[place]), []).append((place, item))
+    places = _places(index, items)
+    units = index.unit_of[places]
+    order = np.lexsort((places, units))  # unit after unit, each in the plan's order
     found: list[tuple[int, Work]] = []
-    for unit, held in members.items():
+    for held in np.split(order, np.flatnonzero(np.diff(units[order])) + 1) if items else ():
+        unit, members = int(units[held[0]]), [items[i] for i in held.tolist()]
         if missing := tuple(array for array in arrays if unit not in index.commits.stored.get(array, {})):
-            ids = tuple(item.id for _, item in sorted(held, key=lambda pair: pair[0]))
-            longest = max(item.rows[writer.card.native] for _, item in held)
-            found.append((longest, Work(unit, ids, missing)))
+            longest = max(item.rows[writer.card.native] for item in members)
+            found.append((longest, Work(unit, tuple(item.id for item in members), missing)))
     return [work for _, work in sorted(found, key=lambda pair: (-pair[0], pair[1].unit))]

@@ -76,6 +76,37 @@ def test_the_epoch_with_the_lowest_validation_loss_answers() -> None:
     np.testing.assert_array_equal(stopped.probabilities, long.probabilities)
 
 
+def test_a_refit_learns_from_the_validation_part_too_for_as_many_epochs_as_were_chosen() -> None:
+    refit = override(QUICK, ["refit=true"])
+    found, plain = fit(config=refit), fit()
+    assert (found.curve, found.chosen) == (plain.curve, plain.chosen)
+    both = trainer.Parts(torch.cat([PARTS.train, PARTS.validation]), PARTS.validation, PARTS.test)
+    whole = trainer.fit(linear, override(QUICK, [f"epochs={found.chosen}"]), [INPUT], EXAMPLES, both, classes=3, seed=0)
+    assert whole.chosen == found.chosen
+    np.testing.assert_array_equal(found.probabilities, whole.probabilities)
+    blind = replace(changed(PARTS.test, lambda x: x * 50), labels=EXAMPLES.labels.index_fill(0, PARTS.test, 0))
+    assert fit(blind, config=refit).curve == found.curve
+
+
+def test_a_cosine_ends_at_no_learning_rate_at_all() -> None:
+    config = override(QUICK, ["schedule=cosine", "epochs=4"])
+    assert [round(trainer.share(config, epoch), 4) for epoch in range(5)] == [1.0, 0.8536, 0.5, 0.1464, 0.0]
+    assert [trainer.share(QUICK, epoch) for epoch in (0, 99)] == [1.0, 1.0]
+    assert fit(config=config).curve[0] == fit().curve[0] != fit(config=config).curve[1]
+    assert fit(config=config).curve[1] != fit().curve[1]
+
+
+def test_layer_weights_learn_at_a_rate_of_their_own() -> None:
+    def weight(*settings: str) -> torch.Tensor:
+        config = override(QUICK, ["epochs=1", *settings])
+        learner = trainer._Learner(linear, config, [INPUT], EXAMPLES, PARTS.train, 3, 0)  # type: ignore[arg-type]
+        learner.epoch()
+        return learner.model.branch.mix.weight.detach()  # type: ignore[union-attr, no-any-return]
+
+    usual, faster = (weight(f"layer_lr={rate}").sub(1).abs().max() for rate in (1, 10))
+    assert faster > 5 * usual > 0
+
+
 def test_every_epoch_is_told() -> None:
     told: list[int] = []
     fit(on_epoch=lambda number, epoch: told.append(number))

@@ -50,10 +50,11 @@ def corpus(data: Path, members: Sequence[Utterance] | None = None, **fields: obj
 
 def extract(cache: Path, members: Sequence[Utterance], name: str, *, layers: int = 2, native: str = "frames", seed: int = 0) -> None:
     """Put the members' features into a cache as feature set `name`, with the manifest beside them."""
+    made_from = "text" if native == "tokens" else "audio"
     card = Card(
         key=Key(weights="w", configuration="c", preprocessing="p", layer_rule="l", precision="fp32", dtype="fp16"),
         encoder=name, model=name, origin="o", revision="r", encoder_licence="e", corpus="toy", corpus_licence="c", corpus_share="free",
-        modality="text" if native == "tokens" else "audio", native=native, hop=0, layers=tuple(range(layers)), unit_rows=512,
+        modality=made_from, digests=made_from, native=native, hop=0, layers=tuple(range(layers)), unit_rows=512,
         levels={native: "rows"}, dims={native: DIM}, made_with={},
     )  # fmt: skip
     values = {u.id: rows(u, layers, seed=seed) for u in members}

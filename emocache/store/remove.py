@@ -1,0 +1,81 @@
+"""Removing whole feature sets, some of their utterances, or some of their levels and layers.
+
+One step makes it so, and whatever is killed after it leaves litter alone: a feature set is renamed to a hidden name,
+utterances are named by a plan generation without units, arrays by a `removed.json` in the passes that made them.
+"""
+
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from emocache.errors import UsageError
+from emocache.files import sync_folder, write_whole
+from emocache.store import litter
+from emocache.store.claims import Use
+from emocache.store.index import Array, Index, commit_entries, read_index, removed_arrays
+from emocache.store.layout import Paths, array_name, read_json
+from emocache.store.plan import write_removal
+from emocache.store.writer import removed_text
+
+
+def remove_sets(folder: Path, sets: Sequence[Paths]) -> None:
+    """Remove a folder of the cache with the feature sets in it (one set, or a corpus); CacheError when somebody is at work on one."""
+    with ExitStack() as alone:
+        for paths in sets:
+            alone.enter_context(Use(paths.claims, alone=True))
+        litter.discard(folder, folder.parent)
+        sync_folder(folder.parent)
+
+
+def remove_utterances(paths: Paths, ids: Sequence[str]) -> None:
+    """Say that utterances were removed: nobody reads them any more, and the next extraction that finds them makes them again.
+
+    Their rows stay in shards that hold others too, until `emocache gc --compact`. UsageError for ids that are not there.
+    """
+    with Use(paths.claims, alone=True):
+        index = read_index(paths)
+        check_ids(paths, index, ids)
+        write_removal(paths, len(index.generations), list(dict.fromkeys(ids)))
+
+
+def check_ids(paths: Paths, index: Index, ids: Sequence[str]) -> None:
+    """UsageError when an utterance is not in a feature set."""
+    name = f"{paths.root.parent.name}/{paths.root.name}"
+    if not ids:
+        raise UsageError(f"{name}: no utterances are named; give one id a line")
+    if unknown := [one for one in ids if one not in index.newest]:
+        raise UsageError(f"{name}: {len(unknown)} of {len(ids)} utterances are not there, first {unknown[0]!r}; nothing was removed")
+
+
+def remove_arrays(paths: Paths, arrays: Collection[Array]) -> None:
+    """Remove levels or layers: first every pass says so, then their files go. A later extraction makes them again."""
+    names = {f"{level}/{layer}" for level, layer in arrays}
+    with Use(paths.claims, alone=True):
+        made: dict[Path, set[str]] = {}
+        for entry in commit_entries(paths):
+            made.setdefault(entry.parent, set()).update(read_json(entry)["arrays"])
+        for folder, there in made.items():
+            path = folder / "removed.json"
+            before = removed_arrays(path) if path.exists() else frozenset()
+            if (after := before | (names & there)) != before:
+                write_whole(path, removed_text(sorted(after)))
+        for folder in folders_of(paths, arrays):
+            litter.discard(folder, paths.root)
+
+
+def folders_of(paths: Paths, arrays: Collection[Array]) -> list[Path]:
+    """The folders that hold arrays."""
+    found = [paths.array(level, array_name(layer, wide=wide)) for level, layer in arrays for wide in (False, True)]
+    return [folder for folder in found if folder.exists()]
+
+
+def choose_arrays(paths: Paths, index: Index, levels: Sequence[str], layers: Sequence[int]) -> list[Array]:
+    """The stored arrays of some levels and layers (none named: all); UsageError for one that is not there."""
+    stored = sorted(index.commits.stored)
+    has_levels, has_layers = sorted({level for level, _ in stored}), sorted({layer for _, layer in stored})
+    name = f"{paths.root.parent.name}/{paths.root.name}"
+    if unknown := [level for level in levels if level not in has_levels]:
+        raise UsageError(f"{name}: has no level {unknown[0]!r}; there are: {', '.join(has_levels) or 'none'}")
+    if absent := [layer for layer in layers if layer not in has_layers]:
+        raise UsageError(f"{name}: has no layer {absent[0]}; there are: {', '.join(map(str, has_layers)) or 'none'}")
+    return [(level, layer) for level, layer in stored if level in (levels or [level]) and layer in (layers or [layer])]

@@ -1,0 +1,49 @@
+"""Feature sets by the names that a user gives them, damaged ones too."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from emocache.errors import CacheError, UsageError
+from emocache.places import plain_name
+from emocache.store.layout import Paths
+
+PARTS = ("card.json", "plan", "commits", "features.zarr")
+"""A folder that holds any of these is, or was, a feature set."""
+
+
+def find_sets(root: Path, names: Sequence[str] = ()) -> list[Paths]:
+    """The feature sets called CORPUS/FEATURES, all of CORPUS, or by default all; CacheError for a name that is not there.
+
+    Those of which only the hidden copies of an interrupted rewriting are there are among them.
+    """
+    found: dict[Path, Paths] = {}
+    for name in names or _corpora(root):
+        corpus, slash, features = name.partition("/")
+        there = list(_sets_of(root / plain_name(corpus, "corpus")))
+        chosen = [paths for paths in there if not slash or paths.root.name == features]
+        if names and not chosen:
+            choices = [f"{corpus}/{paths.root.name}" for paths in there] or _corpora(root)
+            raise CacheError(f"{root}: no features {name!r}; there are: {', '.join(choices) or 'none'}")
+        found |= {paths.root: paths for paths in chosen}
+    return list(found.values())
+
+
+def find_set(root: Path, name: str) -> Paths:
+    """The feature set called CORPUS/FEATURES."""
+    if "/" not in name:
+        raise UsageError(f"{name!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
+    (paths,) = find_sets(root, [name])
+    return paths
+
+
+def _corpora(root: Path) -> list[str]:
+    """The corpora of a cache."""
+    return [folder.name for folder in sorted(root.iterdir()) if not folder.name.startswith(".") and any(_sets_of(folder))]
+
+
+def _sets_of(corpus: Path) -> Iterator[Paths]:
+    """The feature sets of a corpus."""
+    folders = sorted(path for path in corpus.iterdir() if path.is_dir()) if corpus.is_dir() else []
+    names = {path.name for path in folders if not path.name.startswith(".") and any((path / part).exists() for part in PARTS)}
+    hidden = [path for path in folders if path.name.startswith(".") and path.suffix in {".old", ".rewrite"}]
+    yield from (Paths(corpus / name) for name in sorted(names | {path.stem[1:] for path in hidden}))
