@@ -207,7 +207,8 @@ def unsettled(paths: Paths, index: Index) -> Iterator[tuple[Path, Path | None]]:
 
 def _check_vacant(paths: Paths) -> None:
     """CacheError when there are rows of which nobody knows any more how they were made."""
-    if any((paths.root / name).is_dir() and any((paths.root / name).iterdir()) for name in ("plan", "commits")):
+    there = any((paths.root / name).is_dir() and any((paths.root / name).iterdir()) for name in ("plan", "commits"))
+    if there and not paths.card.exists():  # looked for again: where locks keep nobody out, somebody may just have begun
         name = f"{paths.root.parent.name}/{paths.root.name}"
         raise CacheError(
             f"{paths.card}: missing, so how the rows beside it were made is not known; put it back, "
