@@ -6,7 +6,8 @@
     python benchmarks/killed_writers.py --mode lying    killed or stopped, where locks keep nobody out
 
 A round is one feature set, from nothing until it is complete. It counts if a signal hit a writer that held a claim (with
---mode full: if one ran out of space while it held a claim); hits are printed by the step that the writer was at.
+--mode full: if one ran out of space while it held a claim); hits are printed by the step that the writer was at, several
+where several of its threads were at different ones.
 """
 
 import argparse
@@ -44,6 +45,7 @@ class Tally:
     rounds: int = 0
     counted: int = 0
     hits: Counter[tuple[int, int]] = field(default_factory=Counter)
+    signals: int = 0
     idle: int = 0
     readings: int = 0
     corrupt: list[str] = field(default_factory=list)
@@ -53,9 +55,9 @@ class Tally:
 
     def hit(self, notes: Notes) -> None:
         """Enter what a writer was at when a signal hit it."""
-        held, step, phase = notes.read()
-        if held:
-            self.hits[step, phase if step else 1] += 1
+        self.signals += 1
+        if notes.held():
+            self.hits.update(notes.at())
         else:
             self.idle += 1
 
@@ -65,7 +67,7 @@ class Tally:
         for i, step in enumerate(STEPS):
             lines.append("| " + " | ".join([step, *(str(self.hits[i, phase]) for phase in range(len(PHASES)))]) + " |")
         return "\n".join(lines) + (
-            f"\n\n{mode}: {self.counted} rounds that count, of {self.rounds}; {sum(self.hits.values())} hits on a writer with a claim, "
+            f"\n\n{mode}: {self.counted} rounds that count, of {self.rounds}; {self.signals - self.idle} hits on a writer with a claim, "
             f"{self.idle} on one without; {self.readings} readings: {len(self.corrupt)} corrupt, {len(self.lost)} lost, "
             f"{len(self.failed)} failed; left behind in complete sets: "
             + (", ".join(f"{number} {kind}" for kind, number in self.left.items()) or "nothing")
@@ -104,7 +106,7 @@ class Round:
             running = [one for one in self.writers if one.alive()]
             if not running:
                 return
-            at_work = [one for one in running if one.notes.read()[0]]
+            at_work = [one for one in running if one.notes.held()]
             victim = random.choice(at_work or running)
             if self.mode == "stop" or (self.mode == "lying" and random.random() < 0.5):
                 self._pause(victim)
@@ -133,10 +135,10 @@ class Round:
         """Wait for the writers on a full file system; each ends, or says in one line what to do."""
         self.wait((ENDED, REFUSED))
         for one in self.writers:
-            if step := one.notes.struck():
-                self.tally.hits[step, 1] += 1
-            elif one.code == REFUSED:
-                self.tally.idle += 1
+            step = one.notes.struck()
+            self.tally.signals += one.code == REFUSED
+            self.tally.idle += one.code == REFUSED and not step
+            self.tally.hits[step, 1] += bool(step)
             if one.code == REFUSED and (SPACE not in one.said() or "\n" in one.said()):
                 self.fail(f"writer {one.number} says: {one.said()}")
 
@@ -144,7 +146,7 @@ class Round:
         """Wait for all writers to end, and read what is there."""
         while [one for one in self.writers if one.alive()]:
             if time.monotonic() > self.deadline:
-                self.fail(f"stuck: {[one.notes.read() for one in self.writers]}")
+                self.fail(f"stuck: {[one.notes.at() for one in self.writers]}")
                 for one in self.writers:
                     if one.alive():
                         one.send(signal.SIGKILL)

@@ -40,7 +40,7 @@ WANTED: tuple[Mapping[str, Sequence[int]], ...] = (
 CARD = Card(
     key=Key(weights="w", configuration="c", preprocessing="p", layer_rule="l", precision="fp32", dtype="fp16"),
     encoder="toy", model="./toy", origin="o", revision="r", encoder_licence="e", corpus="corpus", corpus_licence="c", corpus_share="free",
-    modality="audio", native="frames", hop=320, layers=LAYERS, unit_rows=512, made_with={},
+    modality="audio", digests="audio", native="frames", hop=320, layers=LAYERS, unit_rows=512, made_with={},
     levels={"frames": "one row per frame", "utterance": "mean"}, dims=dict.fromkeys(LEVELS, DIM),
 )  # fmt: skip
 ROWS = {f"u{i}": rows for i, rows in enumerate([600, *random.Random(0).choices(range(1, 256), k=23)])}

@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import socket
-import struct
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -32,39 +32,67 @@ ENDED, CRASHED, REFUSED = 0, 1, 2
 
 
 class Notes:
-    """What one writer is at, in memory that it shares with whoever disturbs it."""
+    """What one writer is at, in memory that it shares with whoever disturbs it: how many of its threads are where."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 16)
+        self._memory = mmap.mmap(-1, 4096)
         self._held: set[unit.UnitWriter] = set()
+        self._threads = threading.local()
+        self._lock = threading.Lock()
 
-    def read(self) -> tuple[int, int, int]:
-        """Claims held, step, phase."""
-        return struct.unpack_from("3i", self._memory)
+    def held(self) -> int:
+        """Claims held."""
+        return self._memory[0]
 
     def struck(self) -> int:
         """At which step an error of the disk came up while a claim was held; 0 if none did."""
-        return struct.unpack_from("i", self._memory, 12)[0]
+        return self._memory[1]
+
+    def at(self) -> list[tuple[int, int]]:
+        """Every (step, phase) that a thread is at, each once; (0, 1) if none is at any."""
+        there = [(step, phase) for step in range(1, len(STEPS)) for phase in range(len(PHASES)) if self._memory[self._place(step, phase)]]
+        return there or [(0, 1)]
 
     def hold(self, one: unit.UnitWriter, *, held: bool) -> None:
         """A claim was taken, or let go of (again)."""
-        (self._held.add if held else self._held.discard)(one)
-        struct.pack_into("i", self._memory, 0, len(self._held))
+        with self._lock:
+            (self._held.add if held else self._held.discard)(one)
+            self._memory[0] = len(self._held)
 
     @contextlib.contextmanager
     def step(self, number: int) -> Iterator[None]:
         """Be at a step; one within another counts as itself."""
-        _, *outer = self.read()
-        self._enter(number, 0)
-        struct.pack_into("2i", self._memory, 4, number, 1)
+        outer = getattr(self._threads, "at", None)
+        self._enter((number, 0))
+        self._enter((number, 1))
         try:
             yield
+            self._enter((number, 2))
         except OSError:
             if self._held and not self.struck():
-                struct.pack_into("i", self._memory, 12, number)
+                self._memory[1] = number
             raise
-        self._enter(number, 2)
-        struct.pack_into("2i", self._memory, 4, *outer)
+        finally:
+            self._enter(outer)
+
+    def _enter(self, at: tuple[int, int] | None) -> None:
+        """Go from where this thread was to a phase of a step, or to none; linger before and after."""
+        with self._lock:
+            if was := getattr(self._threads, "at", None):
+                self._memory[self._place(*was)] -= 1
+            if at:
+                self._memory[self._place(*at)] += 1
+            self._threads.at = at
+        if at and at[1] != 1:
+            time.sleep(random.uniform(0, _LINGER_S[at[0]]))
+
+    @staticmethod
+    def _place(step: int, phase: int) -> int:
+        return 2 + step * len(PHASES) + phase
+
+    def at_step(self, number: int) -> bool:
+        """Whether this thread is at a step."""
+        return (getattr(self._threads, "at", None) or (0, 0))[0] == number
 
     def noted(self, number: int, call: Callable[..., Any], applies: Callable[..., bool] = lambda *_: True) -> Callable[..., Any]:
         """A function that notes its step."""
@@ -75,10 +103,6 @@ class Notes:
                 return call(*args, **named)
 
         return wrapped
-
-    def _enter(self, number: int, phase: int) -> None:
-        struct.pack_into("2i", self._memory, 4, number, phase)
-        time.sleep(random.uniform(0, _LINGER_S[number]))
 
 
 def note_steps(notes: Notes) -> None:
@@ -92,7 +116,7 @@ def note_steps(notes: Notes) -> None:
     replace, begin, close = Path.replace, unit.UnitWriter.__init__, unit.UnitWriter.close
 
     def slow_replace(path: Path, target: Path) -> Path:
-        if notes.read()[1] == _PLACE:
+        if notes.at_step(_PLACE):
             time.sleep(random.uniform(0, _LINGER_S[_PLACE] / 4))
         return replace(path, target)
 

@@ -161,16 +161,19 @@ def test_the_part_files_of_a_dead_writer_go_when_somebody_writes_again(
 
 
 @pytest.mark.usefixtures("lying_locks")
-def test_planners_that_locks_do_not_keep_apart_agree_on_one_plan_and_one_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data, create = toy(), writer_module.create_whole
+@pytest.mark.parametrize("step", ["_check_vacant", "create_whole"])
+def test_planners_that_locks_do_not_keep_apart_agree_on_one_plan_and_one_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    data, then = toy(), getattr(writer_module, step)
     other = replace(CARD, key=replace(CARD.key, weights="others"))
 
-    def overtaken(path: Path, text: str) -> bool:
+    def overtaken(*arguments: Any) -> Any:
         monkeypatch.undo()
         write(tmp_path, data, card=other)
-        return create(path, text)
+        return then(*arguments)
 
-    monkeypatch.setattr(writer_module, "create_whole", overtaken)
+    monkeypatch.setattr(writer_module, step, overtaken)
     with pytest.raises(KeyMismatch, match=r"weights \(others there, w asked for\)"):
         write(tmp_path, data)
     assert set(open_cache(tmp_path).features("corpus", "toy").ids) == set(data)
@@ -420,6 +423,25 @@ def test_an_error_of_the_disk_comes_up_once_as_one_line_and_lets_go_of_all_claim
         with claim(lock.parent, lock.stem, wait=False) as held:
             assert held
     assert sorted(write(tmp_path, data)) == sorted(data)
+
+
+def test_an_error_in_syncing_one_unit_comes_up_while_the_next_is_being_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = toy([5] * 120)  # two units of 60
+    units, *first = begin(tmp_path, data, ALL)
+    monkeypatch.setattr(os, "fsync", _full)
+    fill(*first, data)
+    work, made = next(units)
+    encoded = []
+
+    def encode() -> None:
+        for name in work.ids:
+            made.put(name, {array: data[name][array[1]] for array in work.arrays})
+            encoded.append(name)
+            time.sleep(0.05)
+
+    with pytest.raises(CacheError, match="No space left on device"):
+        encode()
+    assert len(encoded) < len(work.ids)
 
 
 def _interrupt(writer: FeatureWriter, data: dict[str, np.ndarray]) -> None:

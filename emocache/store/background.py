@@ -46,6 +46,11 @@ class Background:
             self._waiting += size
             self._changed.notify_all()
 
+    def check(self) -> None:
+        """Raise the error of a job that failed."""
+        with self._changed:
+            self._raise()
+
     def finish(self) -> None:
         """Wait until every job is done."""
         with self._changed:

@@ -111,6 +111,7 @@ class UnitWriter:
         self._claim.close()
 
     def _put(self, name: str, given: Rows | Callable[[], Rows]) -> None:
+        self._committing.check()  # what came up while an earlier unit was synced is told now, not when this one is done
         rows = given() if callable(given) else given
         largest = {array: largest_of(values) for array, values in rows.items()}
         if bad := [f"{level}/{layer}" for (level, layer), value in largest.items() if not math.isfinite(value)]:

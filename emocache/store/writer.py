@@ -98,8 +98,8 @@ class FeatureWriter:
             self._open()
         with disk(self.paths.root, "the plan"), claim(self.paths.claims, "plan"):
             settle(self.paths, index := read_index(self.paths))
-            while not _is_planned(index, items, arrays, retry=retry):
-                if new := _unplaced(index, items, arrays, retry=retry):
+            while (new := _unplaced(index, items, arrays, retry=retry)) or not _is_laid_out(index, arrays):
+                if new:
                     write_generation(self.paths, len(index.generations), new, self.card.native, self.card.unit_rows)
                     retry = False
                 for name in () if new else wanted:
@@ -207,7 +207,8 @@ def unsettled(paths: Paths, index: Index) -> Iterator[tuple[Path, Path | None]]:
 
 def _check_vacant(paths: Paths) -> None:
     """CacheError when there are rows of which nobody knows any more how they were made."""
-    if any((paths.root / name).is_dir() and any((paths.root / name).iterdir()) for name in ("plan", "commits")):
+    there = any((paths.root / name).is_dir() and any((paths.root / name).iterdir()) for name in ("plan", "commits"))
+    if there and not paths.card.exists():  # looked for again: where locks keep nobody out, somebody may just have begun
         name = f"{paths.root.parent.name}/{paths.root.name}"
         raise CacheError(
             f"{paths.card}: missing, so how the rows beside it were made is not known; put it back, "
@@ -227,9 +228,12 @@ def _writable(root: Path) -> Iterator[None]:
 
 def _is_planned(index: Index, items: Sequence[Item], arrays: Sequence[Array], *, retry: bool) -> bool:
     """Whether every item has its place in every level."""
-    levels = {name for name, _ in arrays}
-    laid_out = all(generation.has_level(level) for generation in index.generations for level in levels)
-    return laid_out and not _unplaced(index, items, arrays, retry=retry)
+    return _is_laid_out(index, arrays) and not _unplaced(index, items, arrays, retry=retry)
+
+
+def _is_laid_out(index: Index, arrays: Sequence[Array]) -> bool:
+    """Whether every generation has its rows planned in every level."""
+    return all(generation.has_level(level) for generation in index.generations for level in {name for name, _ in arrays})
 
 
 def _unplaced(index: Index, items: Sequence[Item], arrays: Sequence[Array], *, retry: bool) -> list[Item]:
