@@ -21,7 +21,7 @@ from emocache.store.layout import Level, Paths, to_json
 from emocache.store.plan import read_generations
 from emocache.store.seal import sealed
 from emocache.store.shards import shard_index
-from emocache.store.writer import FeatureWriter, Work
+from emocache.store.writer import FeatureWriter
 
 LAYER = LAYERS - 1
 BATCH = 32
@@ -32,9 +32,9 @@ def plan(root: Path, count: int) -> float:
     todo = items(count)
     with FeatureWriter(root, CORPUS, NAME, card(todo, LAYERS)) as writer:
         began = time.perf_counter()
-        work = writer.plan(todo, {"frames": range(LAYERS)})
+        writer.plan(todo, {"frames": range(LAYERS)})
         took = time.perf_counter() - began
-    _commit(writer, work)
+    _commit(writer)
     return took
 
 
@@ -49,7 +49,7 @@ def opened(root: Path, _: int, *, cold: bool, everything: bool) -> dict[str, flo
     return {name: seconds * 1000 for name, seconds in json.loads(found).items()}
 
 
-def _commit(writer: FeatureWriter, work: list[Work]) -> None:
+def _commit(writer: FeatureWriter) -> None:
     """Commit entries as they are written for complete units, and for the units of the batch, shards of one layer that are holes."""
     paths, cut = writer.paths, writer.card.cut("frames")
     (generation,) = read_generations(paths)
