@@ -43,7 +43,7 @@ def export(
 
     What is cached is written. Utterances that lack any of it are listed, and the exit code is then 1.
     """
-    from emocache.store import export as exporting
+    from emocache.exchange import export as exporting
     from emocache.store import open_cache
 
     corpus, _, name = features.partition("/")
@@ -103,8 +103,8 @@ def import_(
     Arrays are [dim], [time, dim] or [layers, time, dim] in floating point. A name holds what one import brought: the
     same files again import nothing, changed or further files need another --name.
     """
-    from emocache import imports
-    from emocache.foreign import Said
+    from emocache.exchange import imports
+    from emocache.exchange.foreign import Said
 
     root = cache.expanduser() if cache else places.cache_root()
     numbers = imports.parse_numbers(layers) if layers else ()

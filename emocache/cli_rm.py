@@ -49,9 +49,9 @@ def rm(
 
 def _remove_all(root: Path, name: str, yes: bool) -> dict[str, Any]:
     """Remove a feature set or a corpus."""
-    from emocache.store.litter import size_of
-    from emocache.store.remove import remove_sets
-    from emocache.store.sets import find_sets, sets_of
+    from emocache.care.litter import size_of
+    from emocache.care.remove import remove_sets
+    from emocache.care.sets import find_sets, sets_of
 
     corpus = root / places.plain_name(name.partition("/")[0], "corpus")
     bare = "/" not in name and (corpus / MANIFEST).is_file() and not any(sets_of(corpus))
@@ -65,9 +65,9 @@ def _remove_all(root: Path, name: str, yes: bool) -> dict[str, Any]:
 
 def _remove_utterances(root: Path, name: str, file: Path, yes: bool) -> dict[str, Any]:
     """Remove utterances from every feature set that holds them."""
-    from emocache.store.remove import remove_utterances
-    from emocache.store.sets import find_sets
-    from emocache.store.usage import held_bytes
+    from emocache.care.remove import remove_utterances
+    from emocache.care.sets import find_sets
+    from emocache.care.usage import held_bytes
 
     ids = _ids(file)
     held = {paths: held_bytes(paths, ids) for paths in find_sets(root, [name])}
@@ -96,10 +96,10 @@ def _ids(file: Path) -> list[str]:
 
 def _remove_arrays(root: Path, name: str, levels: Sequence[str], layers: str, yes: bool) -> dict[str, Any]:
     """Remove levels or layers."""
+    from emocache.care.litter import size_of
+    from emocache.care.remove import choose_arrays, folders_of, remove_arrays
+    from emocache.care.sets import find_sets
     from emocache.store.index import read_index
-    from emocache.store.litter import size_of
-    from emocache.store.remove import choose_arrays, folders_of, remove_arrays
-    from emocache.store.sets import find_sets
 
     chosen = {paths: choose_arrays(paths, read_index(paths), levels, layers) for paths in find_sets(root, [name])}
     freed = sum(size_of(folder) for paths, arrays in chosen.items() for folder in folders_of(paths, arrays))

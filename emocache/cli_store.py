@@ -28,8 +28,8 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Look whether everything in the cache is as it was written. Exit code 1 when anything is not."""
-    from emocache.store.sets import find_sets, marker_fault
-    from emocache.store.verify import verify as verify_set
+    from emocache.care.sets import find_sets, marker_fault
+    from emocache.care.verify import verify as verify_set
 
     root = root_of(cache)
     marker = marker_fault(root)
@@ -64,8 +64,8 @@ def repair(
     as_json: JsonOption = False,
 ) -> None:
     """Verify, and take out what is condemned, so that the next extraction makes it again."""
-    from emocache.store.repair import repair as repair_set
-    from emocache.store.sets import find_sets, marker_fault, mend_marker
+    from emocache.care.repair import repair as repair_set
+    from emocache.care.sets import find_sets, marker_fault, mend_marker
 
     root = root_of(cache)
     if marker_fault(root):
@@ -87,9 +87,9 @@ def repair(
 
 def du(names: AllArgument = None, cache: CacheOption = None, as_json: JsonOption = False) -> None:
     """Say what the cache takes on disk: by feature set, level and layer."""
-    from emocache.store.gc import beside
-    from emocache.store.sets import find_sets
-    from emocache.store.usage import usage
+    from emocache.care.gc import beside
+    from emocache.care.sets import find_sets
+    from emocache.care.usage import usage
 
     root = cache_of(cache)
     found, failed = each_of(find_sets(root, names or ()), usage)
@@ -113,9 +113,9 @@ def gc(
     as_json: JsonOption = False,
 ) -> None:
     """Delete what killed commands left, and with --compact the rows of changed and removed utterances."""
-    from emocache.store import gc as collecting
-    from emocache.store import litter
-    from emocache.store.sets import find_sets
+    from emocache.care import gc as collecting
+    from emocache.care import litter
+    from emocache.care.sets import find_sets
 
     root = cache_of(cache)
 
@@ -144,9 +144,9 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Bring feature sets that an older release has written to the newest format. Nothing is encoded again."""
-    from emocache.store import migrate as migrating
+    from emocache.care import migrate as migrating
+    from emocache.care.sets import find_sets
     from emocache.store.layout import FORMAT
-    from emocache.store.sets import find_sets
 
     root = cache_of(cache)
     if bool(names) == every:
@@ -173,7 +173,7 @@ def migrate(
 
 def _would_free(paths: "Paths") -> dict[str, Any]:
     """What gc could free."""
-    from emocache.store.usage import usage
+    from emocache.care.usage import usage
 
     found = usage(paths)
     return {
@@ -186,8 +186,8 @@ def _would_free(paths: "Paths") -> dict[str, Any]:
 
 def _freed(paths: "Paths", compact: bool) -> dict[str, Any]:
     """Free it."""
-    from emocache.store import gc as collecting
-    from emocache.store.litter import size_of
+    from emocache.care import gc as collecting
+    from emocache.care.litter import size_of
 
     found = collecting.collect(paths)
     before = size_of(paths.root)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from emocache import audio, encoders, manifest
+from emocache.care.findings import Finding
 from emocache.devices import pick_device
 from emocache.encoders import Encoder
 from emocache.errors import AudioError, CacheError, CorpusError, KeyMismatch
@@ -30,7 +31,6 @@ from emocache.levels import levels_of, pooled
 from emocache.pipeline import key_of
 from emocache.store import Features, text_digest
 from emocache.store.card import IMPORTED, differing
-from emocache.store.findings import Finding
 from emocache.store.layout import Paths
 from emocache.types import Corpus, Utterance
 

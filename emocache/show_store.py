@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from emocache import show
 
 if TYPE_CHECKING:
+    from emocache.care.findings import Report
+    from emocache.care.litter import Litter
+    from emocache.care.usage import Usage
     from emocache.proof import Proof
-    from emocache.store.findings import Report
-    from emocache.store.litter import Litter
-    from emocache.store.usage import Usage
 
 LINES = 20
 """Most findings that are printed for one feature set."""

@@ -16,12 +16,12 @@ from typing import Any
 
 import zarr  # noqa: F401  # before forking
 
-from emocache.store import litter
-from emocache.store.gc import beside, collect, compact
+from emocache.care import litter
+from emocache.care.gc import beside, collect, compact
+from emocache.care.migrate import migrate
+from emocache.care.remove import remove_arrays, remove_sets, remove_utterances
+from emocache.care.repair import repair
 from emocache.store.layout import Paths
-from emocache.store.migrate import migrate
-from emocache.store.remove import remove_arrays, remove_sets, remove_utterances
-from emocache.store.repair import repair
 
 ACTIONS: dict[str, Callable[[Paths], object]] = {
     "compact": compact,

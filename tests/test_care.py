@@ -12,17 +12,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from emocache.care.gc import beside, collect, compact
+from emocache.care.remove import remove_arrays, remove_sets, remove_utterances
+from emocache.care.repair import repair
+from emocache.care.rewrite import rewrite
+from emocache.care.usage import usage
+from emocache.care.verify import verify
 from emocache.errors import CacheError, UsageError
 from emocache.store import open_cache
 from emocache.store.claims import Use
-from emocache.store.gc import beside, collect, compact
 from emocache.store.layout import Paths
 from emocache.store.plan import read_generations, write_removal
-from emocache.store.remove import remove_arrays, remove_sets, remove_utterances
-from emocache.store.repair import repair
-from emocache.store.rewrite import rewrite
-from emocache.store.usage import usage
-from emocache.store.verify import verify
 from emocache.store.writer import FeatureWriter
 from tests.toy_store import CARD, contents, flip, items, toy, tree, write
 
@@ -211,7 +211,7 @@ def test_a_removed_level_and_then_another_layer_are_gone(paths: Paths) -> None:
 
 
 def test_a_removal_that_was_killed_before_its_files_went_is_a_removal(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emocache.store.remove.folders_of", lambda paths, arrays: [])
+    monkeypatch.setattr("emocache.care.remove.folders_of", lambda paths, arrays: [])
     remove_arrays(paths, [("frames", 1)])
     monkeypatch.undo()
     assert open_cache(paths.root.parents[1]).features("corpus", "toy").layers_of("frames") == (0,)
@@ -448,6 +448,6 @@ def test_a_rewriting_that_fails_leaves_the_old_set_and_no_copy(paths: Paths, mon
 
 def test_a_rewriting_that_would_not_fit_is_refused(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     remove_utterances(paths, ["u6"])
-    monkeypatch.setattr("emocache.store.rewrite.shutil.disk_usage", lambda path: SimpleNamespace(free=10))
+    monkeypatch.setattr("emocache.care.rewrite.shutil.disk_usage", lambda path: SimpleNamespace(free=10))
     with pytest.raises(CacheError, match="free some space first"):
         compact(paths)

@@ -19,9 +19,9 @@ import zarr
 
 from emocache import manifest
 from emocache.errors import CacheError, UsageError
-from emocache.store import export as exporting
+from emocache.exchange import export as exporting
+from emocache.exchange.export import export, select
 from emocache.store import open_cache
-from emocache.store.export import export, select
 from emocache.store.reader import Features
 from emocache.types import Corpus, Utterance
 from tests.shell import Shell
@@ -227,7 +227,8 @@ def test_an_export_that_fails_midway_leaves_the_old_file_and_nothing_else(tmp_pa
 SLOW = """
 import sys, time
 from pathlib import Path
-from emocache.store import export as exporting, open_cache
+from emocache.exchange import export as exporting
+from emocache.store import open_cache
 blocks = exporting._blocks
 def slow(*arguments):
     for block in blocks(*arguments):

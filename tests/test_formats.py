@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emocache.care.gc import collect
+from emocache.care.migrate import STEPS, Step, mark, migrate
+from emocache.care.repair import repair
+from emocache.care.verify import verify
 from emocache.errors import CacheError, NewerFormat
 from emocache.store import open_cache
-from emocache.store.gc import collect
 from emocache.store.layout import FORMAT, FORMATS, Paths
-from emocache.store.migrate import STEPS, Step, mark, migrate
-from emocache.store.repair import repair
-from emocache.store.verify import verify
 from tests.toy_store import CARD, contents, flip, toy, tree, write
 
 FIXTURE = Path(__file__).parent / "format0"
@@ -99,9 +99,9 @@ def test_a_damaged_set_is_not_migrated(paths: Paths) -> None:
 def test_a_set_goes_through_every_step_that_its_format_needs(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     formats = iter((0, 1, 2))
-    monkeypatch.setattr("emocache.store.migrate.FORMAT", 2)
-    monkeypatch.setattr("emocache.store.migrate.format_of", lambda paths: next(formats))
-    monkeypatch.setattr("emocache.store.migrate.STEPS", {number: Step("", lambda paths, n=number: made.append(n)) for number in (0, 1)})
+    monkeypatch.setattr("emocache.care.migrate.FORMAT", 2)
+    monkeypatch.setattr("emocache.care.migrate.format_of", lambda paths: next(formats))
+    monkeypatch.setattr("emocache.care.migrate.STEPS", {number: Step("", lambda paths, n=number: made.append(n)) for number in (0, 1)})
     assert migrate(paths) == 2
     assert made == [0, 1]
 

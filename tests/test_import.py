@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from emocache import imports, manifest
+from emocache import manifest
 from emocache.errors import SourceError
-from emocache.foreign import Said
+from emocache.exchange import imports
+from emocache.exchange.foreign import Said
 from emocache.store import open_cache
 from emocache.store.card import read_card
 from tests import small_corpus
@@ -269,7 +270,7 @@ def test_other_files_or_another_account_of_them_are_other_features(tmp_path: Pat
 SLOW = """
 import sys, time
 from pathlib import Path
-from emocache import imports
+from emocache.exchange import imports
 read = imports._read_again
 def slow(*arguments):
     time.sleep(0.05)

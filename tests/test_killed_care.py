@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from emocache.care import litter
+from emocache.care.gc import beside, collect, compact
+from emocache.care.migrate import format_of, migrate
+from emocache.care.repair import repair
+from emocache.care.verify import verify
 from emocache.errors import CacheError
-from emocache.store import litter, open_cache
-from emocache.store.gc import beside, collect, compact
+from emocache.store import open_cache
 from emocache.store.layout import Paths
-from emocache.store.migrate import format_of, migrate
-from emocache.store.repair import repair
-from emocache.store.verify import verify
 from tests.test_care import ALL, MORE, history
 from tests.toy_store import contents, flip, write
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emocache.store.findings import Report
+from emocache.care.findings import Report
+from emocache.care.verify import verify
 from emocache.store.layout import Paths
 from emocache.store.plan import write_removal
 from emocache.store.seal import sealed
-from emocache.store.verify import verify
 from emocache.store.writer import FeatureWriter
 from tests.toy_store import CARD, flip, items, toy, write
 

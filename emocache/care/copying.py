@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from emocache.care.usage import utterance_bytes
 from emocache.store.index import SUPERSEDED, Array, Index, Places
 from emocache.store.layout import FORMAT, WIDE_SUFFIX, read_array
 from emocache.store.plan import Generation, Item
 from emocache.store.reader import Features
 from emocache.store.unit import UnitWriter
-from emocache.store.usage import utterance_bytes
 from emocache.store.writer import FeatureWriter, Work
 
 

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from emocache import manifest
 from emocache.errors import CacheError, SourceError, UsageError
-from emocache.foreign import Found, Said, collect
-from emocache.matched import Looked, Match, Shape, digest_of, look_through, match
+from emocache.exchange.foreign import Found, Said, collect
+from emocache.exchange.matched import Looked, Match, Shape, digest_of, look_through, match
 from emocache.places import free_bytes, plain_name
 from emocache.store import Features, open_cache
 from emocache.store.card import IMPORTED, Card, Key

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emocache.errors import SourceError, UsageError
+from emocache.exchange.export import LAYOUT
 from emocache.files import first_line
-from emocache.store.export import LAYOUT
 
 KINDS = ("npy", "h5", "flat")
 MEDIA = {"aac", "aiff", "avi", "flac", "flv", "m4a", "mkv", "mov", "mp3", "mp4", "mpg", "ogg", "opus", "wav", "webm"}

@@ -26,8 +26,8 @@ from tqdm import tqdm
 import emocache
 from emocache import manifest
 from emocache.errors import CacheError, UsageError
+from emocache.exchange.containers import BLOCK, CONTAINERS, Container
 from emocache.files import first_line, sync_folder
-from emocache.store.containers import BLOCK, CONTAINERS, Container
 from emocache.store.layout import parse_layers
 from emocache.store.reader import Features
 

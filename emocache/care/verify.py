@@ -17,14 +17,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from emocache.care import litter
+from emocache.care.findings import Entry, Finding, Report, entries_of, reason
+from emocache.care.verify_commits import Commit, Stored, all_entries, index_of, read_commits, stored_arrays
+from emocache.care.verify_plan import PlanCheck, check_plan
+from emocache.care.verify_shards import check_array, check_group, check_largest, check_shard
 from emocache.errors import CacheError, NewerFormat
-from emocache.store import litter
 from emocache.store.card import Card, read_card
-from emocache.store.findings import Entry, Finding, Report, entries_of, reason
 from emocache.store.layout import Paths, check_not_aside, read_sealed
-from emocache.store.verify_commits import Commit, Stored, all_entries, index_of, read_commits, stored_arrays
-from emocache.store.verify_plan import PlanCheck, check_plan
-from emocache.store.verify_shards import check_array, check_group, check_largest, check_shard
 
 THREADS = 8
 """Shards that are read at once."""

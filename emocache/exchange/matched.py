@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from emocache.errors import SourceError
-from emocache.foreign import Found
+from emocache.exchange.foreign import Found
 from emocache.types import Corpus
 
 NAMED = 3

@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from emocache.care import litter
 from emocache.errors import UsageError
 from emocache.files import sync_folder, write_whole
-from emocache.store import litter
 from emocache.store.claims import Use
 from emocache.store.index import Array, Index, commit_entries, read_index, removed_arrays
 from emocache.store.layout import Paths, array_name, parse_layers, read_json

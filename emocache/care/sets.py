@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from emocache.care.findings import reason
 from emocache.errors import CacheError, NewerFormat
 from emocache.files import write_whole
 from emocache.places import plain_name
-from emocache.store.findings import reason
 from emocache.store.layout import FORMAT, MARKER, Paths, check_root, to_json
 
 PARTS = ("card.json", "plan", "commits", "features.zarr")

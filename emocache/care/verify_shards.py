@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from emocache.care.verify_commits import Stored
 from emocache.errors import CacheError
 from emocache.store.card import Card
 from emocache.store.layout import Level, Paths, array_settings, stored_dtype
 from emocache.store.shards import rows_in_shard
-from emocache.store.verify_commits import Stored
 
 BLOCK = 8 << 20
 """Bytes that are read at once."""

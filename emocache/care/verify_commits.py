@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from emocache.care import litter
+from emocache.care.findings import Entry, Finding, reason
+from emocache.care.verify_plan import PlanCheck
 from emocache.errors import CacheError
-from emocache.store import litter
 from emocache.store.card import Card
-from emocache.store.findings import Entry, Finding, reason
 from emocache.store.index import Commits, commit_entries
 from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, read_json, read_sealed, stored_dtype
 from emocache.store.plan import Generation
-from emocache.store.verify_plan import PlanCheck
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emocache.care.findings import reason
 from emocache.errors import CacheError
 from emocache.store.card import Card
-from emocache.store.findings import reason
 from emocache.store.layout import CHECKSUMS, Level, Paths, read_array, read_sealed
 from emocache.store.plan import Generation, Rows, lay_out
 from emocache.store.seal import SEALED

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from emocache.care.litter import Litter
 from emocache.errors import EmocacheError
 from emocache.store.layout import Paths
-from emocache.store.litter import Litter
 
 Entry = tuple[str, int]
 """A commit entry: (folder, unit)."""

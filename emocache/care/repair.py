@@ -8,18 +8,18 @@ simply run again.
 from dataclasses import dataclass
 from pathlib import Path
 
+from emocache.care import litter
+from emocache.care.findings import Report
+from emocache.care.verify import verify
+from emocache.care.verify_commits import without_shards
+from emocache.care.verify_plan import file_faults, planned
 from emocache.errors import CacheError
 from emocache.files import sync_folder, write_whole
-from emocache.store import litter
 from emocache.store.card import Card, read_card
 from emocache.store.claims import Use
-from emocache.store.findings import Report
 from emocache.store.index import Index, read_index
 from emocache.store.layout import WIDE_SUFFIX, Paths, make_arrays, read_array, stored_dtype
 from emocache.store.plan import write_removal
-from emocache.store.verify import verify
-from emocache.store.verify_commits import without_shards
-from emocache.store.verify_plan import file_faults, planned
 from emocache.store.writer import removed_text, settle
 
 

@@ -10,16 +10,16 @@ under the name, nobody takes it, and `end_swap` makes the second. Killed after i
 
 import shutil
 
+from emocache.care import litter
+from emocache.care.copying import copy, states
+from emocache.care.usage import utterance_bytes
+from emocache.care.verify import verify
 from emocache.errors import CacheError
 from emocache.files import sync_folder
-from emocache.store import litter
 from emocache.store.claims import Use
-from emocache.store.copying import copy, states
 from emocache.store.index import Index, read_index
 from emocache.store.layout import Paths
 from emocache.store.reader import Features
-from emocache.store.usage import utterance_bytes
-from emocache.store.verify import verify
 
 
 def rewrite(paths: Paths) -> None:

@@ -4,15 +4,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from emocache.care import litter
+from emocache.care.litter import REMOVED, Litter
+from emocache.care.rewrite import check_sound, end_swap, rewrite
+from emocache.care.usage import dead_bytes
 from emocache.errors import CacheError
-from emocache.store import litter
 from emocache.store.card import read_card
 from emocache.store.claims import Use
 from emocache.store.index import read_index
 from emocache.store.layout import FORMAT, Paths
-from emocache.store.litter import REMOVED, Litter
-from emocache.store.rewrite import check_sound, end_swap, rewrite
-from emocache.store.usage import dead_bytes
 from emocache.store.writer import settle
 
 STALE_S = 3600

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emocache.care.litter import Litter, arrays_on_disk, find, size_of
 from emocache.store.card import Card, read_card
 from emocache.store.index import Array, Index, Places, read_index
 from emocache.store.layout import WIDE, WIDE_SUFFIX, Paths, check_not_aside, stored_dtype
-from emocache.store.litter import Litter, arrays_on_disk, find, size_of
 
 
 @dataclass(frozen=True, slots=True)

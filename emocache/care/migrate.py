@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from emocache.care.rewrite import end_swap, rewrite
+from emocache.care.sets import find_sets
 from emocache.files import write_whole
 from emocache.store.card import read_card
 from emocache.store.layout import FORMAT, MARKER, Paths, read_json, to_json
-from emocache.store.rewrite import end_swap, rewrite
-from emocache.store.sets import find_sets
 
 
 @dataclass(frozen=True, slots=True)
