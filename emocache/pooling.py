@@ -26,6 +26,6 @@ def mean_of_groups(states: Float[Tensor, "layers rows dim"], group: NDArray[np.i
 
 SENTENCE: Mapping[str, Callable[[Tensor], Tensor]] = {
     "first token": lambda states: states[:, :1],
-    "mean over all tokens": lambda states: states.mean(dim=1, keepdim=True),
+    "mean over all tokens, not normalised": lambda states: states.mean(dim=1, keepdim=True),
 }
 """How a text becomes one row, by the rule's name."""

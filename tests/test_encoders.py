@@ -12,7 +12,7 @@ import transformers
 
 from emocache import encoders
 from emocache.devices import pick_device
-from emocache.encoders import frames
+from emocache.encoders import frames, speech
 from emocache.errors import EncoderError, UsageError
 from emocache.levels import levels_of
 from emocache.types import Utterance
@@ -184,12 +184,14 @@ def test_nothing_is_computed_above_the_highest_layer_that_is_wanted(tmp_path: Pa
     assert ran == [1, 2]
 
 
-def test_a_long_recording_is_encoded_in_overlapping_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = _load(checkpoints.speech(tmp_path / "model", norm=checkpoints.LAYER_NORM))
+@pytest.mark.parametrize("norm", ["GROUP_NORM", "LAYER_NORM"])
+def test_a_long_recording_is_encoded_in_overlapping_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, norm: str) -> None:
+    encoder = _load(checkpoints.speech(tmp_path / "model", norm=getattr(checkpoints, norm)))
     sound, long = wave(1, 7.3), Utterance(id="a", path="a", samples=round(7.3 * 16_000))
     whole = encoder.encode([sound], encoder.layers)[0]
     monkeypatch.setattr(frames, "LONGEST_S", 3)
     monkeypatch.setattr(frames, "CONTEXT_S", 1)
+    monkeypatch.setattr(speech, "LONGEST_S", 2)  # the statistics of the whole recording come in stretches
     windows = encoder.encode([sound], encoder.layers)[0]
     assert windows.shape == whole.shape == (4, encoder.rows(long), 32)
     assert _error(windows[:1], whole[:1]) <= 1e-5  # of layer 0 a frame hears the positional convolution's reach alone
@@ -197,6 +199,7 @@ def test_a_long_recording_is_encoded_in_overlapping_windows(tmp_path: Path, monk
     beside = encoder.encode([sound, wave(2, 0.5), sound], encoder.layers)
     assert torch.equal(beside[0], windows)
     assert torch.equal(beside[2], windows)
+    assert _error(encoder.encode([sound[:16_000]], (0,))[0], _load(tmp_path / "model").encode([sound[:16_000]], (0,))[0]) == 0
 
 
 @pytest.mark.parametrize("make", TEXT)
@@ -295,3 +298,28 @@ def test_a_sentence_pooling_that_is_not_known_is_refused(tmp_path: Path) -> None
     (folder / "1_Pooling/config.json").write_text('{"pooling_mode_max_tokens": true}')
     with pytest.raises(EncoderError, match="pools by pooling_mode_max_tokens"):
         _load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("is_decoder", True), ("truncation_side", "left"), ("position_buckets", 4), ("max_relative_positions", 8)]
+)
+def test_settings_that_change_numbers_change_the_key(tmp_path: Path, name: str, value: object) -> None:
+    plain, other = checkpoints.bert(tmp_path / "plain"), checkpoints.bert(tmp_path / "other")
+    file = other / ("tokenizer_config.json" if name == "truncation_side" else "config.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
+    assert _load(plain).configuration != _load(other).configuration
+
+
+def test_what_the_caller_allows_of_tf32_is_left_as_it_was(tmp_path: Path) -> None:
+    before = torch.backends.cuda.matmul.fp32_precision if hasattr(torch.backends.cuda.matmul, "fp32_precision") else None
+    code = """
+import sys, torch
+from pathlib import Path
+from emocache import encoders
+for allow in (lambda: torch.set_float32_matmul_precision("medium"), lambda: setattr(torch.backends.cuda.matmul, "fp32_precision", "tf32")):
+    allow()
+    encoder = encoders.load(encoders.find(sys.argv[1]), torch.device("cpu"))
+    encoder.encode(["i do not know"], (3,))
+"""
+    if before is not None:
+        subprocess.run([sys.executable, "-c", code, str(checkpoints.bert(tmp_path / "model"))], check=True, cwd=Path(__file__).parents[1])

@@ -40,6 +40,7 @@ DECISIVE = (
     "num_conv_pos_embeddings", "num_conv_pos_embedding_groups", "conv_pos_batch_norm", "num_buckets", "max_bucket_distance",
     "relative_attention_num_buckets", "position_embedding_type", "max_position_embeddings", "max_source_positions", "num_mel_bins",
     "scale_embedding", "pad_token_id", "position_biased_input", "relative_attention", "pos_att_type", "share_att_key", "norm_rel_ebd",
+    "is_decoder", "position_buckets", "max_relative_positions",
 )  # fmt: skip
 """Settings of transformers models that change what the same weights compute."""
 
@@ -117,14 +118,19 @@ class Encoder(ABC):
 
 @contextlib.contextmanager
 def _tf32(allowed: bool) -> Iterator[None]:
-    """Allow or forbid TF32 in matrix products and convolutions for a while."""
-    matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, convolution.allow_tf32
-    matmul.allow_tf32 = convolution.allow_tf32 = allowed
+    """Allow or forbid TF32 in matrix products and convolutions for a while, by whichever of torch's two switches there is."""
+    parts: list[Any] = [torch.backends.cuda.matmul, getattr(torch.backends.cudnn, "conv", torch.backends.cudnn)]
+    newer = all(hasattr(part, "fp32_precision") for part in parts)
+    parts = parts if newer else [torch.backends.cuda.matmul, torch.backends.cudnn]
+    name, value = ("fp32_precision", "tf32" if allowed else "ieee") if newer else ("allow_tf32", allowed)
+    before = [getattr(part, name) for part in parts]
+    for part in parts:
+        setattr(part, name, value)
     try:
         yield
     finally:
-        matmul.allow_tf32, convolution.allow_tf32 = before
+        for part, old in zip(parts, before, strict=True):
+            setattr(part, name, old)
 
 
 class _Reached(Exception):

@@ -65,7 +65,8 @@ def _whisper(rows: Rows) -> Iterator[tuple[str, EncoderSpec]]:
     for name, (repo, (width, layers), revision) in rows.items():
         yield name, EncoderSpec(
             repo=repo, revision=revision, family="whisper", width=width, layers=layers, licence="MIT (OpenAI), Apache-2.0 (Hub)",
-            languages=EN if name.endswith(".en") else 99, paper=papers.WHISPER, hop=320, receptive=400 + 4 * 160,
+            languages=EN if name.endswith(".en") else 100 if "large-v3" in name else 99,
+            paper=papers.WHISPER, hop=320, receptive=400 + 4 * 160,
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ Kernel 400 and hop 320 in all, as most speech encoders have them:
 A frame exists only where all of its samples do: n samples give floor((n - 400) / 320) + 1 frames, and none below 400.
 """
 
+import contextlib
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -89,8 +90,13 @@ class FrameEncoder(Encoder):
         total, hop, reach = self.frames(len(wave)), self.hop, conv_reach(self.kernels, self.strides)
         window, context = LONGEST_S * SAMPLE_RATE // hop, CONTEXT_S * SAMPLE_RATE // hop
         parts = []
-        for first in range(0, total, window - 2 * context):
-            begin, end = max(0, first - context), min(total, first + window - context)
-            states = self.together([wave[begin * hop : (end - 1) * hop + reach]], layers)[0]
-            parts.append(states[:, first - begin : min(first + window - 2 * context, total) - begin])
+        with self.hearing(wave):
+            for first in range(0, total, window - 2 * context):
+                begin, end = max(0, first - context), min(total, first + window - context)
+                states = self.together([wave[begin * hop : (end - 1) * hop + reach]], layers)[0]
+                parts.append(states[:, first - begin : min(first + window - 2 * context, total) - begin])
         return torch.cat(parts, dim=1)
+
+    def hearing(self, wave: Waveform) -> contextlib.AbstractContextManager[None]:
+        """While open, windows of a long recording use what must be known of all of it; by default nothing."""
+        return contextlib.nullcontext()

@@ -8,8 +8,8 @@ Nothing here has weights: the parameters below are the whole of it, and the key 
 EmotionNAS, section 3.2: 8 s at 16 kHz, 25 ms Hamming windows with 14 ms overlap, "140-dimensional features", average
 pooling without overlap from 728 frames to 140. What it leaves open is filled so: frames are centred, as librosa does by
 default, with zeros beyond both ends; the 140 are the lowest of 201 FFT bins (0 to 5.56 kHz; spectrogram-140-mel has 140 mel
-bands instead), in dB, no lower than 80 dB below the loudest, as librosa's; zero mean and unit variance over the utterance;
-then row i is the mean of frames floor(728 i / 140) up to floor(728 (i + 1) / 140): every frame counts once.
+bands instead), in dB, no lower than 80 dB below the loudest, as librosa's; zero mean and unit variance over the 8 s, padding
+included; then row i is the mean of frames floor(728 i / 140) up to floor(728 (i + 1) / 140): every frame counts once.
 """
 
 import itertools
@@ -120,7 +120,7 @@ class ImageEncoder(Encoder):
         self.preprocessing = f"{SAMPLE_RATE} Hz mono, cut or zero-padded to {self._set.seconds} s"
         self.configuration = (
             f"spectrogram: {self._set.side} {self.bands} of centred {self._set.window}-sample Hamming windows every {self._set.hop}, dB "
-            f"down to -{self._set.range_db:g} of the peak, z-normed per utterance, mean-pooled to {self._set.side} rows"
+            f"down to -{self._set.range_db:g} of the peak, z-normed with the padding, mean-pooled to {self._set.side} rows"
         )
 
     def rows(self, utterance: Utterance) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from emocache.encoders.base import (
     AS_IT_LIES,
@@ -28,7 +29,7 @@ from emocache.encoders.base import (
     to_device,
     weights_digest,
 )
-from emocache.encoders.frames import WINDOWED, FrameEncoder, Waveform, conv_frames, padded
+from emocache.encoders.frames import LONGEST_S, WINDOWED, FrameEncoder, Waveform, conv_frames, padded
 from emocache.errors import EncoderError, UsageError
 from emocache.types import SAMPLE_RATE, Utterance
 
@@ -78,17 +79,44 @@ class SpeechEncoder(FrameEncoder):
             states = hidden_states(self._model, self._blocks, layers, **inputs)
         return [rows_of(states, i, self.frames(n)) for i, n in enumerate(samples)]
 
+    @contextlib.contextmanager
+    def hearing(self, wave: Waveform) -> Iterator[None]:
+        """The group norm of base models with the statistics of the whole recording: of every channel of the first convolution."""
+        if (norm := self._valid.norm) is None:
+            yield
+            return
+        norm.whole = self._channel_moments(wave)
+        try:
+            yield
+        finally:
+            norm.whole = None
+
+    def _channel_moments(self, wave: Waveform) -> tuple[Tensor, Tensor]:
+        """Mean and variance over time of the first convolution's channels, each float32 [channels], a stretch at a time."""
+        kernel, stride = self.kernels[0], self.strides[0]
+        total, step = conv_frames(len(wave), [kernel], [stride]), LONGEST_S * SAMPLE_RATE // stride
+        count, mean, squares = 0, 0.0, 0.0
+        for first in range(0, total, step):
+            last = min(total, first + step)
+            part = torch.from_numpy(wave[None, None, first * stride : (last - 1) * stride + kernel])
+            states = self._model.feature_extractor.conv_layers[0].conv(part.to(self.device))[0].double()
+            new, away = last - first, states.mean(1) - mean
+            squares = squares + states.var(1, correction=0) * new + away.square() * count * new / (count + new)
+            mean = mean + away * new / (count + new)
+            count += new
+        return torch.as_tensor(mean).float(), torch.as_tensor(squares / count).float()
+
 
 class _ValidFrames:
     """Keeps padding out of what a speech model computes over time; alone, an utterance goes through the model as it is."""
 
     def __init__(self, model: Any) -> None:
         self.first: list[int] = []
+        self.norm: _PerUtterance | None = None
         self._frames: list[int] = []
         first = model.feature_extractor.conv_layers[0]
         if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
-            norm = first.layer_norm
-            first.layer_norm = _PerUtterance(norm, self)
+            first.layer_norm = self.norm = _PerUtterance(first.layer_norm, self)
         for layer in getattr(model.encoder.pos_conv_embed, "layers", ()):  # data2vec has several, each with a norm behind it
             layer.register_forward_pre_hook(self._silence)
 
@@ -115,10 +143,15 @@ class _PerUtterance(nn.Module):
     def __init__(self, norm: nn.GroupNorm, valid: _ValidFrames) -> None:
         super().__init__()
         self.norm = norm
+        self.whole: tuple[Tensor, Tensor] | None = None
+        """Mean and variance of each channel, where a window is part of a longer recording."""
         self._valid = valid
 
     def forward(self, states: Tensor) -> Tensor:
         """[batch, channels, time]; zeros beyond the end of each."""
+        if self.whole is not None:
+            mean, variance = self.whole
+            return F.batch_norm(states, mean, variance, self.norm.weight, self.norm.bias, eps=self.norm.eps)
         if not self._valid.first:
             normed: Tensor = self.norm(states)
             return normed
@@ -150,6 +183,7 @@ class WhisperEncoder(Encoder):
         from transformers import WhisperModel
 
         self._extract = feature_extractor(folder)
+        self._extract.dither = 0.0  # noise that would be another one in every run
         self._model = from_pretrained(WhisperModel, folder, "whisper").encoder.to(device)
         self._blocks = self._model.layers
         self.hop = 2 * self._extract.hop_length  # the second convolution has stride 2

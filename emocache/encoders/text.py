@@ -27,7 +27,7 @@ from emocache.errors import EncoderError
 from emocache.files import first_line
 from emocache.types import Utterance
 
-PADDED = ("bert", "roberta", "xlm-roberta", "mpnet", "deberta-v2", "distilbert", "electra", "albert", "camembert")
+PADDED = ("bert", "roberta", "xlm-roberta", "mpnet", "deberta-v2", "distilbert", "electra", "camembert")
 """Families that the tests prove exact in padded batches; others are batched at equal length alone."""
 PROBES = ("Don't you DARE -- café, 3.14!", "I'm  fine\tthanks (laughs) [noise] \u201cquoted\u201d", "überraschung 你好 😀 x_y", "")
 """Texts whose tokens tell tokenizers apart: case, accents, spaces, digits, quotes, other scripts."""
@@ -61,7 +61,7 @@ class TextEncoder(Encoder):
         self.dim = config.hidden_size
         self.weights = weights_digest(self._model)
         self.configuration = configuration_digest(
-            config, sorted(self._tokenizer.get_vocab().items()), self._tokenizer(list(PROBES))["input_ids"]
+            config, sorted(self._tokenizer.get_vocab().items()), self._tokenizer(list(PROBES))["input_ids"], self._tokenizer.truncation_side
         )
         self.preprocessing = f"its own tokenizer, at most {self._limit} tokens, special tokens kept"
         self.sentence_rule = _sentence_rule(Path(folder))
@@ -145,7 +145,7 @@ def _sentence_rule(folder: Path) -> str:
     except (OSError, ValueError) as error:
         raise EncoderError(f"{path}: cannot be read ({first_line(error)}); download the checkpoint again") from None
     modes = [name for name, on in settings.items() if name.startswith("pooling_mode_") and on is True]
-    known = {"pooling_mode_mean_tokens": "mean over all tokens", "pooling_mode_cls_token": "first token"}
+    known = {"pooling_mode_mean_tokens": "mean over all tokens, not normalised", "pooling_mode_cls_token": "first token"}
     if len(modes) != 1 or modes[0] not in known:
         raise EncoderError(f"{path}: pools by {', '.join(modes) or 'nothing'}; known are {' and '.join(known)}, one of them")
     return known[modes[0]]

@@ -63,7 +63,7 @@ class Wav2Vec1Encoder(FrameEncoder):
     family = "wav2vec"
     layers = (0, 1)
     batching: Batching = "padded"
-    preprocessing = f"{SAMPLE_RATE} Hz mono, samples as they are, {WINDOWED}"
+    preprocessing = f"{SAMPLE_RATE} Hz mono, samples as they are, {WINDOWED}, group norms within each"
 
     def __init__(self, path: Path, device: torch.device, precision: str) -> None:
         super().__init__(device, precision)
