@@ -29,7 +29,7 @@ def announcement(job: "Job") -> list[str]:
         f"cache    {job.cache} (free: {size(free_bytes(job.cache))})",
     ]
     if encoder.device.type == "cuda" and encoder.precision == "fp32" and not job.source.computed:
-        lines.append("hint     --precision bf16 is several times as fast here, at a relative error of about 1e-2 (other features)")
+        lines.append("hint     --precision bf16 computes faster and less exactly, as another feature set")
     if sum(sizes.values()) > MUCH_BYTES and Path.home() in job.cache.absolute().parents:
         lines.append("warning  this cache lies in a home folder, where a quota may apply; --cache or $EMOCACHE_HOME moves it")
     lines += [f"warning  {warning}" for warning in warnings(job)]

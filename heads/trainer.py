@@ -1,4 +1,7 @@
-"""One run: a head trained on one fold with one seed, its epoch chosen on the validation part, its test part predicted once."""
+"""One run: a head trained on one fold with one seed, its epoch chosen on the validation part, its test part predicted once.
+
+With `refit` it is then trained again, for as many epochs, on training and validation part together.
+"""
 
 import copy
 import math
@@ -59,6 +62,7 @@ def fit(
 ) -> Fitted:
     """Train until `patience` epochs bring no lower validation loss, and predict the test part with the best epoch's weights.
 
+    With `refit`, with the weights of a second training on all but the test part, for as many epochs.
     Deterministic for a seed on one machine; torch's global generator is left as it was. Raises ProtocolError when a loss
     is not finite.
     """
@@ -102,7 +106,7 @@ class _Learner:
         self._train = train
         self._order = torch.Generator().manual_seed(seed)
         self._optimiser = torch.optim.Adam(_groups(self.model, config), lr=config.lr, weight_decay=config.weight_decay)
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda epoch: share(config, epoch))
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda epoch: lr_factor(config, epoch))
 
     def epoch(self) -> float:
         """One pass over the utterances in random order; the mean loss of an utterance."""
@@ -111,8 +115,8 @@ class _Learner:
         return loss
 
 
-def share(config: Training, epoch: int) -> float:
-    """What share of the learning rate an epoch (from 0) is trained with."""
+def lr_factor(config: Training, epoch: int) -> float:
+    """What the learning rate is multiplied by in an epoch (from 0)."""
     return 1.0 if config.schedule == "constant" else (1 + math.cos(math.pi * min(epoch, config.epochs) / config.epochs)) / 2
 
 

@@ -30,7 +30,7 @@ def find(paths: Paths, commits: Commits | None) -> list[Litter]:
     """Everything in a feature set that may go when nobody is at work on it; without `commits`, what does not depend on them."""
     found = [*_unfinished(paths), *_locks(paths)]
     if commits is not None:
-        found += [*_shards(paths, commits), *_passes(paths)]
+        found += [*_shards(paths, commits), *_spent_entries(paths)]
     return [Litter(path, what, size_of(path)) for path, what in found]
 
 
@@ -110,8 +110,8 @@ def _shards(paths: Paths, commits: Commits) -> Iterator[tuple[Path, str]]:
                 yield path, "shard without commit"
 
 
-def _passes(paths: Paths) -> Iterator[tuple[Path, str]]:
-    """Commit entries of which every array was removed, and passes without any other."""
+def _spent_entries(paths: Paths) -> Iterator[tuple[Path, str]]:
+    """Commit entries of which every array was removed, and folders without any other."""
     removed = {path.parent: removed_arrays(path) for path in paths.root.glob("commits/*/removed.json")}
     entries: dict[Path, list[Path]] = {folder: [] for folder in paths.root.glob("commits/*/") if folder.is_dir()}
     for path in commit_entries(paths):
@@ -120,6 +120,6 @@ def _passes(paths: Paths) -> Iterator[tuple[Path, str]]:
         gone = removed.get(folder, frozenset())
         spent = [path for path in there if gone and gone.issuperset(read_json(path)["arrays"])]
         if len(spent) == len(there):
-            yield folder, "pass without arrays"
+            yield folder, "commit entries without arrays"
         else:
             yield from ((path, "commit without arrays") for path in spent)

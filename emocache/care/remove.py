@@ -1,7 +1,7 @@
 """Removing whole feature sets, some of their utterances, or some of their levels and layers.
 
 One step makes it so, and whatever is killed after it leaves litter alone: a feature set is renamed to a hidden name,
-utterances are named by a plan generation without units, arrays by a `removed.json` in the passes that made them.
+utterances are named by a plan generation without units, arrays by a `removed.json` beside the commit entries that name them.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from emocache.care import litter
-from emocache.errors import UsageError
+from emocache.errors import CacheError, UsageError
 from emocache.files import sync_folder, write_whole
 from emocache.store.claims import Use
 from emocache.store.index import Array, Index, commit_entries, read_index, removed_arrays
@@ -35,7 +35,8 @@ def remove_utterances(paths: Paths, ids: Sequence[str]) -> None:
     with Use(paths.claims, alone=True):
         index = read_index(paths)
         check_ids(paths, index, ids)
-        write_removal(paths, len(index.generations), list(dict.fromkeys(ids)))
+        if not write_removal(paths, len(index.generations), list(dict.fromkeys(ids))):
+            raise CacheError(f"{paths.root}: somebody else planned in this moment; repeat the command")
 
 
 def check_ids(paths: Paths, index: Index, ids: Sequence[str]) -> None:
@@ -48,7 +49,10 @@ def check_ids(paths: Paths, index: Index, ids: Sequence[str]) -> None:
 
 
 def remove_arrays(paths: Paths, arrays: Collection[Array]) -> None:
-    """Remove levels or layers: first every pass says so, then their files go. A later extraction makes them again."""
+    """Remove levels or layers: a file beside their commit entries says so, then their files go.
+
+    A later extraction makes them again.
+    """
     names = {f"{level}/{layer}" for level, layer in arrays}
     with Use(paths.claims, alone=True):
         made: dict[Path, set[str]] = {}

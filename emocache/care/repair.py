@@ -41,9 +41,9 @@ def repair(paths: Paths) -> Repaired:
                 "nothing was changed"
             )
         paths = report.paths
-        for pass_id, unit in {entry for finding in report.findings for entry in finding.entries}:
-            (paths.commits(pass_id) / f"{unit}.json").unlink(missing_ok=True)
-        for folder in _passes(paths):
+        for name, unit in {entry for finding in report.findings for entry in finding.entries}:
+            (paths.commits(name) / f"{unit}.json").unlink(missing_ok=True)
+        for folder in _commit_folders(paths):
             sync_folder(folder)
         losses = _drop_plan(report)
         _describe_removals(report)
@@ -54,8 +54,8 @@ def repair(paths: Paths) -> Repaired:
     return Repaired(report, losses)
 
 
-def _passes(paths: Paths) -> list[Path]:
-    """The folders of passes."""
+def _commit_folders(paths: Paths) -> list[Path]:
+    """The folders of commit entries."""
     return sorted(path for path in (paths.root / "commits").glob("*") if path.is_dir())
 
 

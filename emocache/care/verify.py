@@ -5,7 +5,7 @@ Everything that is wrong is found and named; what rests on a damaged file is con
     card.json              how any of the rows were made is not known
     plan/1/ids.npy         the units of generation 1 and of later ones: they are numbered on from it
     plan/1/frames/...      units of generation 1 that have rows in `frames`
-    commits/PASS/9.json    unit 9
+    commits/0/9.json    unit 9
     frames/3/c.17.0        the unit that shard 17 is of
     zarr.json              nothing: it can be made again
 """

@@ -63,7 +63,7 @@ def read_commits(paths: Paths, findings: list[Finding]) -> Iterator[Commit]:
 
 
 def without_shards(paths: Paths, folder: Path) -> frozenset[str]:
-    """The arrays of a pass of which no shard is left."""
+    """The arrays of a folder of entries of which no shard is left."""
     there = {f"{level}/{array}" for level, array in litter.arrays_on_disk(paths) if any(litter.shard_files(paths, level, array))}
     names: set[str] = set()
     for path in folder.glob("[0-9]*.json"):
@@ -108,7 +108,7 @@ def index_of(commits: list[Commit]) -> Commits:
 
 
 def _removed(paths: Paths, folder: Path, findings: list[Finding]) -> frozenset[str]:
-    """The arrays that were removed from a pass; where that is damaged, those of which no shard is left."""
+    """The arrays that were removed from a folder of entries; where that is damaged, those of which no shard is left."""
     path = folder / "removed.json"
     if not path.exists():
         return frozenset()

@@ -1,5 +1,7 @@
 """The cache on disk: one Zarr array per level and layer, in raw shards that numpy can map.
 
+writer -> plan -> unit (background, shards, claims) -> commits/ -> index -> rows -> reader
+
 Reading needs numpy and zarr only; `writer` is imported by those who write.
 """
 

@@ -1,4 +1,4 @@
-"""One thread that does the disk's work in order, so that whoever encodes never waits for it."""
+"""A thread that does the disk's work in order, so that whoever encodes never waits for it: one writes, another commits."""
 
 import threading
 from collections import deque

@@ -209,7 +209,7 @@ class Index:
         for generation in self.generations:
             for values in (generation.ids, generation.digests, generation.units):
                 found.update(np.ascontiguousarray(values).data.cast("B"))
-        lines = sorted(f"{pass_id}/{unit} {digest}" for (pass_id, unit), digest in self.commits.entries.items())
+        lines = sorted(f"{folder}/{unit} {digest}" for (folder, unit), digest in self.commits.entries.items())
         found.update("\n".join(lines).encode())
         return found.hexdigest()
 
@@ -241,9 +241,9 @@ def read_index(paths: Paths) -> Index:
             entry = json.loads(text)
         except ValueError as error:
             raise CacheError(f"{path}: not a commit entry ({error}); {REPAIR}") from None
-        pass_id, unit = path.parent.name, int(path.stem)
-        commits.entries[pass_id, unit] = hashlib.sha256(text).hexdigest()
-        commits.add(unit, entry, removed.get(pass_id, ()), path)
+        folder, unit = path.parent.name, int(path.stem)
+        commits.entries[folder, unit] = hashlib.sha256(text).hexdigest()
+        commits.add(unit, entry, removed.get(folder, ()), path)
     generations = read_generations(paths)
     planned = sum(len(generation.unit_numbers) for generation in generations)
     if (last := max((unit for _, unit in commits.entries), default=-1)) >= planned:
@@ -274,7 +274,7 @@ def next_entry(paths: Paths, unit: int) -> Path:
 
 
 def commit_entries(paths: Paths) -> Iterator[Path]:
-    """Every commit entry, pass by pass."""
+    """Every commit entry, folder by folder."""
     root = paths.root / "commits"
     if not root.is_dir():
         return

@@ -15,7 +15,7 @@ CACHE/ravdess/whisper-tiny.en/               one feature set
     commits/1/9.json                         the arrays that were added to unit 9 later
     commits/0/removed.json                   arrays of these entries that were removed since
     claims/17.lock  parts/                   work in progress
-CACHE/ravdess/.whisper-tiny.en.rewrite/ .whisper-tiny.en.old/    a rewriting at work, and what it puts aside (rewrite.py)
+CACHE/ravdess/.whisper-tiny.en.rewrite/ .whisper-tiny.en.old/    a rewriting at work, and what it puts aside (care/rewrite.py)
 CACHE/ravdess/.whisper-tiny.en.removed.1a2b3c4d/                 being deleted
 
 Card, commit entries and the small files beside them end in a seal, the SHA-256 of what stands before it. FORMAT 0, from
@@ -122,9 +122,9 @@ class Paths:
         """Utterances and units of one generation."""
         return self.root / "plan" / str(generation)
 
-    def commits(self, pass_id: str) -> Path:
+    def commits(self, folder: str) -> Path:
         """Commit entries, at most one per unit."""
-        return self.root / "commits" / pass_id
+        return self.root / "commits" / folder
 
     @property
     def rewritten(self) -> Path:

@@ -134,10 +134,6 @@ class FeatureWriter:
             for unit in opened:
                 unit.close()
 
-    def committed(self, work: Work) -> bool:
-        """Whether every array of a unit is committed."""
-        return not self._lacking(work)
-
     def _settle(self, index: Index) -> None:
         """In a complete set, do what is left to be done if it can be: readers do without."""
         if any(True for _ in unsettled(self.paths, index)):

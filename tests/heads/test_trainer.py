@@ -90,8 +90,8 @@ def test_a_refit_learns_from_the_validation_part_too_for_as_many_epochs_as_were_
 
 def test_a_cosine_ends_at_no_learning_rate_at_all() -> None:
     config = override(QUICK, ["schedule=cosine", "epochs=4"])
-    assert [round(trainer.share(config, epoch), 4) for epoch in range(5)] == [1.0, 0.8536, 0.5, 0.1464, 0.0]
-    assert [trainer.share(QUICK, epoch) for epoch in (0, 99)] == [1.0, 1.0]
+    assert [round(trainer.lr_factor(config, epoch), 4) for epoch in range(5)] == [1.0, 0.8536, 0.5, 0.1464, 0.0]
+    assert [trainer.lr_factor(QUICK, epoch) for epoch in (0, 99)] == [1.0, 1.0]
     assert fit(config=config).curve[0] == fit().curve[0] != fit(config=config).curve[1]
     assert fit(config=config).curve[1] != fit().curve[1]
 
