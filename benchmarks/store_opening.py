@@ -1,22 +1,16 @@
-"""How long it takes to plan and to open a large feature set: real plan and commit entries, shards that are holes.
-
-python benchmarks/store_opening.py FOLDER    opens the feature set there once and prints the seconds of each step as JSON
-"""
+"""How long it takes to plan and to open a large feature set: real plan and commit entries, shards that are holes."""
 
 import hashlib
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from store_cold import drop, drop_everything
 from store_data import CORPUS, LAYERS, NAME, card, items
 
-from emocache.store import open_cache
 from emocache.store.layout import Level, Paths, to_json
 from emocache.store.plan import read_generations
 from emocache.store.seal import sealed
@@ -25,6 +19,7 @@ from emocache.store.writer import FeatureWriter
 
 LAYER = LAYERS - 1
 BATCH = 32
+ONCE = Path(__file__).with_name("store_open_once.py")
 
 
 def plan(root: Path, count: int) -> float:
@@ -44,7 +39,7 @@ def opened(root: Path, _: int, *, cold: bool, everything: bool) -> dict[str, flo
         drop_everything()
     elif cold:
         drop(path for path in root.rglob("*") if path.is_file())
-    command = [sys.executable, __file__, str(root)]
+    command = [sys.executable, str(ONCE), str(root), CORPUS, NAME, str(LAYER)]
     found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return {name: seconds * 1000 for name, seconds in json.loads(found).items()}
 
@@ -83,27 +78,3 @@ def _hole(paths: Paths, cut: Level, shard: int, rows: int) -> None:
 def _batch(root: Path) -> Path:
     """The ids of the first batch, beside the cache."""
     return root.with_name(f"{root.name}.json")
-
-
-def main(root: Path) -> None:
-    """Open once."""
-    took: dict[str, float] = {}
-    ids = json.loads(_batch(root).read_text(encoding="utf-8"))
-    with _timed(took, "open"):
-        features = open_cache(root).features(CORPUS, NAME)
-    with _timed(took, "first batch"):
-        features.read_many(ids, "frames", [LAYER])
-    with _timed(took, "ids"):
-        len(features.ids)
-    print(json.dumps(took))
-
-
-@contextmanager
-def _timed(took: dict[str, float], name: str) -> Iterator[None]:
-    began = time.perf_counter()
-    yield
-    took[name] = time.perf_counter() - began
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

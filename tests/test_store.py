@@ -14,6 +14,7 @@ import zarr
 from emocache.errors import CacheError, KeyMismatch
 from emocache.store import open_cache, parse_layers
 from emocache.store.plan import cut_units
+from emocache.store.rows import stretches
 from emocache.store.writer import FeatureWriter
 from tests.toy_store import CARD, ROWS, items, toy, tree, write
 
@@ -240,3 +241,7 @@ def test_a_level_pooled_by_another_rule_is_refused(tmp_path: Path) -> None:
     other = replace(CARD, levels={**CARD.levels, "utterance": "median"})
     with pytest.raises(KeyMismatch, match=r"level utterance \(mean there, median asked for\)"):
         write(tmp_path, toy(), card=other)
+
+
+def test_rows_side_by_side_are_read_at_once_and_the_border_of_a_shard_cuts_them() -> None:
+    assert stretches(start=[10, 14, 95, 7], edges=[0, 4, 6, 14, 14], shard_rows=100) == [(0, 10, 0, 6), (0, 95, 6, 5), (1, 0, 11, 3)]

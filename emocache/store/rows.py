@@ -152,10 +152,9 @@ class RowReader:
         cold: list[_Piece] = []
         shards: dict[int, _Shard] = {}
         for number, row, at, count in request.stretches:
-            if number not in shards:
-                shards[number] = self._shard(source, number, target.itemsize)
-                shards[number].check()
-            shard = shards[number]
+            if (shard := shards.get(number)) is None:
+                shard = shards[number] = self._shard(source, number, target.itemsize)
+                shard.check()
             if row + count > shard.rows:
                 raise CacheError(f"{shard.path}: ends before row {row + count}; {REPAIR}")
             if shard.mapped is not None:
