@@ -103,11 +103,12 @@ class Round:
         """Send signals at random moments to random writers, and read after each."""
         for _ in range(SIGNALS):
             time.sleep(random.uniform(0, 0.12))
+            if random.random() < 0.7:
+                self._await_claim()
             running = [one for one in self.writers if one.alive()]
             if not running:
                 return
-            at_work = [one for one in running if one.notes.held()]
-            victim = random.choice(at_work or running)
+            victim = random.choice([one for one in running if one.notes.held()] or running)
             if self.mode == "stop" or (self.mode == "lying" and random.random() < 0.5):
                 self._pause(victim)
             else:
@@ -147,9 +148,7 @@ class Round:
         while [one for one in self.writers if one.alive()]:
             if time.monotonic() > self.deadline:
                 self.fail(f"stuck: {[one.notes.at() for one in self.writers]}")
-                for one in self.writers:
-                    if one.alive():
-                        one.send(signal.SIGKILL)
+                self.close()
             time.sleep(0.002)
         self.look()
         for one in self.writers:
@@ -174,6 +173,18 @@ class Round:
         """Note what must not happen."""
         self.tally.failed.append(f"round {self.tally.rounds}: {line}")
 
+    def close(self) -> None:
+        """End every writer, whatever happened."""
+        for one in self.writers:
+            if one.alive():
+                one.send(signal.SIGKILL)
+
+    def _await_claim(self) -> None:
+        """Wait until a writer holds a claim, and a moment longer."""
+        while (running := [one for one in self.writers if one.alive()]) and not any(one.notes.held() for one in running):
+            time.sleep(0.001)
+        time.sleep(random.uniform(0, 0.02))
+
     def _pause(self, victim: Writer) -> None:
         """Stop a writer for a while, in which the others go on."""
         victim.send(signal.SIGSTOP)
@@ -188,16 +199,16 @@ class Round:
 def play(folder: Path, logs: Path, tally: Tally, mode: str) -> None:
     """One round."""
     before = sum(tally.hits.values())
-    one = Round(folder, logs, tally, mode)
-    one.start()
-    if mode == "full":
-        filler = one.fill(folder)
-        one.strike()
-        shutil.rmtree(filler)
+    with contextlib.closing(Round(folder, logs, tally, mode)) as one:
         one.start()
-    else:
-        one.disturb()
-    one.finish()
+        if mode == "full":
+            filler = one.fill(folder)
+            one.strike()
+            shutil.rmtree(filler)
+            one.start()
+        else:
+            one.disturb()
+        one.finish()
     tally.rounds += 1
     tally.counted += sum(tally.hits.values()) > before
 
@@ -230,6 +241,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     random.seed(options.seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # not without unmounting
     tally = Tally()
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(dir=options.work) as name, place_of(Path(name), options.mode) as folder:

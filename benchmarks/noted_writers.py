@@ -179,6 +179,7 @@ class Writer:
     def _work(self, mark: int, pause_s: float) -> int:
         """What the process does; its exit code. An error of emocache goes to the log as its line, any other with its traceback."""
         random.seed()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         writer.WAIT_S = 0.01
         note_steps(self.notes)
         if self.lying:
