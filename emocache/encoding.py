@@ -49,10 +49,11 @@ class Loop:
         device = "cuda" if encoder.device.type == "cuda" else "cpu"
         self._budget = budget or BUDGET[encoder.modality, device]
         self._padding = PADDING[device]
+        self._most = 1 << 62
         self.notes: list[str] = []
 
-    def run(self, writer: FeatureWriter, work: Sequence[Work], by_id: Mapping[str, Utterance]) -> Iterator[tuple[Utterance, bool]]:
-        """Make every unit; each utterance as it is done, and whether it has been encoded."""
+    def run(self, writer: FeatureWriter, work: Sequence[Work], by_id: Mapping[str, Utterance]) -> Iterator[Utterance]:
+        """Make every unit; each utterance as it is done, or has failed."""
         tasks = [(item.unit, batch) for item in work for batch in self.batches([by_id[name] for name in item.ids])]
         with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1))) as pool:
             ahead = _Ahead(pool, tasks, self._load)
@@ -88,6 +89,8 @@ class Loop:
                 found.append((utterance, self._encoder.prepare(self._value(utterance)), None))
             except AudioError as error:
                 found.append((utterance, None, str(error)))
+            except (ValueError, RuntimeError, MemoryError) as error:
+                raise EncoderError(f"{utterance.id}: cannot be prepared for the encoder ({first_line(error)})") from error
         return found
 
     def _value(self, utterance: Utterance) -> NDArray[np.float32] | str:
@@ -99,9 +102,7 @@ class Loop:
             raise AudioError("its audio changed while it was being extracted; run the command again")
         return wave
 
-    def _encode(
-        self, loaded: Sequence[tuple[Utterance, Any, str | None]], work: Work, unit: UnitWriter
-    ) -> Iterator[tuple[Utterance, bool]]:
+    def _encode(self, loaded: Sequence[tuple[Utterance, Any, str | None]], work: Work, unit: UnitWriter) -> Iterator[Utterance]:
         """Encode a batch of one unit and put its rows."""
         layers = sorted({layer for _, layer in work.arrays})
         wanted = {name for name, _ in work.arrays}
@@ -111,40 +112,55 @@ class Loop:
                 good.append((utterance, value))
             else:
                 unit.fail(utterance.id, reason)
-                yield utterance, False
-        for utterance, states in self._forward(good, layers, unit):
-            if states is None:
-                yield utterance, False
-                continue
-            rows = to_host(pooled(self._levels, wanted, states, utterance), self._dtype)
-            unit.put(utterance.id, _by_array(rows, work, layers), states.nbytes)
-            yield utterance, True
+                yield utterance
+        for part in self._cut(good):
+            for utterance, rows, size in self._forward(part, layers, wanted, unit):
+                if rows is not None:
+                    unit.put(utterance.id, _by_array(rows, work, layers), size)
+                yield utterance
 
-    def _forward(self, batch: Loaded, layers: Sequence[int], unit: UnitWriter) -> Iterator[tuple[Utterance, Tensor | None]]:
-        """Rows of a batch; where memory does not suffice, of its halves, and what is too large alone fails by name."""
+    def _forward(self, batch: Loaded, layers: Sequence[int], wanted: set[str], unit: UnitWriter) -> Iterator[tuple[Utterance, Any, int]]:
+        """Rows on their way to the host, and their bytes; where memory does not suffice, a batch is cut in halves.
+
+        What is too large alone fails by name, and has None for rows.
+        """
         if not batch:
             return
         try:
             states = self._encoder.forward([value for _, value in batch], layers)
-        except RuntimeError as error:
+            moving = [to_host(pooled(self._levels, wanted, one, u), self._dtype) for (u, _), one in zip(batch, states, strict=True)]
+        except (RuntimeError, MemoryError) as error:
             if not _out_of_memory(error):
                 raise EncoderError(f"{batch[0][0].id} to {batch[-1][0].id}: the encoder failed ({first_line(error)})") from error
             reason = first_line(error)
         else:
-            yield from zip((utterance for utterance, _ in batch), states, strict=True)
+            for (utterance, _), rows, one in zip(batch, moving, states, strict=True):
+                yield utterance, rows, one.nbytes
             return
         if self._encoder.device.type == "cuda":
             torch.cuda.empty_cache()
         if len(batch) == 1:
             unit.fail(batch[0][0].id, f"out of memory: {reason}")
-            yield batch[0][0], None
+            yield batch[0][0], None, 0
             return
         note = f"out of memory with {len(batch)} utterances from {batch[0][0].id} on: encoded in halves"
         self.notes.append(note)
         unit.note(note)
         half = (len(batch) + 1) // 2
-        yield from self._forward(batch[:half], layers, unit)
-        yield from self._forward(batch[half:], layers, unit)
+        self._most = min(self._most, sum(self._encoder.size(utterance) for utterance, _ in batch[:half]))
+        yield from self._forward(batch[:half], layers, wanted, unit)
+        yield from self._forward(batch[half:], layers, wanted, unit)
+
+    def _cut(self, batch: Loaded) -> Iterator[Loaded]:
+        """A batch in parts that are no larger than what has fitted since memory did not suffice."""
+        part: Loaded = []
+        for one in batch:
+            first = self._encoder.size(part[0][0]) if part else self._encoder.size(one[0])
+            if part and first * (len(part) + 1) > self._most:
+                yield part
+                part = []
+            part.append(one)
+        yield part
 
 
 class _Ahead:
@@ -223,6 +239,7 @@ def _by_array(
     return resolve
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch says so: by its own error on a GPU, in words on a CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def _out_of_memory(error: Exception) -> bool:
+    """Whether it says so: by its kind, or in the words of CUDA's libraries and of torch on a CPU."""
+    said = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in said)

@@ -142,6 +142,8 @@ def prepare_job(
     called = name or plain_name(source.name, "give --name, since")
     encoder = encoders.load(source, pick_device(device), precision, window_s=window_s)
     chosen_levels = tuple(dict.fromkeys(levels)) or (encoder.native,)
+    if precision == "tf32" and encoder.device.type != "cuda":
+        raise UsageError("--precision tf32 is a way of GPUs to compute; on a CPU use fp32")
     known = levels_of(encoder)
     if unknown := [level for level in chosen_levels if level not in known]:
         raise UsageError(f"--levels: {source.name} gives {', '.join(known)}; it has no {unknown[0]!r}")
@@ -218,16 +220,15 @@ def extract(job: Job, *, retry: bool = False) -> Outcome:
     """
     by_id = {u.id: u for u in job.utterances}
     loop = Loop(job.encoder, job.rules, job.corpus.audio_root, job.dtype, job.budget)
-    encoded = 0
     with FeatureWriter(job.cache, job.corpus.name, job.name, job.card) as writer:
         work = writer.plan(job.items, dict.fromkeys(job.levels, job.layers), retry=retry)
         manifest.save(replace(job.corpus, audio_root=Path()), job.cache)
         with _progress(job, [by_id[name] for item in work for name in item.ids]) as bar:
-            for utterance, good in loop.run(writer, work, by_id):
-                encoded += good
+            for utterance in loop.run(writer, work, by_id):
                 bar.update(_weight(utterance, job.encoder))
     features = open_cache(job.cache).features(job.corpus.name, job.name)
     failed = {name: reason for name, reason in features.failures.items() if name in by_id}
+    encoded = len({name for item in work for name in item.ids} - set(failed))
     return Outcome(encoded, {**job.unusable, **failed}, features, tuple(loop.notes))
 
 
@@ -250,7 +251,8 @@ def _item(utterance: Utterance, encoder: Encoder, rules: Mapping[str, Level], le
     digest = utterance.audio_sha256 if encoder.modality == "audio" else text_digest(utterance)
     group = utterance.session or utterance.fold or utterance.split or ""
     rows = {name: rules[name].rows(utterance) for name in wanted}
-    return Item(utterance.id, str(digest), group, rows, {name: rules[name].columns(utterance) for name in wanted})
+    columns = {name: rules[name].columns(utterance) for name in wanted}
+    return Item(utterance.id, str(digest), group, rows, columns, encoder.size(utterance))
 
 
 def _weight(utterance: Utterance, encoder: Encoder) -> int:

@@ -152,7 +152,9 @@ def test_whisper_takes_a_shorter_window_when_asked_and_the_key_says_so(tmp_path:
     assert short.encode([wave(1, 1.25)], (0, 2))[0].shape == (2, short.rows(utterance), 32) == (2, whole.rows(utterance), 32)
     first = short.encode([wave(1, 1.25)], (2,))[0][:, :25]
     torch.testing.assert_close(first, short.encode([wave(1, 1.25)[:8000]], (2,))[0], rtol=1e-5, atol=1e-5)
-    for wrong in (0.0, 3.0):
+    with pytest.raises(UsageError, match="expected a multiple of 0.02 s"):
+        encoders.load(source, CPU, window_s=0.031)
+    for wrong in (0.0, 3.0, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="expected seconds up to 2"):
             encoders.load(source, CPU, window_s=wrong)
     with pytest.raises(UsageError, match="only Whisper has"):
@@ -260,11 +262,30 @@ def test_a_gpu_that_torch_cannot_use_is_not_passed_over(tmp_path: Path, monkeypa
         pick_device(None)
 
 
-def test_bf16_is_computed_in_bf16(tmp_path: Path) -> None:
-    source = encoders.find(str(checkpoints.bert(tmp_path / "model")))
-    exact, coarse = (encoders.load(source, CPU, precision).encode(["i do not know"], (3,))[0].numpy() for precision in ("fp32", "bf16"))
+@pytest.mark.parametrize("make", [checkpoints.bert, checkpoints.speech, checkpoints.whisper, checkpoints.ecapa])
+def test_bf16_is_computed_in_bf16(tmp_path: Path, make: object) -> None:
+    source = encoders.find(str(make(tmp_path / "model")))  # type: ignore[operator]
+    value = "i do not know" if make is checkpoints.bert else wave(1, 0.7)
+    both = [encoders.load(source, CPU, precision) for precision in ("fp32", "bf16")]
+    exact, coarse = (encoder.encode([value], encoder.layers[-1:])[0].numpy() for encoder in both)
     error = np.abs(exact - coarse).max() / np.abs(exact).max()
-    assert 1e-5 < error < 5e-2
+    assert 1e-5 < error < 0.2
+
+
+def test_tf32_is_allowed_only_where_it_is_the_declared_precision(tmp_path: Path) -> None:
+    source = encoders.find(str(checkpoints.bert(tmp_path / "model")))
+    for precision, allowed in (("tf32", True), ("fp32", False)):
+        with encoders.load(source, CPU, precision).computing():
+            assert torch.backends.cuda.matmul.allow_tf32 is allowed
+            assert torch.backends.cudnn.allow_tf32 is allowed
+
+
+def test_whisper_finds_every_window_of_a_long_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = _load(checkpoints.whisper(tmp_path / "model"))
+    together = encoder.encode([wave(1, 4.5), wave(2, 0.5)], encoder.layers)
+    monkeypatch.setattr(speech, "MOST_WINDOWS", 2)
+    for few, all_ in zip(encoder.encode([wave(1, 4.5), wave(2, 0.5)], encoder.layers), together, strict=True):
+        assert _error(few, all_) <= 1e-5
 
 
 def test_transformers_and_speechbrain_import_beside_any_build_of_torchaudio() -> None:

@@ -13,7 +13,7 @@ import transformers
 
 from emocache import encoding, manifest, pipeline
 from emocache.encoding import Loop
-from emocache.errors import CacheError, CorpusError, KeyMismatch, UsageError
+from emocache.errors import CacheError, CorpusError, EncoderError, KeyMismatch, UsageError
 from emocache.store import open_cache
 from emocache.types import Corpus, Utterance
 from tests import checkpoints, small_corpus
@@ -223,6 +223,62 @@ def test_batches_keep_to_their_budget_and_to_their_share_of_padding(tmp_path: Pa
     assert batches == [[9.0], [2.0, 1.99], [1.98], [1.0, 0.99, 0.98, 0.97], [0.96], [0.5]]
     with pytest.raises(UsageError, match="--batch 0"):
         run(tmp_path, job.corpus, hubert, batch=0)
+
+
+def test_speaker_embeddings_are_batched_at_equal_length_longest_first(tmp_path: Path) -> None:
+    corpus = small_corpus.make(tmp_path)
+    for name, seconds in (("u0", 0.5), ("u1", 0.9), ("u2", 0.5), ("u3", 1.2), ("u4", 0.9), ("u5", 0.5)):
+        soundfile.write(corpus.audio_root / f"{name}.wav", small_corpus.wave(int(name[1]), seconds), 16_000, subtype="FLOAT")
+    one_session = replace(corpus, utterances=tuple(replace(u, session="1") for u in corpus.utterances))
+    folder = checkpoints.ecapa(tmp_path / "ecapa")
+    job = pipeline.prepare_job(one_session, tmp_path / "data", str(folder), cache=tmp_path / "cache", device="cpu")
+    forward, lengths = job.encoder.forward, []
+
+    def watched(batch: list[np.ndarray], layers: tuple[int, ...]) -> list[torch.Tensor]:
+        lengths.append([len(one) for one in batch])
+        return forward(batch, layers)
+
+    job.encoder.forward = watched  # type: ignore[method-assign, assignment]
+    assert pipeline.extract(job).encoded == 6
+    assert lengths == [[19_200], [14_400] * 2, [8_000] * 3]
+
+
+def test_an_encoder_that_gives_nothing_finite_has_encoded_nothing(tmp_path: Path, hubert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = pipeline.prepare_job(small_corpus.make(tmp_path), tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
+    forward = job.encoder.forward
+    monkeypatch.setattr(job.encoder, "forward", lambda batch, layers: [rows * float("nan") for rows in forward(batch, layers)])
+    outcome = pipeline.extract(job)
+    assert (outcome.encoded, len(outcome.failures)) == (0, 6)
+
+
+@pytest.mark.parametrize("said", ["CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling", "host"])
+def test_memory_that_does_not_suffice_is_seen_in_whatever_words(
+    tmp_path: Path, hubert: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    job = pipeline.prepare_job(small_corpus.make(tmp_path), tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
+    monkeypatch.setitem(encoding.PADDING, "cpu", 10)
+    to_host, tried = encoding.to_host, []
+
+    def limited(levels: dict[str, torch.Tensor], dtype: str) -> object:
+        tried.append(1)
+        if len(tried) == 2:
+            raise MemoryError(said) if said == "host" else RuntimeError(said)
+        return to_host(levels, dtype)
+
+    monkeypatch.setattr(encoding, "to_host", limited)
+    outcome = pipeline.extract(job)
+    assert (outcome.encoded, len(outcome.notes)) == (6, 1)
+
+
+def test_what_cannot_be_prepared_stops_in_one_line(tmp_path: Path, hubert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = pipeline.prepare_job(small_corpus.make(tmp_path), tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu")
+
+    def broken(value: object) -> object:
+        raise ValueError("a strange wave")
+
+    monkeypatch.setattr(job.encoder, "prepare", broken)
+    with pytest.raises(EncoderError, match=r"cannot be prepared for the encoder \(a strange wave\)"):
+        pipeline.extract(job)
 
 
 def test_words_and_sentences_are_pooled_from_the_tokens_of_the_same_pass(tmp_path: Path, bert: Path) -> None:

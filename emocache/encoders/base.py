@@ -40,7 +40,7 @@ DECISIVE = (
     "num_conv_pos_embeddings", "num_conv_pos_embedding_groups", "conv_pos_batch_norm", "num_buckets", "max_bucket_distance",
     "relative_attention_num_buckets", "position_embedding_type", "max_position_embeddings", "max_source_positions", "num_mel_bins",
     "scale_embedding", "pad_token_id", "position_biased_input", "relative_attention", "pos_att_type", "share_att_key", "norm_rel_ebd",
-    "is_decoder", "position_buckets", "max_relative_positions",
+    "is_decoder", "position_buckets", "max_relative_positions", "activation", "position_embeddings_type", "rotary_embedding_base",
 )  # fmt: skip
 """Settings of transformers models that change what the same weights compute."""
 

@@ -233,9 +233,12 @@ class WhisperEncoder(Encoder):
 
 def _shorten(model: Any, window_s: float, rate: int) -> None:
     """Let a Whisper encoder take windows of `window_s` seconds at `rate` frames a second: its first positions are kept."""
+    longest = model.config.max_source_positions / rate
+    if not 0 < window_s <= longest:
+        raise UsageError(f"--window {window_s:g}: expected seconds up to {longest:g}")
     positions = round(window_s * rate)
-    if not 1 <= positions <= model.config.max_source_positions:
-        raise UsageError(f"--window {window_s:g}: expected seconds up to {model.config.max_source_positions / rate:g}")
+    if abs(positions - window_s * rate) > 1e-6:
+        raise UsageError(f"--window {window_s:g}: expected a multiple of {1 / rate:g} s")
     model.config.max_source_positions = model.max_source_positions = positions
     model.embed_positions = nn.Embedding(positions, model.config.d_model, _weight=model.embed_positions.weight[:positions])
 

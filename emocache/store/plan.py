@@ -35,7 +35,8 @@ class Item:
     """One utterance as the store sees it: what it is made from (`digest`, hex) and its rows in each level.
 
     `group` is what a user may want alone later (a session or fold): no unit holds two groups. `columns` says of each
-    row of a level what it stands for: column name -> int32 [rows].
+    row of a level what it stands for: column name -> int32 [rows]. `size` is what it counts in a batch, where that is not
+    its rows: units are made longest first.
     """
 
     id: str
@@ -43,6 +44,11 @@ class Item:
     group: str
     rows: Mapping[str, int]
     columns: Mapping[str, Mapping[str, NDArray[np.int32]]] = field(default_factory=dict)
+    size: int = 0
+
+    def length(self, native: str) -> int:
+        """What decides its place among others."""
+        return self.size or self.rows[native]
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,8 @@ def read_generations(paths: Paths) -> list[Generation]:
 
 def write_generation(paths: Paths, number: int, items: Sequence[Item], native: str, limit: int) -> bool:
     """Cut items into units and write them as generation `number`; False when another writer was first."""
-    order, units = cut_units([item.rows[native] for item in items], [item.group for item in items], limit)
+    rows, sizes, groups = zip(*((item.rows[native], item.length(native), item.group) for item in items), strict=True)
+    order, units = cut_units(rows, groups, limit, sizes)
     digests = np.frombuffer(b"".join(bytes.fromhex(items[i].digest) for i in order), np.uint8).reshape(-1, 32)
     ids = np.array([items[i].id.encode() for i in order])
     return write_folder(paths.plan(number), {"ids": ids, "digests": digests, "units": np.array(units, np.int64)})
@@ -135,12 +142,13 @@ def write_removal(paths: Paths, number: int, ids: Sequence[str]) -> bool:
     return write_folder(paths.plan(number), arrays)
 
 
-def cut_units(rows: Sequence[int], groups: Sequence[str], limit: int) -> tuple[list[int], list[int]]:
+def cut_units(rows: Sequence[int], groups: Sequence[str], limit: int, sizes: Sequence[int] | None = None) -> tuple[list[int], list[int]]:
     """The order of utterances, and where units begin in it (with the end as last entry).
 
-    Group after group, longest first; a unit ends before it would pass `limit` rows or UNIT_UTTERANCES.
+    Group after group, longest (by `sizes`, else by rows) first; a unit ends before it would pass `limit` rows or UNIT_UTTERANCES.
     """
-    order = sorted(range(len(rows)), key=lambda i: (groups[i], -rows[i], i))
+    by = rows if sizes is None else sizes
+    order = sorted(range(len(rows)), key=lambda i: (groups[i], -by[i], i))
     units = [0]
     filled = 0
     for position, i in enumerate(order):

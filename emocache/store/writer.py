@@ -292,6 +292,6 @@ def _work(index: Index, items: Sequence[Item], arrays: Sequence[Array], writer: 
     for held in np.split(order, np.flatnonzero(np.diff(units[order])) + 1) if items else ():
         unit, members = int(units[held[0]]), [items[i] for i in held.tolist()]
         if missing := tuple(array for array in arrays if unit not in index.commits.stored.get(array, {})):
-            longest = max(item.rows[writer.card.native] for item in members)
+            longest = max(item.length(writer.card.native) for item in members)
             found.append((longest, Work(unit, tuple(item.id for item in members), missing)))
     return [work for _, work in sorted(found, key=lambda pair: (-pair[0], pair[1].unit))]
