@@ -51,11 +51,12 @@ def _remove_all(root: Path, name: str, yes: bool) -> dict[str, Any]:
     """Remove a feature set or a corpus."""
     from emocache.care.litter import size_of
     from emocache.care.remove import remove_sets
-    from emocache.care.sets import find_sets, sets_of
+    from emocache.care.sets import check_no_links, find_sets, sets_of
 
     corpus = root / places.plain_name(name.partition("/")[0], "corpus")
     bare = "/" not in name and (corpus / MANIFEST).is_file() and not any(sets_of(corpus))
     sets = [] if bare else find_sets(root, [name])
+    check_no_links(sets)
     folder = root / name
     freed = size_of(folder)
     _confirm(f"{name} ({', '.join([*(name_of(paths) for paths in sets), show.size(freed)])})", yes)

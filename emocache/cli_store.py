@@ -115,11 +115,12 @@ def gc(
     """Delete what killed commands left, and with --compact the rows of changed and removed utterances."""
     from emocache.care import gc as collecting
     from emocache.care import litter
-    from emocache.care.sets import find_sets
+    from emocache.care.sets import check_no_links, find_sets
 
     root = cache_of(cache)
 
     def tidy(paths: "Paths") -> dict[str, Any]:
+        check_no_links([paths] if compact else [])
         done = _would_free(paths) if dry_run else _freed(paths, compact)
         if not as_json:
             typer.echo(show_store.gc_line(done, dry_run, compact))
@@ -145,7 +146,7 @@ def migrate(
 ) -> None:
     """Bring feature sets that an older release has written to the newest format. Nothing is encoded again."""
     from emocache.care import migrate as migrating
-    from emocache.care.sets import find_sets
+    from emocache.care.sets import check_no_links, find_sets
     from emocache.store.layout import FORMAT
 
     root = cache_of(cache)
@@ -153,6 +154,7 @@ def migrate(
         raise UsageError("say which features to migrate, or --all")
 
     def step(paths: "Paths") -> dict[str, Any]:
+        check_no_links([paths])
         before = migrating.format_of(paths)
         steps = [migrating.STEPS[number].what for number in range(before, FORMAT)]
         if steps and not dry_run:

@@ -4,9 +4,10 @@ manifest -> scan (digests, lengths) -> Job (what would be made) -> units -> enco
 """
 
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -220,7 +221,7 @@ def extract(job: Job, *, retry: bool = False) -> Outcome:
     """
     by_id = {u.id: u for u in job.utterances}
     loop = Loop(job.encoder, job.rules, job.corpus.audio_root, job.dtype, job.budget)
-    with FeatureWriter(job.cache, job.corpus.name, job.name, job.card) as writer:
+    with FeatureWriter(job.cache, job.corpus.name, job.name, job.card, on_wait=partial(tqdm.write, file=sys.stderr)) as writer:
         work = writer.plan(job.items, dict.fromkeys(job.levels, job.layers), retry=retry)
         manifest.save(replace(job.corpus, audio_root=Path()), job.cache)
         with _progress(job, [by_id[name] for item in work for name in item.ids]) as bar:

@@ -16,6 +16,7 @@ from emocache.care.gc import beside, collect, compact
 from emocache.care.remove import remove_arrays, remove_sets, remove_utterances
 from emocache.care.repair import repair
 from emocache.care.rewrite import rewrite
+from emocache.care.sets import check_no_links, find_sets
 from emocache.care.usage import usage
 from emocache.care.verify import verify
 from emocache.errors import CacheError, UsageError
@@ -451,3 +452,12 @@ def test_a_rewriting_that_would_not_fit_is_refused(paths: Paths, monkeypatch: py
     monkeypatch.setattr("emocache.care.rewrite.shutil.disk_usage", lambda path: SimpleNamespace(free=10))
     with pytest.raises(CacheError, match="free some space first"):
         compact(paths)
+
+
+def test_a_link_is_neither_removed_nor_rewritten(tmp_path: Path) -> None:
+    write(tmp_path / "real", DATA)
+    (tmp_path / "real/corpus/toy").rename(tmp_path / "elsewhere")
+    (tmp_path / "real/corpus/toy").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CacheError, match=r"is a link to .*elsewhere; run the command on the cache that holds it"):
+        check_no_links(find_sets(tmp_path / "real"))
+    assert set(open_cache(tmp_path / "real").features("corpus", "toy").ids) == set(DATA)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emocache import files
+from emocache.care.remove import remove_arrays
 from emocache.errors import CacheError
-from emocache.store import claims, open_cache, unit
-from emocache.store.layout import level
+from emocache.store import claims, open_cache, shards, unit
+from emocache.store import writer as writer_module
+from emocache.store.layout import Paths, level
+from emocache.store.plan import Item
 from emocache.store.shards import rows_in_shard, shard_index
 from emocache.store.writer import FeatureWriter
 from tests.toy_store import CARD, LENGTHS, items, toy, tree, write
@@ -251,3 +256,115 @@ def test_a_lock_of_a_folder_that_was_put_aside_is_no_lock(tmp_path: Path, monkey
     monkeypatch.setattr(claims, "flock", moved)
     with pytest.raises(CacheError, match="removed or rewritten in this moment"):
         claims.Use(folder)
+
+
+def test_layers_whose_rows_differ_in_number_are_not_read_together(tmp_path: Path) -> None:
+    data = toy()
+    write(tmp_path, data)
+    longer = {**data, "u1": toy([100], seed=3)["u0"]}
+    write(tmp_path, longer, {"frames": [0]}, todo=items(longer))
+    features = open_cache(tmp_path).features("corpus", "toy")
+    np.testing.assert_array_equal(features.read("u1", layers=[0]), longer["u1"][:1])
+    with pytest.raises(CacheError, match="the layers of u1 have different numbers of rows"):
+        features.read_many(["u0", "u1"])
+
+
+def test_the_digest_changes_when_layers_are_removed(tmp_path: Path) -> None:
+    write(tmp_path, toy())
+    before = open_cache(tmp_path).features("corpus", "toy").digest
+    remove_arrays(Paths(tmp_path / "corpus/toy"), [("frames", 0)])
+    assert open_cache(tmp_path).features("corpus", "toy").digest != before
+
+
+def test_an_utterance_that_failed_and_has_changed_since_is_not_called_a_failure(tmp_path: Path) -> None:
+    data = toy()
+    write(tmp_path, data, fail="u1")
+    FeatureWriter(tmp_path, "corpus", "toy", CARD).plan(items(data, {"u1": "ab" * 32}), {"frames": [0, 1]})
+    features = open_cache(tmp_path).features("corpus", "toy")
+    assert features.failures == {}
+    with pytest.raises(CacheError, match="has no frames/0 yet"):
+        features.read("u1")
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["a\0"], [""]])
+def test_ids_that_cannot_be_told_apart_are_refused(tmp_path: Path, names: list[str]) -> None:
+    writer = FeatureWriter(tmp_path, "corpus", "toy", CARD)
+    todo = [Item(name, f"{i:064x}", "", {"frames": 3, "utterance": 1}) for i, name in enumerate(names)]
+    with pytest.raises(CacheError, match="is no id, or stands twice"):
+        writer.plan(todo, {"frames": [0]})
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"), [(np.zeros((4, 8)), "in float64; rows are put in float32"), (np.zeros((4, 8), np.int16), "in int16")]
+)
+def test_rows_of_another_type_are_refused(tmp_path: Path, rows: np.ndarray, says: str) -> None:
+    def put() -> None:
+        writer = FeatureWriter(tmp_path, "corpus", "toy", CARD)
+        for _, one in writer.units(writer.plan(items(toy([4])), {"frames": [0]})):
+            one.put("u0", {("frames", 0): rows})
+            one.commit()
+
+    with pytest.raises(CacheError, match=says):
+        put()
+
+
+def test_waiting_for_another_writer_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "WAIT_S", 0.01)
+    monkeypatch.setattr(writer_module, "TELL_S", 0.02)
+    told: list[str] = []
+    data = toy([4])
+    first = FeatureWriter(tmp_path, "corpus", "toy", CARD)
+    units = first.units(first.plan(items(data), {"frames": [0, 1]}))
+    _, held = next(units)
+
+    def tell(text: str) -> None:
+        told.append(text)
+        held.put("u0", {("frames", layer): data["u0"][layer] for layer in (0, 1)})
+        held.commit()
+
+    second = FeatureWriter(tmp_path, "corpus", "toy", CARD, on_wait=tell)
+    assert list(second.units(second.plan(items(data), {"frames": [0, 1]}))) == []
+    assert told == ["waiting for 1 units that other writers are making, first unit 0"]
+    list(units)
+
+
+def test_a_child_that_was_forked_while_a_thread_was_reading_can_read(tmp_path: Path) -> None:
+    write(tmp_path, toy())
+    features = open_cache(tmp_path).features("corpus", "toy")
+    with features._reader._lock:
+        child = os.fork()
+        if not child:
+            os._exit(0 if features.read("u1").shape == (2, 70, 8) else 1)
+    deadline = time.monotonic() + 20
+    while (done := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if done == (0, 0):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert done == (child, 0)
+
+
+def test_what_is_synced_before_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+
+    def noting(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            steps.append(name)
+            return real(*arguments, **options)
+
+        return call
+
+    writer = FeatureWriter(tmp_path, "corpus", "toy", CARD)
+    data = toy([4])
+    work = writer.plan(items(data), {"frames": [0]})
+    monkeypatch.setattr(shards.os, "fsync", noting("sync", os.fsync))
+    monkeypatch.setattr(Path, "rename", noting("stage", Path.rename))
+    monkeypatch.setattr(files.os, "link", noting("link", os.link))
+    monkeypatch.setattr(Path, "replace", noting("place", Path.replace))
+    for _, one in writer.units(work):
+        one.put("u0", {("frames", 0): data["u0"][0]})
+        one.commit()
+    assert steps[:2] == ["sync", "stage"]  # the shard's bytes, then its name
+    assert steps.index("stage") < steps.index("sync", 1) < steps.index("link")  # then its folder, and the entry, before it is linked
+    assert "sync" in steps[steps.index("link") + 1 :]  # then the entry's folder
+    assert steps.index("link") < steps.index("place")

@@ -101,8 +101,8 @@ def _locks(paths: Paths) -> Iterator[tuple[Path, str]]:
 def _shards(paths: Paths, commits: Commits) -> Iterator[tuple[Path, str]]:
     """Arrays and shards that no commit entry names."""
     for level, array in arrays_on_disk(paths):
-        named = commits.sha256.get((level, array), {})
-        if not named:
+        named = commits.sha256.get((level, array))
+        if named is None:
             yield paths.array(level, array), "array without rows"
             continue
         for path, number, digits in shard_files(paths, level, array):

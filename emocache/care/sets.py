@@ -30,6 +30,14 @@ def find_sets(root: Path, names: Sequence[str] = ()) -> list[Paths]:
     return list(found.values())
 
 
+def check_no_links(sets: Sequence[Paths]) -> None:
+    """CacheError for a feature set, or a corpus, that is a link: what is behind it would neither be removed nor rewritten."""
+    for paths in sets:
+        for folder in (paths.root, paths.root.parent):
+            if folder.is_symlink():
+                raise CacheError(f"{folder}: is a link to {folder.resolve()}; run the command on the cache that holds it")
+
+
 def marker_fault(root: Path) -> str | None:
     """What is wrong with the file that says that this is a cache; CacheError when it is none, or a newer one."""
     if not (root / MARKER).is_file():

@@ -211,6 +211,7 @@ class Index:
                 found.update(np.ascontiguousarray(values).data.cast("B"))
         lines = sorted(f"{folder}/{unit} {digest}" for (folder, unit), digest in self.commits.entries.items())
         found.update("\n".join(lines).encode())
+        found.update(repr(sorted(self.commits.stored)).encode())  # less the arrays that were removed
         return found.hexdigest()
 
     @cached_property

@@ -154,10 +154,14 @@ class Features:
     @cached_property
     def failures(self) -> Mapping[str, str]:
         """Id -> reason, for utterances that could not be encoded and have no rows."""
-        failed = {name: reason for pairs in self._index.commits.failed.values() for (_, name), reason in pairs.items()}
-        held = set(self.ids) if failed else set()
-        planned = self._index.newest if failed else {}
-        return {name: reason for name, reason in failed.items() if reason != SUPERSEDED and name in planned and name not in held}
+        index = self._index
+        named = [(unit, name, reason) for pairs in index.commits.failed.values() for (unit, name), reason in pairs.items()]
+        held, newest = (set(self.ids), index.newest) if named else (set(), {})
+        return {
+            name: reason
+            for unit, name, reason in named
+            if reason != SUPERSEDED and name in newest and name not in held and int(index.unit_of[newest[name]]) == unit
+        }
 
     @cached_property
     def digest(self) -> str:
@@ -204,6 +208,13 @@ class Features:
             raise CacheError(f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(there)}")
         table, newest = self._table(cut.name), self._newest(ids)
         places = [self._located((cut.name, layer), ids, newest) for layer in chosen]
+        for at in places[1:]:
+            if at is not places[0] and (other := table.length[at] != table.length[places[0]]).any():
+                name = ids[int(np.argmax(other))]
+                raise CacheError(
+                    f"{self.corpus}/{self.name}: the layers of {name} have different numbers of rows; "
+                    f"run `{self.card.command(self.name)}` again"
+                )
         lengths = table.length[places[0]].tolist() if places else [0] * len(newest)
         edges = list(accumulate(lengths, initial=0))
         parts = [self._sources(cut, layer, at) for layer, at in zip(chosen, places, strict=True)]

@@ -12,6 +12,7 @@ import json
 import mmap
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -121,6 +122,7 @@ class RowReader:
         self._open: dict[tuple[str, str, int], _Shard] = {}
         self._lock = threading.Lock()
         self._nowait = NOWAIT
+        _readers.add(self)
 
     def read(self, requests: Iterable[Request]) -> None:
         """Fill all targets. CacheError for a shard that is missing, damaged or shorter than planned."""
@@ -231,6 +233,18 @@ class RowReader:
             return path, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise _unreadable(path, error) from None
+
+
+_readers: weakref.WeakSet[RowReader] = weakref.WeakSet()
+
+
+def _fresh_locks() -> None:
+    """In a forked child: whoever held a lock is not there to let go of it."""
+    for reader in list(_readers):
+        reader._lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_fresh_locks)
 
 
 class _Shard:

@@ -38,6 +38,8 @@ from emocache.store.seal import sealed
 from emocache.store.shards import ArrayFile, largest_of
 
 Rows = Mapping[Array, NDArray[Any]]
+TAKEN = (np.dtype(np.float32), np.dtype(np.float16))
+"""What rows may be put in."""
 
 
 class UnitWriter:
@@ -113,6 +115,10 @@ class UnitWriter:
     def _put(self, name: str, given: Rows | Callable[[], Rows]) -> None:
         self._committing.check()  # what came up while an earlier unit was synced is told now, not when this one is done
         rows = given() if callable(given) else given
+        if wrong := [f"{level}/{layer} in {values.dtype}" for (level, layer), values in rows.items() if values.dtype not in TAKEN]:
+            raise CacheError(f"{name}: {wrong[0]}; rows are put in float32, or in float16 where that holds them")
+        if name not in self._names[self._next :]:
+            raise CacheError(f"{name}: is not among the utterances that unit {self.unit} still waits for; put them in the plan's order")
         largest = {array: largest_of(values) for array, values in rows.items()}
         if bad := [f"{level}/{layer}" for (level, layer), value in largest.items() if not math.isfinite(value)]:
             self._failures[name] = f"the encoder gave values that are not finite in {', '.join(sorted(bad))}"

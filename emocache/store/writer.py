@@ -7,7 +7,7 @@ alone, and a commit entry is created once, whole, by a hard link that cannot ove
 import contextlib
 import os
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -29,6 +29,8 @@ from emocache.store.unit import UnitWriter
 
 WAIT_S = 0.5
 """Between looks at units that another process is making."""
+TELL_S = 5.0
+"""After so much waiting it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ class FeatureWriter:
     Raises KeyMismatch when features of this name were made in another way, CacheError where nothing can be written.
     """
 
-    def __init__(self, root: Path, corpus: str, name: str, card: Card) -> None:
+    def __init__(self, root: Path, corpus: str, name: str, card: Card, on_wait: Callable[[str], object] = lambda text: None) -> None:
+        """`on_wait` is told, in words, when there is nothing to do but wait for others."""
+        self.on_wait = on_wait
         self.paths = Paths(root / corpus / name)
         self.levels: dict[str, Level] = {}
         self._use: Use | None = None
@@ -88,6 +92,7 @@ class FeatureWriter:
         ones go into a new generation, and with `retry` those that failed before. Where nothing is to be made, nothing is
         written, so a complete set may be read-only.
         """
+        _check_items(items)
         arrays = arrays_of(wanted)
         self.levels |= {name: self.card.cut(name) for name in wanted}
         index = read_index(self.paths)
@@ -96,6 +101,9 @@ class FeatureWriter:
             return []
         with _writable(self.paths.root):
             self._open()
+        with claim(self.paths.claims, "plan", wait=False) as free:
+            if not free:
+                self.on_wait("waiting for another writer that is planning")
         with disk(self.paths.root, "the plan"), claim(self.paths.claims, "plan"):
             settle(self.paths, index := read_index(self.paths))
             while (new := _unplaced(index, items, arrays, retry=retry)) or not _is_laid_out(index, arrays):
@@ -117,6 +125,7 @@ class FeatureWriter:
         """
         pending = list(work)
         opened: list[UnitWriter] = []
+        waited = 0.0
         try:
             with Background(1) as committing, Background() as background:  # a unit is synced while the next one is written
                 while pending:
@@ -129,6 +138,9 @@ class FeatureWriter:
                     committing.finish()
                     pending = [item for item in pending if self._lacking(item)]
                     if pending and len(opened) == before:
+                        waited += WAIT_S
+                        if waited == TELL_S:
+                            self.on_wait(f"waiting for {len(pending)} units that other writers are making, first unit {pending[0].unit}")
                         time.sleep(WAIT_S)
         finally:
             for unit in opened:
@@ -173,6 +185,15 @@ class FeatureWriter:
         """The arrays of a unit that nobody has committed."""
         there = committed(self.paths, work.unit)
         return tuple((level, layer) for level, layer in work.arrays if f"{level}/{layer}" not in there)
+
+
+def _check_items(items: Sequence[Item]) -> None:
+    """CacheError for an id that stands twice, or that a flat array of bytes cannot hold."""
+    seen: set[str] = set()
+    for item in items:
+        if item.id in seen or not item.id or item.id.endswith("\0"):
+            raise CacheError(f"{item.id!r}: is no id, or stands twice among the utterances")
+        seen.add(item.id)
 
 
 def removed_text(arrays: Iterable[str]) -> str:
