@@ -82,10 +82,12 @@ def test_a_damaged_card_and_a_damaged_marker_are_findings_and_others_are_still_v
         ("rm corpus/toy", "there is no terminal to ask on, so say --yes"),
         ("rm corpus/nothing --yes", "holds no 'corpus/nothing'"),
         ("rm corpus/toy --levels phone --yes", "has no level 'phone'; there are: frames, utterance"),
-        ("rm corpus/toy --layers 7 --yes", "no layer 7; there are 0 to 1"),
+        ("rm corpus/toy --layers 7 --yes", "no layer 7; there are 0-1"),
         ("rm corpus/toy --layers x --yes", "expected all, last or numbers"),
         ("rm corpus/toy --ids-from missing.txt --yes", "--ids-from missing.txt: cannot be read"),
         ("rm corpus/toy --ids-from empty.txt --yes", "--ids-from empty.txt: holds no ids"),
+        ("rm corpus/toy --ids-from twice.txt --yes", "--ids-from twice.txt: 'u1' stands twice"),
+        ("rm corpus/toy --layers 1-0 --yes", "expected all, last or numbers"),
         ("rm corpus/toy --ids-from strange.txt --yes", "1 of 2 utterances are not in corpus/toy, first 'stranger'; nothing was removed"),
         ("rm corpus/toy --ids-from strange.txt --layers 0 --yes", "exclude each other"),
         ("migrate", "say which features to migrate, or --all"),
@@ -97,6 +99,7 @@ def test_a_damaged_card_and_a_damaged_marker_are_findings_and_others_are_still_v
 )
 def test_what_cannot_be_is_one_line_and_exit_code_2(tmp_path: Path, shell: Shell, paths: Paths, command: str, message: str) -> None:
     (tmp_path / "empty.txt").write_text("\n")
+    (tmp_path / "twice.txt").write_text("u1\nu0\n\nu1\n", encoding="utf-8-sig")
     (tmp_path / "strange.txt").write_text("u1\nstranger\n")
     before = contents(paths)
     assert shell.run(command) == 2

@@ -12,7 +12,7 @@ import pytest
 import zarr
 
 from emocache.errors import CacheError, KeyMismatch
-from emocache.store import open_cache, parse_layers
+from emocache.store import open_cache
 from emocache.store.plan import cut_units
 from emocache.store.writer import FeatureWriter
 from tests.toy_store import CARD, ROWS, items, toy, tree, write
@@ -185,11 +185,6 @@ def test_units_hold_one_group_each_longest_first_and_keep_to_their_limits() -> N
     order, units = cut_units(rows, ["b", "a", "a", "b", "a", "a", "b"], limit=512)
     cut = [[rows[i] for i in order[first:last]] for first, last in pairwise(units)]
     assert cut == [[600], [300, 200], [50], [500], [100, 10]]
-
-
-@pytest.mark.parametrize(("text", "expected"), [("all", (0, 1, 2, 3)), ("last", (3,)), ("2,0", (0, 2))])
-def test_layers_can_be_named_in_three_ways(text: str, expected: tuple[int, ...]) -> None:
-    assert parse_layers(text, (0, 1, 2, 3)) == expected
 
 
 def test_reading_a_cache_imports_no_torch(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Card:
 
     def cut(self, name: str) -> Level:
         """How the arrays of a level are cut."""
-        return level(name, self.dims[name], self.unit_rows, self.levels[name])
+        return level(name, self.dims[name], self.unit_rows, self.levels[name], self.key.format)
 
     def command(self, name: str) -> str:
         """The command that makes, or completes, the feature set `name`."""
