@@ -204,7 +204,7 @@ def test_rows_of_an_input_that_has_changed_since_are_not_read_as_the_new_ones(tm
     FeatureWriter(tmp_path, "corpus", "toy", CARD).plan(items(new, {"u1": "ab" * 32}), {"frames": [0, 1]})  # and then killed
     features = open_cache(tmp_path).features("corpus", "toy")
     assert set(features.ids) == set(old) - {"u1"}
-    with pytest.raises(CacheError, match=r"u1 has no frames/0 yet; run `emocache extract --model \./toy` again"):
+    with pytest.raises(CacheError, match=r"u1 has no frames/0 yet; run `emocache extract --model \./toy --corpus corpus`"):
         features.read("u1")
 
 
