@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from emocache import __version__, cli_encoders, cli_exchange, cli_store, manifest, places, show
+from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
 from heads import cli as heads_cli
 
@@ -121,7 +122,7 @@ def extract(
     data: DataOption = Path("data"),
     cache: CacheOption = None,
     name: Annotated[str | None, typer.Option(help="What to call the features (default: the encoder's name).")] = None,
-    layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0,6,12.")] = "all",
+    layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0-3,6.")] = "all",
     levels: Annotated[
         str | None, typer.Option(help="One or more of frames; tokens, word, sentence; utterance (mean and standard deviation).")
     ] = None,
@@ -198,7 +199,7 @@ def info(
     typer.echo(f"encoder   {card.encoder} from {card.origin} at {card.revision}, licence {card.encoder_licence}")
     typer.echo(f"digests   of the {'imported rows' if card.digests == 'imported' else card.digests}")
     for name in found.levels:
-        typer.echo(f"level     {name}: layers {show.ranges(found.layers_of(name))}, {found.dim(name)} wide; {card.levels[name]}")
+        typer.echo(f"level     {name}: layers {layer_numbers.ranges(found.layers_of(name))}, {found.dim(name)} wide; {card.levels[name]}")
     for name, value in asdict(card.key).items():
         typer.echo(f"key       {name}: {value}")
     typer.echo("made with " + ", ".join(f"{name} {number}" for name, number in card.made_with.items()))

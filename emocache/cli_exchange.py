@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from emocache import layers as layer_numbers
 from emocache import places, show
 from emocache.errors import UsageError
+from emocache.files import read_ids
 
 EXPORT_EXAMPLES = (
     "emocache export iemocap/hubert-large hubert.h5 --layers 12",
@@ -32,7 +34,7 @@ def export(
     target: Annotated[Path, typer.Argument(metavar="DEST", help="The file to write.")],
     form: Annotated[str | None, typer.Option("--format", help="h5, npz or zip (a zipped Zarr); default: by the file's suffix.")] = None,
     levels: Annotated[str | None, typer.Option(help="Such as frames,utterance (default: all that are cached).")] = None,
-    layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0,6,12.")] = "all",
+    layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0-3,6.")] = "all",
     ids_from: Annotated[Path | None, typer.Option("--ids-from", help="File with the ids to export, one a line, in that order.")] = None,
     compress: Annotated[bool, typer.Option("--compress", help="Smaller by about a tenth, and slower to read.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
@@ -50,7 +52,7 @@ def export(
     if not name:
         raise UsageError(f"{features!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
     chosen = exporting.form_of(target, form)
-    ids = exporting.read_ids(ids_from) if ids_from else None
+    ids = read_ids(ids_from) if ids_from else None
     selection = exporting.select(open_cache(cache).features(corpus, name), levels=_names(levels), layers=layers, ids=ids)
     card = selection.features.card
     if card.corpus_share == "forbidden":
@@ -71,7 +73,7 @@ def export(
     else:
         typer.echo(f"{target}: {corpus}/{selection.features.name} as {chosen}, {show.size(size)}")
         for rows in selection.levels:
-            held = f"{len(rows.ids)} utterances, {rows.count} rows of {rows.dim}, layers {show.ranges(list(rows.dtypes))}"
+            held = f"{len(rows.ids)} utterances, {rows.count} rows of {rows.dim}, layers {layer_numbers.ranges(list(rows.dtypes))}"
             typer.echo(f"{rows.level}: {held}")
         _list("without features", selection.lacking)
     raise typer.Exit(1 if selection.lacking else 0)
@@ -107,14 +109,14 @@ def import_(
     from emocache.exchange.foreign import Said
 
     root = cache.expanduser() if cache else places.cache_root()
-    numbers = imports.parse_numbers(layers) if layers else ()
+    numbers = layer_numbers.name_layers(layers) if layers else ()
     said = Said(level=level, layers=numbers, hop=hop, modality=modality, encoder=encoder)
     intake = imports.look(
         kind, source, said, corpus=corpus, name=name, data=data, cache=root, dtype=dtype, ids=ids, allow_missing=allow_missing
     )
     card = intake.card
     _say(f"source   {card.origin}: {len(intake.items)} utterances of {corpus}, {card.dims[intake.level]} wide")
-    _say(f"stored   {intake.level}, layers {show.ranges(card.layers)}, {show.size(intake.bytes)} as {card.key.dtype}")
+    _say(f"stored   {intake.level}, layers {layer_numbers.ranges(card.layers)}, {show.size(intake.bytes)} as {card.key.dtype}")
     _say(f"cache    {root} (free: {show.size(places.free_bytes(root))})")
     imports.check_room(intake)
     try:

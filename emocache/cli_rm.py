@@ -10,6 +10,7 @@ import typer
 
 from emocache import places, show
 from emocache.errors import UsageError
+from emocache.files import read_ids
 from emocache.manifest import MANIFEST
 from emocache.options import CacheOption, JsonOption, cache_of, name_of
 
@@ -24,7 +25,7 @@ def rm(
     name: Annotated[str, typer.Argument(metavar="CORPUS[/FEATURES]", help="As `emocache ls` names them.")],
     ids_from: Annotated[Path | None, typer.Option("--ids-from", help="Only these utterances: a file with one id a line.")] = None,
     levels: Annotated[str | None, typer.Option(help="Only these levels, such as frames,utterance.")] = None,
-    layers: Annotated[str | None, typer.Option(help="Only these layers: last, or numbers such as 0,6,12.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Only these layers: last, or numbers such as 0-3,6.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     cache: CacheOption = None,
     as_json: JsonOption = False,
@@ -70,7 +71,7 @@ def _remove_utterances(root: Path, name: str, file: Path, yes: bool) -> dict[str
     from emocache.care.sets import find_sets
     from emocache.care.usage import held_bytes
 
-    ids = _ids(file)
+    ids = read_ids(file)
     held = {paths: held_bytes(paths, ids) for paths in find_sets(root, [name])}
     known = {one for found in held.values() for one in found}
     if unknown := [one for one in ids if one not in known]:
@@ -80,19 +81,6 @@ def _remove_utterances(root: Path, name: str, file: Path, yes: bool) -> dict[str
         if found:
             remove_utterances(paths, list(found))
     return {"what": f"{len(ids)} utterances of {name}", "freed": 0, "later": sum(sum(found.values()) for found in held.values())}
-
-
-def _ids(file: Path) -> list[str]:
-    """The ids in a file, one a line."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise UsageError(f"--ids-from {file}: cannot be read ({reason})") from None
-    ids = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-    if not ids:
-        raise UsageError(f"--ids-from {file}: holds no ids; give one a line")
-    return ids
 
 
 def _remove_arrays(root: Path, name: str, levels: Sequence[str], layers: str, yes: bool) -> dict[str, Any]:

@@ -4,10 +4,11 @@ import contextlib
 import errno
 import os
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from emocache.errors import CacheError
+from emocache.errors import CacheError, UsageError
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
@@ -66,6 +67,21 @@ def sync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def read_ids(path: Path) -> list[str]:
+    """The ids in the file of --ids-from, one a line, in their order; UsageError when one stands twice or there is none."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else "not UTF-8"
+        raise UsageError(f"--ids-from {path}: cannot be read ({reason}); give a file with one id a line") from None
+    counts = Counter(line for line in lines if line)
+    if not counts:
+        raise UsageError(f"--ids-from {path}: holds no ids; give one a line")
+    if twice := next((name for name, count in counts.items() if count > 1), None):
+        raise UsageError(f"--ids-from {path}: {twice!r} stands twice; give one id a line, each once")
+    return list(counts)
 
 
 def first_line(error: BaseException) -> str:

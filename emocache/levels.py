@@ -16,6 +16,7 @@ from torch import Tensor
 
 from emocache import pooling
 from emocache.encoders import Encoder
+from emocache.store.layout import LEVELS
 from emocache.types import Utterance
 
 Columns = Mapping[str, NDArray[np.int32]]
@@ -63,7 +64,7 @@ def levels_of(encoder: Encoder) -> dict[str, Level]:
         found["sentence"] = Level(
             about=encoder.sentence_rule, dim=encoder.dim, pool=lambda states, _: pooling.SENTENCE[encoder.sentence_rule](states)
         )
-    if encoder.native != "utterance":
+    if not LEVELS[encoder.native]:
         found["utterance"] = Level(about=pooling.MEAN_AND_STD, dim=2 * encoder.dim, pool=lambda states, _: pooling.mean_and_std(states))
     return found
 

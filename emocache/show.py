@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emocache import languages
+from emocache import languages, layers
 from emocache.places import free_bytes
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ MUCH_BYTES = 10_000_000_000
 
 def announcement(job: "Job") -> list[str]:
     """What an extraction is about to do, before it does it."""
-    encoder, sizes = job.encoder, job.size()
+    encoder, sizes, numbers = job.encoder, job.size(), layers.ranges(job.layers)
     heard = f"{job.hours:.2f} h of audio" if encoder.modality == "audio" else "as text"
     lines = [
         f"corpus   {job.corpus.name}: {len(job.utterances)} utterances, {heard}",
         f"encoder  {job.source.name} from {job.source.origin} at {job.source.revision}, {encoder.precision} on {encoder.device}",
-        f"stored   {', '.join(f'{level} {size(amount)}' for level, amount in sizes.items())} as {job.dtype}, layers {ranges(job.layers)}",
+        f"stored   {', '.join(f'{level} {size(amount)}' for level, amount in sizes.items())} as {job.dtype}, layers {numbers}",
         f"cache    {job.cache} (free: {size(free_bytes(job.cache))})",
     ]
     if encoder.device.type == "cuda" and encoder.precision == "fp32" and not job.source.computed:
@@ -63,7 +63,7 @@ def summary(features: "Features") -> dict[str, Any]:
         "utterances": len(features.ids),
         "planned": features.planned,
         "levels": list(features.levels),
-        "layers": ranges(features.layers),
+        "layers": layers.ranges(features.layers),
         "dtype": features.card.key.dtype,
         "precision": features.card.key.precision,
         "bytes": sum(path.stat().st_size for path in features.paths.zarr.rglob("*") if path.is_file()),
@@ -91,17 +91,6 @@ def features_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def counts(corpus: "Corpus") -> dict[str, int]:
     """Utterances per class, by name."""
     return dict(sorted(Counter(utterance.emotion or "(no label)" for utterance in corpus.utterances).items()))
-
-
-def ranges(layers: Sequence[int]) -> str:
-    """0,1,2,3,6 as 0-3,6."""
-    runs: list[list[int]] = []
-    for layer in layers:
-        if runs and layer == runs[-1][-1] + 1:
-            runs[-1].append(layer)
-        else:
-            runs.append([layer])
-    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def size(amount: float) -> str:

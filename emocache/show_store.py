@@ -22,7 +22,7 @@ def report_lines(report: "Report", proof: "Proof | None") -> list[str]:
     if report.findings:
         lines = [f"bad   {report.name}: {len(report.condemned)} of {report.units} units condemned"]
         lines += [f"      {line}" for line in _finding_lines(report)]
-        lines += [f"      to have it in order: {' && '.join(_remedy(report))}"]
+        lines += [f"      to have it in order: {_remedy(report)}"]
     lines += [f"      {line}" for line in (proof.lines if proof else ())]
     if left := [one for one in report.litter if one.what != "lock"]:
         size = f"{len(left)} files or folders, {show.size(sum(one.size for one in left))}"
@@ -57,34 +57,48 @@ def report_json(report: "Report", proof: "Proof | None" = None) -> dict[str, Any
     }
 
 
-def _remedy(report: "Report") -> list[str]:
+def _remedy(report: "Report") -> str:
     """The commands that bring a feature set in order."""
     kinds = {finding.kind for finding in report.findings}
     if "card" in kinds:
-        return [f"emocache rm {report.name}", "emocache extract"]
+        return f"emocache rm {report.name} && emocache extract"
     if "encoding" in kinds:
-        return [f"emocache rm {report.name}", *commands(report)]
+        return _joined([f"emocache rm {report.name}", *commands(report)], words(report))
     repairs = [f"emocache repair {report.name}"] if kinds - {"audio"} else []
-    return repairs + (commands(report) if report.condemned or "audio" in kinds else [])
+    anew = bool(report.condemned) or "audio" in kinds
+    return _joined(repairs + (commands(report) if anew else []), words(report) if anew else "")
 
 
 def commands(report: "Report") -> list[str]:
-    """The commands that make condemned units again."""
+    """The commands that make condemned units again, as far as they are known: of an import they are not."""
     from emocache.store.card import read_card
     from emocache.store.layout import FORMAT
 
     card = read_card(report.paths.card)
     older = [f"emocache migrate {report.name}"] if card.key.format < FORMAT else []
-    return [*older, card.command(report.paths.root.name)]
+    return [*older, *card.commands(report.paths.root.name, report.arrays)]
 
 
-def repair_lines(report: "Report", losses: Sequence[str], commands: Sequence[str]) -> list[str]:
+def words(report: "Report") -> str:
+    """What is to be done beside that, where no command can be given."""
+    from emocache.store.card import read_card
+
+    card, name = read_card(report.paths.card), report.paths.root.name
+    return "" if card.commands(name) else card.again(name)
+
+
+def _joined(commands: Sequence[str], more: str) -> str:
+    """Commands, one after the other, and what is to be done after them."""
+    return ", then ".join(part for part in (" && ".join(commands), more) if part)
+
+
+def repair_lines(report: "Report", losses: Sequence[str], again: Sequence[str]) -> list[str]:
     """What a repair did."""
     if not report.findings:
         return [f"{report.name}: nothing to repair"]
     lines = [f"{report.name}: {len(report.condemned)} of {report.units} units taken out, {len(report.findings)} damaged files dealt with"]
     lines += [f"  {line}" for line in (*_finding_lines(report), *losses)]
-    return lines + ([f"  to have them made again: {' && '.join(commands)}"] if commands else [])
+    return lines + ([f"  to have them made again: {_joined(again, words(report))}"] if report.condemned else [])
 
 
 def usage_json(found: "Usage") -> dict[str, Any]:

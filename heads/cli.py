@@ -25,7 +25,7 @@ def train(
     seeds: Annotated[str, typer.Option(help="0-2, or 0,3,5.")] = "0",
     label: Annotated[str, typer.Option(help="The manifest's column to learn.")] = "emotion",
     levels: Annotated[str | None, typer.Option(help="One level for all encoders, or one for each (default: the encoder's own).")] = None,
-    layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0,6,12.")] = "all",
+    layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0-3,6.")] = "all",
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting such as lr=1e-4, repeatable")] = None,
     validation: Annotated[
         str | None,

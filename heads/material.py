@@ -72,7 +72,7 @@ def _layers(features: Features, level: str, asked: str) -> tuple[int, ...]:
         there = ", ".join(map(str, cached))
         raise CacheError(
             f"{features.corpus}/{features.name}: layer {missing[0]} of {level} is not cached (there are {there}); "
-            f"run `{features.card.command(features.name)} --layers {asked}`"
+            f"{features.card.again(features.name, [(level, layer) for layer in wanted])}"
         )
     return wanted
 

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests import checkpoints, small_corpus
 from tests.test_care import ALL, MORE, history
 from tests.test_cli import Shell
 from tests.test_formats import FIXTURE
-from tests.toy_store import contents, flip, toy, write
+from tests.toy_store import CARD, contents, flip, toy, write
 
 
 @pytest.fixture
@@ -82,10 +83,12 @@ def test_a_damaged_card_and_a_damaged_marker_are_findings_and_others_are_still_v
         ("rm corpus/toy", "there is no terminal to ask on, so say --yes"),
         ("rm corpus/nothing --yes", "holds no 'corpus/nothing'"),
         ("rm corpus/toy --levels phone --yes", "has no level 'phone'; there are: frames, utterance"),
-        ("rm corpus/toy --layers 7 --yes", "no layer 7; there are 0 to 1"),
+        ("rm corpus/toy --layers 7 --yes", "no layer 7; there are 0-1"),
         ("rm corpus/toy --layers x --yes", "expected all, last or numbers"),
         ("rm corpus/toy --ids-from missing.txt --yes", "--ids-from missing.txt: cannot be read"),
         ("rm corpus/toy --ids-from empty.txt --yes", "--ids-from empty.txt: holds no ids"),
+        ("rm corpus/toy --ids-from twice.txt --yes", "--ids-from twice.txt: 'u1' stands twice"),
+        ("rm corpus/toy --layers 1-0 --yes", "expected all, last or numbers"),
         ("rm corpus/toy --ids-from strange.txt --yes", "1 of 2 utterances are not in corpus/toy, first 'stranger'; nothing was removed"),
         ("rm corpus/toy --ids-from strange.txt --layers 0 --yes", "exclude each other"),
         ("migrate", "say which features to migrate, or --all"),
@@ -97,6 +100,7 @@ def test_a_damaged_card_and_a_damaged_marker_are_findings_and_others_are_still_v
 )
 def test_what_cannot_be_is_one_line_and_exit_code_2(tmp_path: Path, shell: Shell, paths: Paths, command: str, message: str) -> None:
     (tmp_path / "empty.txt").write_text("\n")
+    (tmp_path / "twice.txt").write_text("u1\nu0\n\nu1\n", encoding="utf-8-sig")
     (tmp_path / "strange.txt").write_text("u1\nstranger\n")
     before = contents(paths)
     assert shell.run(command) == 2
@@ -285,3 +289,68 @@ def test_damaged_features_are_not_compared_and_that_is_said(shell: Shell, corpus
     flip(next((tmp_path / "cache/tiny/tiny-hubert").glob("features.zarr/frames/3/c.0.0")), 80)
     assert shell.run("verify tiny/tiny-hubert --audio") == 1
     assert "is damaged, so it is not compared with its source or encoder" in shell.err
+
+
+# The commands that are printed
+
+
+def printed(text: str) -> list[str]:
+    """The commands that a repair printed, less `emocache`."""
+    (line,) = [line for line in text.splitlines() if "made again: " in line]
+    return [command.removeprefix("emocache ") for command in line.partition("made again: ")[2].split(" && ")]
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("hubert", "--dtype fp32 --levels frames,utterance --layers 1,2"),
+        ("hubert", "--name other --precision bf16 --levels utterance"),
+        ("whisper", "--window 0.5 --layers last"),
+        ("bert", "--levels word,sentence --layers 0-1,3"),
+    ],
+)
+@pytest.mark.parametrize("damage", ["rows", "entries"])
+def test_the_command_that_a_repair_prints_completes_what_was_there(
+    tmp_path: Path, shell: Shell, model: str, options: str, damage: str
+) -> None:
+    {"hubert": checkpoints.speech, "whisper": checkpoints.whisper, "bert": checkpoints.bert}[model](tmp_path / model)
+    for corpus in ("other", "tiny"):
+        small_corpus.make(tmp_path, name=corpus)
+    assert shell.run(f"extract --model ./{model} --corpus tiny --device cpu {options}") == 0
+    name = "other" if "--name" in options else model
+    before = open_cache().features("tiny", name)
+    arrays = {(level, layer) for level in before.levels for layer in before.layers_of(level)}
+    damaged = before.paths.zarr.rglob("c.*") if damage == "rows" else before.paths.root.glob("commits/*/*.json")
+    for path in damaged:
+        flip(path, 8)
+    assert shell.run(f"repair tiny/{name}") == 0
+    assert open_cache().features("tiny", name).ids == []
+    commands = printed(shell.out)
+    for command in commands:
+        assert shell.run(command + " --device cpu") == 0
+    after = open_cache().features("tiny", name)
+    assert {(level, layer) for level in after.levels for layer in after.layers_of(level)} == arrays
+    assert set(after.ids) == {f"u{i}" for i in range(len(small_corpus.SECONDS))}
+    assert after.card.key == before.card.key
+    assert shell.run(f"verify tiny/{name}") == 0
+
+
+def test_levels_with_other_layers_are_other_commands_and_odd_names_are_quoted() -> None:
+    card = replace(CARD, model="./my model", layers=(0, 1, 2, 3))
+    assert card.commands("toy") == ["emocache extract --model './my model' --corpus corpus"]
+    arrays = [("utterance", 1), ("frames", 0), ("frames", 1), ("frames", 2), ("frames", 3)]
+    assert card.commands("toy", arrays) == [
+        "emocache extract --model './my model' --corpus corpus",
+        "emocache extract --model './my model' --levels utterance --layers 1 --corpus corpus",
+    ]
+
+
+def test_of_an_import_it_is_said_in_words_what_is_to_be_given_again(tmp_path: Path, shell: Shell) -> None:
+    write(tmp_path / "cache", toy(), card=replace(CARD, digests="imported", model="npy feats"))
+    flip(next((tmp_path / "cache/corpus/toy/features.zarr/frames/0").glob("c.*")), 70)
+    assert shell.run("verify corpus/toy") == 1
+    assert "to have it in order: emocache repair corpus/toy, then import npy feats again as corpus/toy, with the files" in shell.out
+    assert shell.run("repair corpus/toy") == 0
+    assert "to have them made again: import npy feats again as corpus/toy, with the files" in shell.out
+    assert "frames, layers 0-1, hop 320, of audio, by toy, as fp16" in shell.out
+    assert "emocache import" not in shell.out

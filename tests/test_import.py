@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
+import zarr
 
 from emocache import manifest
 from emocache.errors import SourceError
@@ -22,6 +23,7 @@ from emocache.exchange import imports
 from emocache.exchange.foreign import Said
 from emocache.store import open_cache
 from emocache.store.card import read_card
+from emocache.store.layout import LEVELS, UNIT_ROWS, UNIT_UTTERANCES
 from tests import small_corpus
 from tests.shell import Shell
 from tests.toy_store import CARD, tree
@@ -100,6 +102,27 @@ def test_one_npy_an_utterance_is_read_back_as_it_was(
     assert shell.run("import npy feats --corpus mine --name theirs") == 0
     assert "mine/theirs: 24 utterances imported now, 24 in the cache" in shell.out
     check(tmp_path / "cache", "theirs", data, level=level, layers=layers)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.usefixtures("mine")
+def test_every_level_is_imported_and_cut_by_the_rows_that_an_utterance_has(tmp_path: Path, shell: Shell, level: str) -> None:
+    one_row = level in {"sentence", "utterance"}
+    data = arrays(lambda i: (1 if one_row else 2 + i, DIM))
+    save(tmp_path / "feats", data)
+    assert shell.run(f"import npy feats --corpus mine --name theirs --level {level}") == 0
+    check(tmp_path / "cache", "theirs", data, level=level)
+    features = open_cache(tmp_path / "cache").features("mine", "theirs")
+    array = zarr.open_array(features.paths.array(level, "0"), mode="r")
+    assert array.shards == (UNIT_UTTERANCES if one_row else UNIT_ROWS, DIM)
+
+
+@pytest.mark.usefixtures("mine")
+def test_one_row_without_a_time_axis_is_a_sentence_too(tmp_path: Path, shell: Shell) -> None:
+    data = arrays(lambda _: (DIM,))
+    save(tmp_path / "feats", data)
+    assert shell.run("import npy feats --corpus mine --name theirs --level sentence") == 0
+    check(tmp_path / "cache", "theirs", data, level="sentence")
 
 
 @pytest.mark.parametrize("name", ["{}.mp3.npy", "Session1/wav/{}.npy", "deep/er/{}.WAV.npy"])
@@ -478,8 +501,15 @@ def test_hdf5_files_that_cannot_be_used_are_one_clear_line(tmp_path: Path, shell
         ("npy feats --corpus other --name a", "no corpus 'other' in data (prepared there: mine)"),
         ("npy feats --corpus mine --name ../a", "cannot be a folder's name"),
         ("npy feats --corpus mine --name corpus.json", "is the name of a file beside the features"),
-        ("npy feats --corpus mine --name a --level sentence", "--level 'sentence': expected one of frames, tokens"),
+        (
+            "npy feats --corpus mine --name a --level letter",
+            "--level 'letter': expected one of frames, tokens, word, phone, syllable, sentence",
+        ),
         ("npy feats --corpus mine --name a --level utterance", "has 3 rows, and level utterance takes one"),
+        ("npy feats --corpus mine --name a --level sentence", "has 3 rows, and level sentence takes one"),
+        ("npy feats --corpus mine --name a --layers 3-1", "--layers '3-1'"),
+        ("npy feats --corpus mine --name a --layers 0-999999999999", "each below 10000"),
+        ("npy feats --corpus mine --name a --layers last", "--layers 'last'"),
         ("npy feats --corpus mine --name a --level word --hop 320", "--hop goes with frames"),
         ("npy feats --corpus mine --name a --hop -1", "--hop -1"),
         ("npy feats --corpus mine --name a --modality video", "--modality 'video'"),

@@ -12,7 +12,7 @@ import pytest
 import zarr
 
 from emocache.errors import CacheError, KeyMismatch
-from emocache.store import open_cache, parse_layers
+from emocache.store import open_cache
 from emocache.store.plan import cut_units
 from emocache.store.rows import stretches
 from emocache.store.writer import FeatureWriter
@@ -188,11 +188,6 @@ def test_units_hold_one_group_each_longest_first_and_keep_to_their_limits() -> N
     assert cut == [[600], [300, 200], [50], [500], [100, 10]]
 
 
-@pytest.mark.parametrize(("text", "expected"), [("all", (0, 1, 2, 3)), ("last", (3,)), ("2,0", (0, 2))])
-def test_layers_can_be_named_in_three_ways(text: str, expected: tuple[int, ...]) -> None:
-    assert parse_layers(text, (0, 1, 2, 3)) == expected
-
-
 def test_reading_a_cache_imports_no_torch(tmp_path: Path) -> None:
     write(tmp_path, toy([3]))
     code = """
@@ -210,7 +205,7 @@ def test_rows_of_an_input_that_has_changed_since_are_not_read_as_the_new_ones(tm
     FeatureWriter(tmp_path, "corpus", "toy", CARD).plan(items(new, {"u1": "ab" * 32}), {"frames": [0, 1]})  # and then killed
     features = open_cache(tmp_path).features("corpus", "toy")
     assert set(features.ids) == set(old) - {"u1"}
-    with pytest.raises(CacheError, match=r"u1 has no frames/0 yet; run `emocache extract --model \./toy` again"):
+    with pytest.raises(CacheError, match=r"u1 has no frames/0 yet; run `emocache extract --model \./toy --corpus corpus`"):
         features.read("u1")
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from emocache.care.litter import Litter
 from emocache.errors import EmocacheError
+from emocache.store.index import Array
 from emocache.store.layout import Paths
 
 Entry = tuple[str, int]
@@ -29,13 +30,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found in one feature set; `units` is how many have anything committed, `size` the bytes that were read."""
+    """What was found in one feature set; `units` is how many have anything committed, `size` the bytes that were read.
+
+    `arrays` are those that anything was asked to be extracted of.
+    """
 
     paths: Paths
     units: int = 0
     size: int = 0
     findings: tuple[Finding, ...] = ()
     litter: tuple[Litter, ...] = ()
+    arrays: frozenset[Array] = frozenset()
 
     @property
     def name(self) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 from emocache.care import litter
 from emocache.errors import CacheError, UsageError
 from emocache.files import sync_folder, write_whole
+from emocache.layers import parse_layers
 from emocache.store.claims import Use
 from emocache.store.index import Array, Index, commit_entries, read_index, removed_arrays
-from emocache.store.layout import Paths, array_name, parse_layers, read_json
+from emocache.store.layout import Paths, array_name, read_json
 from emocache.store.plan import write_removal
 from emocache.store.writer import removed_text
 
@@ -74,7 +75,7 @@ def folders_of(paths: Paths, arrays: Collection[Array]) -> list[Path]:
 
 
 def choose_arrays(paths: Paths, index: Index, levels: Sequence[str], layers: str) -> list[Array]:
-    """The stored arrays of some levels (none named: all) and layers ('all', 'last', '0,6'); UsageError for one that is not there."""
+    """The stored arrays of some levels (none named: all) and layers ('all', 'last', '0-3,6'); UsageError for one that is not there."""
     stored = sorted(index.commits.stored)
     there = sorted({level for level, _ in stored})
     name = f"{paths.root.parent.name}/{paths.root.name}"

@@ -24,7 +24,8 @@ from emocache.care.verify_plan import PlanCheck, check_plan
 from emocache.care.verify_shards import check_array, check_group, check_largest, check_shard
 from emocache.errors import CacheError, NewerFormat
 from emocache.store.card import Card, read_card
-from emocache.store.layout import Paths, check_not_aside, read_sealed
+from emocache.store.index import Array
+from emocache.store.layout import WIDE_SUFFIX, Paths, check_not_aside, read_sealed
 
 THREADS = 8
 """Shards that are read at once."""
@@ -61,7 +62,16 @@ def verify(paths: Paths, *, contents: bool = True) -> Report:
     findings += _zarr_findings(paths, card, [stored for _, _, stored in tasks])
     size = _check_contents(paths, tasks, findings) if contents else 0
     certain = not any(finding.kind in {"entry", "removed"} for finding in findings)
-    return Report(paths, units, size, tuple(findings), tuple(litter.find(paths, index_of(commits) if certain else None)))
+    left = tuple(litter.find(paths, index_of(commits) if certain else None))
+    return Report(paths, units, size, tuple(findings), left, _arrays(paths, card, commits))
+
+
+def _arrays(paths: Paths, card: Card, commits: Iterable[Commit]) -> frozenset[Array]:
+    """The arrays that commit entries name, and those that have a folder: an entry may be damaged, and a folder lost."""
+    folders = {f"{level}/{path.name.removesuffix(WIDE_SUFFIX)}" for level in card.levels for path in (paths.zarr / level).glob("*")}
+    names = folders.union(*(commit.arrays for commit in commits))
+    known = {f"{level}/{layer}": (level, layer) for level in card.levels for layer in card.layers}
+    return frozenset(known[name] for name in names if name in known)
 
 
 def _plan_findings(paths: Paths, plan: PlanCheck, commits: list[Commit], known: frozenset[Entry]) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ from emocache import manifest
 from emocache.errors import CacheError, UsageError
 from emocache.exchange.containers import BLOCK, CONTAINERS, Container
 from emocache.files import first_line, sync_folder
-from emocache.store.layout import parse_layers
+from emocache.layers import parse_layers
 from emocache.store.reader import Features
 
 LAYOUT = "emocache export 1"
@@ -132,19 +132,6 @@ def form_of(target: Path, form: str | None) -> str:
     if known not in CONTAINERS:
         raise UsageError(f"--format {form or f'of {target.name}'}: expected one of {', '.join(CONTAINERS)}")
     return known
-
-
-def read_ids(path: Path) -> list[str]:
-    """The ids in a text file, one a line; UsageError when one stands twice or there is none."""
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text ({first_line(error)}); give a file with one id a line") from None
-    ids = [line for line in lines if line]
-    if len(set(ids)) != len(ids) or not ids:
-        twice = next((name for i, name in enumerate(ids) if name in ids[:i]), None)
-        raise UsageError(f"{path}: {f'{twice!r} stands twice' if twice else 'holds no ids'}; give one id a line, each once")
-    return ids
 
 
 def _expected(features: Features) -> list[str]:

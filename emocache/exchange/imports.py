@@ -9,7 +9,6 @@ and need another name.
 
 import hashlib
 import platform
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,14 +26,13 @@ from emocache.exchange.matched import Looked, Match, Shape, digest_of, look_thro
 from emocache.places import free_bytes, plain_name
 from emocache.store import Features, open_cache
 from emocache.store.card import IMPORTED, Card, Key
-from emocache.store.layout import DTYPES
+from emocache.store.layout import DTYPES, LEVELS
 from emocache.store.plan import Item, unit_rows
 from emocache.store.writer import FeatureWriter
 from emocache.types import Corpus
 
 UNKNOWN = "imported, not known"
 FRAMES, UTTERANCE_LEVEL = "frames", "utterance"
-LEVELS = (FRAMES, "tokens", "phone", "syllable", "word", UTTERANCE_LEVEL)
 MODALITIES = ("audio", "text")
 MADE_WITH = ("emocache", "numpy", "h5py")
 """Packages whose versions a card records."""
@@ -137,25 +135,16 @@ def write(intake: Intake) -> Outcome:
     return Outcome(imported, {name: reason for name, reason in features.failures.items() if name in digests}, features)
 
 
-def parse_numbers(text: str) -> tuple[int, ...]:
-    """'0-12' or '6,12' as layer numbers that rise; UsageError for anything else.
-
-    >>> parse_numbers("0-3,6")
-    (0, 1, 2, 3, 6)
-    """
-    parts = [re.fullmatch(r"\s*(\d{1,4})(?:-(\d{1,4}))?\s*", part) for part in text.split(",")]
-    numbers = [number for part in parts if part for number in range(int(part[1]), int(part[2] or part[1]) + 1)]
-    if not all(parts) or not numbers or numbers != sorted(set(numbers)):
-        raise UsageError(f"--layers {text!r}: expected the numbers of the layers in the files, rising, such as 0-24 or 6,12")
-    return tuple(numbers)
-
-
 def _check_options(name: str, said: Said, dtype: str | None) -> None:
     """UsageError for a value that cannot be."""
     plain_name(name, "--name")
     if name in {manifest.MANIFEST, manifest.CORPUS}:
         raise UsageError(f"--name {name}: is the name of a file beside the features; choose another")
-    for option, value, choices in (("level", said.level, LEVELS), ("modality", said.modality, MODALITIES), ("dtype", dtype, (*DTYPES,))):
+    for option, value, choices in (
+        ("level", said.level, (*LEVELS,)),
+        ("modality", said.modality, MODALITIES),
+        ("dtype", dtype, (*DTYPES,)),
+    ):
         if value and value not in choices:
             raise UsageError(f"--{option} {value!r}: expected one of {', '.join(choices)}")
     if said.hop < 0 or not said.encoder.isprintable():
@@ -183,10 +172,10 @@ def _complete(said: Said, told: Said, shape: Shape) -> Said:
 
 def _check_rows(level: str, shape: Shape, found: Mapping[str, Found], looked: Mapping[str, Looked]) -> None:
     """SourceError for arrays that do not have the rows of the level."""
-    if level == UTTERANCE_LEVEL and (long := [name for name, one in looked.items() if one.rows != 1]):
+    if LEVELS[level] and (long := [name for name, one in looked.items() if one.rows != 1]):
         rows = looked[long[0]].rows
-        raise SourceError(f"{found[long[0]].where}: has {rows} rows, and level utterance takes one an utterance; import as --level frames")
-    if level != UTTERANCE_LEVEL and shape.ndim == 1:
+        raise SourceError(f"{found[long[0]].where}: has {rows} rows, and level {level} takes one an utterance; import as --level frames")
+    if not LEVELS[level] and shape.ndim == 1:
         first = next(iter(found.values()))
         raise SourceError(f"{first.where}: is [{shape.dim}], one row for the utterance; import as --level utterance")
 

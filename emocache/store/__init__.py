@@ -5,7 +5,7 @@ writer -> plan -> unit (background, shards, claims) -> commits/ -> index -> rows
 Reading needs numpy and zarr only; `writer` is imported by those who write.
 """
 
-from emocache.store.layout import parse_layers
+from emocache.layers import parse_layers
 from emocache.store.reader import Cache, Features, Packed, open_cache, text_digest
 
 __all__ = ["Cache", "Features", "Packed", "open_cache", "parse_layers", "text_digest"]

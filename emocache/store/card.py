@@ -1,17 +1,24 @@
 """The card of a feature set: how it was made, and the key that decides its numbers."""
 
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from emocache.errors import CacheError, KeyMismatch
+from emocache.layers import ranges
 from emocache.store.layout import DTYPES, FORMAT, Level, check_format, level, read_json, read_sealed, to_json
 from emocache.store.seal import SEALED, sealed
 
 DIGESTS = ("audio", "text", "imported")
 """What the digest of an utterance can be of: its decoded audio, its text, or the rows that were imported."""
 IMPORTED = DIGESTS[2]
+DTYPE, PRECISION, WINDOW_S = "fp16", "fp32", "30"
+"""What `emocache extract` stores as, computes in, and the seconds of Whisper's window, where nothing else is said."""
+WINDOW = r"log-mel of consecutive ([0-9.]+) s windows"
+"""How a key tells of Whisper's window: whole frames of 20 ms, so that the number is exact."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,13 +62,44 @@ class Card:
 
     def cut(self, name: str) -> Level:
         """How the arrays of a level are cut."""
-        return level(name, self.dims[name], self.unit_rows, self.levels[name])
+        return level(name, self.dims[name], self.unit_rows, self.levels[name], self.key.format)
 
-    def command(self, name: str) -> str:
-        """The command that makes, or completes, the feature set `name`."""
+    def commands(self, name: str, arrays: Iterable[tuple[str, int]] = ()) -> list[str]:
+        """The commands that make or complete the arrays (level, layer) of feature set `name`; none for an imported one.
+
+        One for all levels that have the same layers; without `arrays`, what an extraction makes by itself.
+        """
         if self.digests == IMPORTED:
-            return f"emocache import {self.model} --corpus {self.corpus} --name {name}"
-        return f"emocache extract --model {self.model}" + ("" if name == self.encoder else f" --name {name}")
+            return []
+        levels: dict[str, list[int]] = {}
+        for level_name, layer in sorted(set(arrays), key=lambda one: (one[0] != self.native, one)):
+            levels.setdefault(level_name, []).append(layer)
+        together: dict[tuple[int, ...], list[str]] = {}
+        for level_name, layers in levels.items():
+            together.setdefault(tuple(layers), []).append(level_name)
+        return [shlex.join(self._extract(name, names, layers)) for layers, names in (together or {self.layers: [self.native]}).items()]
+
+    def _extract(self, name: str, levels: Sequence[str], layers: tuple[int, ...]) -> list[str]:
+        """One extraction, with what is not as it is by itself."""
+        window = re.search(WINDOW, self.key.preprocessing)
+        options = {
+            "--name": ("" if name == self.encoder else name),
+            "--dtype": ("" if self.key.dtype == DTYPE else self.key.dtype),
+            "--precision": ("" if self.key.precision == PRECISION else self.key.precision),
+            "--window": (window[1] if window and window[1] != WINDOW_S else ""),
+            "--levels": ("" if list(levels) == [self.native] else ",".join(levels)),
+            "--layers": ("" if layers == self.layers else ranges(layers)),
+            "--corpus": self.corpus,
+        }
+        given = [part for option, value in options.items() if value for part in (option, value)]
+        return ["emocache", "extract", "--model", self.model, *given]
+
+    def again(self, name: str, arrays: Iterable[tuple[str, int]] = ()) -> str:
+        """What to do for rows that are not there: the commands, or for an import, of which not all is known, what to give again."""
+        if commands := self.commands(name, arrays):
+            return f"run `{' && '.join(commands)}`"
+        what = f"{self.native}, layers {ranges(self.layers)}, hop {self.hop}, of {self.modality}, by {self.encoder}, as {self.key.dtype}"
+        return f"import {self.model} again as {self.corpus}/{name}, with the files and options that it was imported with ({what})"
 
 
 def to_text(card: Card) -> str:

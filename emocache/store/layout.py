@@ -30,7 +30,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +38,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emocache.errors import CacheError, NewerFormat, UsageError
+from emocache.errors import CacheError, NewerFormat
 from emocache.files import sync_folder, write_whole
 from emocache.store.seal import SEALED, is_sealed, sealed
 
@@ -65,6 +65,10 @@ STAGED_DIGITS = 16
 """How many hexadecimal digits of its SHA-256 a shard's name carries until it is in its place."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Errors of a disk, or a user's share of one, that is full."""
+LEVELS: Mapping[str, bool] = {
+    "frames": False, "tokens": False, "word": False, "phone": False, "syllable": False, "sentence": True, "utterance": True,
+}  # fmt: skip
+"""Every level there is, and whether it holds one row for an utterance."""
 SEPARATORS: Mapping[int, Literal[".", "/"]] = {0: "/", 1: "."}
 """What stands between the numbers in a shard's name, by FORMAT: '.' saves the folder that '/' makes for every shard."""
 
@@ -85,9 +89,10 @@ class Level:
         return self.shard_rows // self.chunk_rows
 
 
-def level(name: str, dim: int, unit_rows: int, about: str) -> Level:
-    """The cut of a level: large chunks for frames, small ones where an utterance has few rows."""
-    rows = UNIT_UTTERANCES if name == "utterance" else unit_rows
+def level(name: str, dim: int, unit_rows: int, about: str, format_: int = FORMAT) -> Level:
+    """The cut of a level: large chunks for frames, small ones where an utterance has few rows, small shards where it has one."""
+    one_row = LEVELS.get(name, False) and (format_ > 0 or name == "utterance")  # FORMAT 0 cut sentences as it cut words
+    rows = UNIT_UTTERANCES if one_row else unit_rows
     return Level(name, dim, rows, 256 if name == "frames" else 16, about)
 
 
@@ -303,18 +308,3 @@ def array_settings(cut: Level, dtype: Any, format_: int) -> dict[str, Any]:
         "compressors": None, "filters": None, "fill_value": 0,
         "chunk_key_encoding": {"name": "default", "separator": SEPARATORS[format_]},
     }  # fmt: skip
-
-
-def parse_layers(text: str, available: Sequence[int]) -> tuple[int, ...]:
-    """'all', 'last' or '0,6,12' as layer numbers out of those available."""
-    if text == "all":
-        return tuple(available)
-    if text == "last":
-        return (available[-1],)
-    try:
-        wanted = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        raise UsageError(f"--layers {text!r}: expected all, last or numbers such as 0,6,12") from None
-    if unknown := [layer for layer in wanted if layer not in available]:
-        raise UsageError(f"--layers {text}: no layer {unknown[0]}; there are {available[0]} to {available[-1]}")
-    return tuple(wanted)

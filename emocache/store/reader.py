@@ -189,7 +189,7 @@ class Features:
         if stale:
             raise CacheError(
                 f"{self.corpus}/{self.name}: features of {len(stale)} utterances (first {stale[0]!r}) were made from other "
-                f"{self.card.digests} than the corpus now has; run `{self.card.command(self.name)}` again"
+                f"{self.card.digests} than the corpus now has; {self.card.again(self.name, self._index.commits.stored)}"
             )
 
     def read(self, name: str, level: str | None = None, layers: Sequence[int] | None = None) -> NDArray[Any]:
@@ -313,7 +313,7 @@ class Features:
             where = f"{self.corpus}/{self.name}"
             if reason := self.failures.get(name):
                 raise CacheError(f"{where}: {name} could not be encoded: {reason}")
-            raise CacheError(f"{where}: {name} has no {array[0]}/{array[1]} yet; run `{self.card.command(self.name)}` again")
+            raise CacheError(f"{where}: {name} has no {array[0]}/{array[1]} yet; {self.card.again(self.name, self._index.commits.stored)}")
         return places
 
     def _dtype(self, source: Source) -> np.dtype[Any]:
