@@ -155,9 +155,10 @@ def _with_features(
         held = set(features.held(one.level, one.layers))
         missing = [utterance.id for utterance in utterances if utterance.id not in held]
         if missing and (not allow_missing or len(missing) == len(utterances)):
+            again = features.card.again(features.name, [(one.level, layer) for layer in one.layers])
             raise CacheError(
                 f"{features.corpus}/{features.name}: no features for {len(missing)} of {len(utterances)} labelled utterances, "
-                f"first {missing[0]}; run `{features.card.command(features.name)}`, or leave them out with --allow-missing"
+                f"first {missing[0]}; {again}, or leave them out with --allow-missing"
             )
         utterances = [utterance for utterance in utterances if utterance.id in held]
     return list(utterances)
