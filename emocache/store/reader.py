@@ -213,7 +213,7 @@ class Features:
                 name = ids[int(np.argmax(other))]
                 raise CacheError(
                     f"{self.corpus}/{self.name}: the layers of {name} have different numbers of rows; "
-                    f"run `{self.card.command(self.name)}` again"
+                    f"{self.card.again(self.name, self._index.commits.stored)}"
                 )
         lengths = table.length[places[0]].tolist() if places else [0] * len(newest)
         edges = list(accumulate(lengths, initial=0))
