@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emocache import cli_rm, show, show_store
-from emocache.errors import UsageError
+from emocache.errors import EmocacheError, UsageError
 from emocache.options import AllArgument, CacheOption, DataOption, DryOption, JsonOption, cache_of, each_of, name_of, root_of, say
 
 if TYPE_CHECKING:
@@ -38,15 +38,21 @@ def verify(
 
     def look(paths: "Paths") -> dict[str, Any]:
         report, proof = verify_set(paths), None
-        if (audio or again) and not report.findings:
+        refused: EmocacheError | None = None
+        if (audio or again) and report.findings:
+            say(f"{report.name}: is damaged, so it is not compared with its source or encoder")
+        elif audio or again:
             from emocache.proof import prove
 
-            proof = prove(report.paths, data, source=audio, again=again, seed=seed, model=model, device=device)
-            report = replace(report, findings=proof.findings)
-        elif audio or again:
-            say(f"{report.name}: is damaged, so it is not compared with its source or encoder")
+            try:
+                proof = prove(report.paths, data, source=audio, again=again, seed=seed, model=model, device=device)
+                report = replace(report, findings=proof.findings)
+            except EmocacheError as error:
+                refused = error
         if not as_json:
             typer.echo("\n".join(show_store.report_lines(report, proof)))
+        if refused is not None:
+            raise refused
         return show_store.report_json(report, proof)
 
     looked, failed = each_of(find_sets(root, names or ()), look)

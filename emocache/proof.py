@@ -151,7 +151,8 @@ def check_source(features: Features, corpus: Corpus, data: Path) -> SourceCheck:
 def load_encoder(features: Features, model: str | None = None, device: str | None = None) -> Encoder:
     """The encoder that features were made with; KeyMismatch by the fields that differ when it is another one by now."""
     card = features.card
-    encoder = encoders.load(encoders.find(model or card.model), pick_device(device), card.key.precision)
+    window_s = float(card.window) if card.window else None
+    encoder = encoders.load(encoders.find(model or card.model), pick_device(device), card.key.precision, window_s=window_s)
     now = replace(card, key=replace(key_of(encoder, card.key.dtype), format=card.key.format))
     if found := differing(card, now):
         raise KeyMismatch(f"{features.corpus}/{features.name}: cannot be encoded again, since it was made with other {'; '.join(found)}")

@@ -274,6 +274,23 @@ def test_an_encoder_that_is_another_by_now_or_elsewhere_is_said(tmp_path: Path, 
     assert shell.run("verify tiny/tiny-hubert --reencode 1 --device cpu --model ./moved") == 0
 
 
+def test_every_level_of_a_text_and_a_shortened_window_are_encoded_again(tmp_path: Path, shell: Shell, corpus: Corpus) -> None:
+    checkpoints.whisper(tmp_path / "whisper")
+    assert shell.run("extract --model ./whisper --window 0.5 --device cpu") == 0
+    assert shell.run("extract --model ./tiny-bert --name all --levels tokens,word,sentence,utterance --device cpu") == 0
+    assert shell.run("verify tiny/whisper tiny/all --reencode 2 --device cpu") == 0
+    assert "encoded again: 2 utterances, 6 layers" in shell.out
+    assert "encoded again: 2 utterances, 32 layers" in shell.out
+
+
+def test_what_was_verified_is_said_though_the_encoder_is_not_to_be_had(tmp_path: Path, shell: Shell, corpus: Corpus) -> None:
+    shutil.rmtree(tmp_path / "tiny-hubert")
+    assert shell.run("verify --reencode 1 --device cpu") == 2
+    assert "ok    tiny/tiny-hubert" in shell.out
+    assert "ok    tiny/tiny-bert" in shell.out
+    assert "no such folder" in shell.err
+
+
 def test_what_may_differ_is_rounding_and_the_precision_of_sums() -> None:
     again = np.linspace(-3, 3, 2000, dtype=np.float32).reshape(50, 40)
     for dtype, far in ((np.float16, 2**-11), (np.float32, 0)):

@@ -64,6 +64,12 @@ class Card:
         """How the arrays of a level are cut."""
         return level(name, self.dims[name], self.unit_rows, self.levels[name], self.key.format)
 
+    @property
+    def window(self) -> str:
+        """The seconds of Whisper's window, where it was shortened; else ''."""
+        found = re.search(WINDOW, self.key.preprocessing)
+        return found[1] if found and found[1] != WINDOW_S else ""
+
     def commands(self, name: str, arrays: Iterable[tuple[str, int]] = ()) -> list[str]:
         """The commands that make or complete the arrays (level, layer) of feature set `name`; none for an imported one.
 
@@ -81,12 +87,11 @@ class Card:
 
     def _extract(self, name: str, levels: Sequence[str], layers: tuple[int, ...]) -> list[str]:
         """One extraction, with what is not as it is by itself."""
-        window = re.search(WINDOW, self.key.preprocessing)
         options = {
             "--name": ("" if name == self.encoder else name),
             "--dtype": ("" if self.key.dtype == DTYPE else self.key.dtype),
             "--precision": ("" if self.key.precision == PRECISION else self.key.precision),
-            "--window": (window[1] if window and window[1] != WINDOW_S else ""),
+            "--window": self.window,
             "--levels": ("" if list(levels) == [self.native] else ",".join(levels)),
             "--layers": ("" if layers == self.layers else ranges(layers)),
             "--corpus": self.corpus,
