@@ -57,7 +57,7 @@ def main() -> None:
     """Measure, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to be measured")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="on the disk to be measured")
     parser.add_argument("--out", type=Path, help="write the table here too")
     parser.add_argument("--only", default=",".join(SECTIONS))
     parser.add_argument("--drop-all", action="store_true", help="open caches after dropping the whole machine's caches too (root)")
