@@ -143,6 +143,49 @@ def test_the_part_files_of_a_live_writer_are_left_alone_at_least_until_its_work_
     assert not litter(tmp_path)
 
 
+@pytest.mark.usefixtures("lying_locks")
+def test_rows_that_outgrow_float16_after_another_machine_did_the_work_are_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = toy([4, 3, 5])
+    parts = tmp_path / "corpus/toy/parts"
+    mine, work, unit = begin(tmp_path, data, ALL)
+    first, *rest = work.ids
+    unit.put(first, {array: data[first][array[1]] for array in work.arrays})
+    _wait(lambda: len(list(parts.glob(f"{work.unit}.*"))) == 2)
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.gethostname", lambda: "another")
+        write(tmp_path, data)
+    for name in rest:
+        unit.put(name, {array: data[name][array[1]] + 70_000 for array in work.arrays})
+    unit.commit()
+    assert list(mine) == []
+    features = open_cache(tmp_path).features("corpus", "toy")
+    for name, values in data.items():
+        np.testing.assert_array_equal(features.read(name), values)
+
+
+def test_an_array_that_is_widened_on_a_full_disk_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = toy([4])
+    units, work, unit = begin(tmp_path, data, ALL)
+    unit.put("u0", {array: data["u0"][array[1]] for array in work.arrays})
+    _wait(lambda: len(list(tmp_path.glob("corpus/toy/parts/*"))) == 2)
+    monkeypatch.setattr("emocache.store.shards.ArrayFile.widen", _full)
+    unit.widen(("frames", 0))
+    unit.commit()
+    with pytest.raises(CacheError, match=r"unit 0 cannot be written .*; free some space, then repeat"):
+        list(units)
+
+
+def test_widening_twice_changes_nothing(tmp_path: Path) -> None:
+    data = toy([4])
+    units, work, unit = begin(tmp_path, data, ALL)
+    unit.widen(("frames", 0))
+    unit.put("u0", {array: data["u0"][array[1]] for array in work.arrays})
+    unit.widen(("frames", 0))
+    unit.commit()
+    assert list(units) == []
+    np.testing.assert_array_equal(open_cache(tmp_path).features("corpus", "toy").read("u0"), data["u0"])
+
+
 @pytest.mark.parametrize("unit_of_it", ["0", "99"])
 @pytest.mark.parametrize("wanted", [LAST, ALL])
 def test_the_part_files_of_a_dead_writer_go_when_somebody_writes_again(

@@ -102,6 +102,8 @@ class ArrayFile:
 
     def widen(self) -> None:
         """Go on as float32; what was appended so far is rewritten (its values keep their float16 rounding)."""
+        if self.dtype == WIDE:
+            return
         for i, part in enumerate(self._parts):
             narrow = part.read(self.dtype, self.level.dim)
             part.remove()
@@ -118,7 +120,7 @@ class _Part:
         self.path = path
         self.rows = 0
         self._hash = hashlib.sha256()
-        self._file = path.open("xb", buffering=0)
+        self._file = path.open("x+b", buffering=0)
 
     def append(self, values: NDArray[Any]) -> None:
         """Append rows as they are."""
@@ -126,8 +128,9 @@ class _Part:
         self.rows += len(values)
 
     def read(self, dtype: Any, dim: int) -> NDArray[Any]:
-        """Everything appended so far, [rows, dim]."""
-        return np.fromfile(self.path, dtype).reshape(-1, dim)
+        """Everything appended so far, [rows, dim], even if another writer has removed the file."""
+        self._file.seek(0)
+        return np.frombuffer(self._file.readall(), dtype).reshape(-1, dim)
 
     def finish(self, level: Level, itemsize: int) -> tuple[Path, str]:
         """Close the shard; its path and SHA-256."""

@@ -90,7 +90,7 @@ class UnitWriter:
 
     def widen(self, array: Array) -> None:
         """Store an array as float32 from here on."""
-        self._background.submit(self._files[array].widen)
+        self._background.submit(partial(self._widen, array))
 
     def fail(self, name: str, reason: str) -> None:
         """Record that an utterance of this unit has no rows, and why."""
@@ -130,6 +130,10 @@ class UnitWriter:
                 self._check(array, position, rows[array])
             self._background.for_all(lambda array: self._files[array].append(rows[array], largest[array]), self._files)
         self._next = position + 1
+
+    def _widen(self, array: Array) -> None:
+        with disk(self._paths.root, f"unit {self.unit}"):
+            self._files[array].widen()
 
     def _commit(self) -> None:
         with disk(self._paths.root, f"unit {self.unit}"), contextlib.suppress(_TakenOverError):
