@@ -240,3 +240,17 @@ def test_a_level_pooled_by_another_rule_is_refused(tmp_path: Path) -> None:
 
 def test_rows_side_by_side_are_read_at_once_and_the_border_of_a_shard_cuts_them() -> None:
     assert stretches(start=[10, 14, 95, 7], edges=[0, 4, 6, 14, 14], shard_rows=100) == [(0, 10, 0, 6), (0, 95, 6, 5), (1, 0, 11, 3)]
+
+
+def test_batches_are_read_ahead_and_come_in_their_order(tmp_path: Path) -> None:
+    data = toy()
+    write(tmp_path, data)
+    features = open_cache(tmp_path).features("corpus", "toy")
+    wanted = [["u5", "u0"], ["u2"], [], ["u0", "u0", "u7"], ["u1"]]
+    for ahead in (1, 2, 9):
+        for ids, packed in zip(wanted, features.batches(wanted, "frames", [1], ahead=ahead), strict=True):
+            alone = features.read_many(ids, "frames", [1])
+            np.testing.assert_array_equal(packed.values, alone.values)
+            np.testing.assert_array_equal(packed.offsets, alone.offsets)
+    with pytest.raises(CacheError, match="no utterance 'u99'"):
+        list(features.batches([["u1"], ["u99"]]))
