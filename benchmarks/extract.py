@@ -4,10 +4,14 @@
 
 HuBERT-base and HuBERT-large sized checkpoints with random weights (speed does not depend on them), audio of
 IEMOCAP-like lengths. Both ways run in turn in one process, with the model loaded beforehand; scanning (decoding and
-hashing once, which the plain loop does not do) is timed by itself. Prints one Markdown table.
+hashing once, which the plain loop does not do) is timed by itself. Batches and their padding are counted as the encoder
+gets them. The first pass, which is not timed, counts the multiplications; "of peak" is theirs over the wall time, against
+the best large matmul of that precision on this device. On a GPU one more pass is profiled for the time in which no
+kernel ran. Prints one Markdown table.
 """
 
 import argparse
+import contextlib
 import json
 import platform
 import resource
@@ -24,9 +28,9 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from emocache import encoders, pipeline
-from emocache.encoding import Loop
 from emocache.types import SAMPLE_RATE, Corpus, Utterance
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -88,36 +92,42 @@ def one(options: argparse.Namespace, size: str, precision: str) -> None:
         )  # fmt: skip
         scan = time.perf_counter() - began
         plain = plain_loop(model, found, root / "npy", precision, options.device)
+        passed = Passes(job)
         ours: list[dict[str, float]] = []
         theirs: list[dict[str, float]] = []
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for repeat in range(options.repeats + 1):  # the first is for warming up, and for memory
-            ours.append(timed(lambda: cached(job, root / "cache"), options.device))
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if not repeat else peak
+            counter = FlopCounterMode(display=False)
+            with contextlib.nullcontext() if repeat else counter:
+                ours.append(timed(lambda: passed.extract(root / "cache"), options.device))
+            if not repeat:
+                peak, flops = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, counter.get_total_flops()
             theirs.append(timed(plain, options.device))
-        print(json.dumps(report(options, size, precision, job, ours[1:], theirs[1:], scan, (peak - before) / 1e6)))
+        row = report(options, size, precision, passed, ours[1:], theirs[1:])
+        row["scan s"], row["peak GB over start"] = round(scan, 2), round((peak - before) / 1e6, 2)
+        wall = statistics.median(run["wall"] for run in ours[1:])
+        row["of peak"] = f"{100 * flops / wall / matmul_peak(precision, options.device):.0f} %"
+        row["device idle"] = f"{100 * idle(passed, root / 'cache'):.1f} %" if options.device.startswith("cuda") else "-"
+        print(json.dumps(row))
 
 
 def report(
-    options: argparse.Namespace, size: str, precision: str, job: pipeline.Job, ours: list[dict[str, float]], theirs: list[dict[str, float]],
-    scan: float, memory: float,
+    options: argparse.Namespace, size: str, precision: str, passed: "Passes", ours: list[dict[str, float]], theirs: list[dict[str, float]]
 ) -> dict[str, Any]:  # fmt: skip
     """The medians as one row."""
+    job = passed.job
     audio = sum(u.samples or 0 for u in job.utterances) / SAMPLE_RATE
-    loop = Loop(job.encoder, job.rules, job.corpus.audio_root, job.dtype, job.budget)
-    batches = loop.batches(sorted(job.utterances, key=lambda u: -(u.samples or 0)))
-    padded = sum((batch[0].samples or 0) * len(batch) for batch in batches) / SAMPLE_RATE
     middle = {name: statistics.median(run[name] for run in ours) for name in ours[0]}
     plain = {name: statistics.median(run[name] for run in theirs) for name in theirs[0]}
     ratios = [b["wall"] / a["wall"] for a, b in zip(ours, theirs, strict=True)]
     return {
-        "model": f"hubert-{size}", "precision": precision,
+        "model": f"hubert-{size}", "precision": precision, "layers": options.layers,
         "audio s / CPU s": round(audio / middle["cpu"], 2), "plain": round(audio / plain["cpu"], 2),
         "wall s": round(middle["wall"], 1), "plain wall s": round(plain["wall"], 1),
         "times as fast (min to max)": f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
         "not forward": f"{100 * (1 - middle['forward'] / middle['wall']):.1f} %",
-        "scan s": round(scan, 2), "peak GB over start": round(memory, 2),
-        "utterances per forward": round(len(job.utterances) / len(batches), 2), "padding": f"{100 * (padded / audio - 1):.1f} %",
+        "utterances per forward": round(sum(map(len, passed.lengths)) / len(passed.lengths), 2),
+        "padding": f"{100 * (sum(max(one) * len(one) for one in passed.lengths) / sum(map(sum, passed.lengths)) - 1):.1f} %",
         "batch against alone": f"{batch_error(job.encoder):.1e}",
         "real-time factor": f"{middle['wall'] / audio:.4f}",
     }  # fmt: skip
@@ -143,26 +153,66 @@ def timed(work: Callable[[], float], device: str) -> dict[str, float]:
     return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "forward": forward}
 
 
-def cached(job: pipeline.Job, cache: Path) -> float:
-    """Extract into an empty cache; seconds spent in forward passes."""
-    shutil.rmtree(cache, ignore_errors=True)
-    forward, spent = job.encoder.forward, 0.0
+class Passes:
+    """A job whose forward passes are watched: `lengths` holds the samples of each utterance, pass by pass, of the last extraction."""
 
-    def watched(batch: Any, layers: Any) -> Any:
-        nonlocal spent
+    def __init__(self, job: pipeline.Job) -> None:
+        self.job = job
+        self.lengths: list[list[int]] = []
+        self._forward = job.encoder.forward
+        self._spent = 0.0
+        job.encoder.forward = self._watched  # type: ignore[method-assign]
+
+    def extract(self, cache: Path) -> float:
+        """Extract into an empty cache; seconds spent in forward passes."""
+        shutil.rmtree(cache, ignore_errors=True)
+        self.lengths, self._spent = [], 0.0
+        outcome = pipeline.extract(self.job)
+        assert outcome.encoded == len(self.job.utterances)
+        return self._spent
+
+    def _watched(self, batch: Any, layers: Any) -> Any:
+        self.lengths.append([len(values) for values in batch])
+        synchronize(self.job.encoder.device)
         began = time.perf_counter()
         try:
-            return forward(batch, layers)
+            return self._forward(batch, layers)
         finally:
-            spent += time.perf_counter() - began
+            synchronize(self.job.encoder.device)
+            self._spent += time.perf_counter() - began
 
-    job.encoder.forward = watched  # type: ignore[method-assign]
-    try:
-        outcome = pipeline.extract(job)
-    finally:
-        job.encoder.forward = forward  # type: ignore[method-assign]
-    assert outcome.encoded == len(job.utterances)
-    return spent
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the device, where it does not compute at once."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def matmul_peak(precision: str, device: str) -> float:
+    """Floating-point operations a second of the best of twenty large matmuls."""
+    side = 8192 if device.startswith("cuda") else 2048
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    seconds = []
+    for _ in range(20):
+        synchronize(a.device)
+        began = time.perf_counter()
+        a @ b
+        synchronize(a.device)
+        seconds.append(time.perf_counter() - began)
+    return 2 * side**3 / min(seconds)
+
+
+def idle(passed: Passes, cache: Path) -> float:
+    """Share of an extraction's wall time in which no kernel ran on the GPU; from one profiled pass."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        wall = timed(lambda: passed.extract(cache), "cuda")["wall"]
+    kernels = sorted((event.time_range.start, event.time_range.end) for event in profile.events() if event.device_type.name == "CUDA")
+    busy = end = 0.0
+    for start, stop in kernels:
+        busy += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return 1 - busy / 1e6 / wall
 
 
 def plain_loop(folder: Path, found: Corpus, target: Path, precision: str, device: str) -> Callable[[], float]:
