@@ -27,6 +27,8 @@ SPEECH, SILENCE, NOISE, WHOLE = "speech", "silence", "noise", "whole"
 KINDS = (SPEECH, SILENCE, NOISE, WHOLE)
 """What a segment holds; WHOLE is an utterance in one piece, where there is nothing better."""
 COLUMNS = ("utterance_id", "level", "label", "kind", "start_s", "end_s")
+LEAST_S = 1e-5
+"""What is shorter is no segment."""
 OVERLAP_S = 0.001
 """Segments that overlap by more than this are said to have been mended; what is less is rounding."""
 
@@ -87,7 +89,7 @@ def tidy(segments: Iterable[Segment], duration_s: float) -> tuple[tuple[Segment,
     for one in given:
         start_s = max(one.start_s, kept[-1].end_s if kept else 0.0)
         end_s = min(one.end_s, duration_s)
-        if not start_s < end_s:
+        if end_s - start_s < LEAST_S:
             dropped += 1
             continue
         moved += start_s > one.start_s + OVERLAP_S
@@ -137,7 +139,7 @@ def _read(path: Path) -> dict[str, dict[str, tuple[Segment, ...]]]:
             raise CorpusError(f"{path}: its columns are not {', '.join(COLUMNS)}; align again")
         for name, level, label, kind, start_s, end_s in reader:
             segment = Segment(label, float(start_s), float(end_s), kind)
-            if kind not in KINDS or level not in LEVELS or not math.isfinite(segment.start_s) or not segment.start_s < segment.end_s < math.inf:
+            if kind not in KINDS or level not in LEVELS or not 0 <= segment.start_s < segment.end_s < math.inf:
                 raise ValueError(f"{level} {kind} from {start_s} to {end_s}")
             found.setdefault(level, {}).setdefault(name, []).append(segment)
     except (ValueError, csv.Error, UnicodeDecodeError) as error:
