@@ -124,10 +124,10 @@ def load(data: Path, corpus: str, source: str) -> Alignment:
         raise CorpusError(f"{corpus}: has no alignment {source!r} (there are: {known}); `emocache align` makes or reads one")
     try:
         about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        given = {"about": str(about["about"]), "without": dict(about["without"]), "notes": dict(about["notes"])}
+        made, without, notes = str(about["about"]), dict(about["without"]), dict(about["notes"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorpusError(f"{path.with_suffix('.json')}: missing or damaged ({error}); align again") from None
-    return Alignment(source=source, segments=_read(path), **given)
+    return Alignment(source=source, about=made, segments=_read(path), without=without, notes=notes)
 
 
 def _read(path: Path) -> dict[str, dict[str, tuple[Segment, ...]]]:
