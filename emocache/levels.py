@@ -24,6 +24,8 @@ from emocache.store.plan import Column
 from emocache.types import Utterance
 
 Columns = Mapping[str, Column]
+OVERFLOWS = 65_520.0
+"""From here on, rounding to float16 gives infinity."""
 OWN = {"tokens": "one row per token", "utterance": "one embedding per utterance"}
 
 
@@ -137,13 +139,20 @@ def pooled(levels: Mapping[str, Level], wanted: set[str], states: Tensor, uttera
                 found[name] = states
             else:
                 stored = as_stored(states, dtype) if stored is None else stored
-                found[name] = pool(stored, utterance)
+                found[name] = pool(stored, utterance).float()
     return found
 
 
 def as_stored(states: Tensor, dtype: str) -> Tensor:
-    """Rows [layers, rows, dim] with the rounding of what they are stored as: a layer that float16 cannot hold is kept in float32."""
+    """Rows [layers, rows, dim] in float64, with the rounding of what they are stored as.
+
+    A layer with values that float16 cannot hold is stored in float32.
+    """
     if dtype != "fp16":
-        return states
-    rounded = states.half().float()
-    return torch.where(rounded.isfinite().flatten(1).all(1)[:, None, None], rounded, states)
+        return states.double()
+    least, most = torch.aminmax(states.flatten(1), dim=1)
+    fits = torch.maximum(-least, most) < OVERFLOWS
+    rounded = states.half()
+    if states.device.type == "cpu" and bool(fits.all()):  # a GPU would have to be waited for
+        return rounded.double()
+    return torch.where(fits[:, None, None], rounded.double(), states.double())

@@ -25,6 +25,8 @@ from torch import Tensor
 
 MEAN_AND_STD = "mean over all rows, then their standard deviation (population)"
 CENTRE, OUTER, PRINTED = "", "outer", "printed"
+SEGMENTS = 64
+"""How many segments are pooled by one matrix product."""
 RULES: Mapping[str, str] = {
     CENTRE: "mean over the frames whose centre the segment holds, else its nearest frame",
     OUTER: "mean over frames floor(begin / hop) to before ceil(end / hop)",
@@ -62,27 +64,31 @@ def spans(begin: NDArray[Any], end: NDArray[Any], *, frames: int, hop: int, cent
 
 
 def mean_of_spans(states: Float[Tensor, "layers frames dim"], found: Spans) -> Float[Tensor, "layers segments dim"]:
-    """The mean of each segment's frames; layer by layer, so that long recordings need little memory."""
-    first, last = (torch.from_numpy(edge).to(states.device) for edge in (found.first, found.last))
-    divisor = torch.from_numpy(found.divisor).to(states.device, torch.float64)[:, None]
-    means = []
-    for layer in states:
-        sums = torch.cat([layer.new_zeros(1, layer.shape[1], dtype=torch.float64), layer.double().cumsum(0)])
-        means.append(((sums[last] - sums[first]) / divisor).float())
-    return torch.stack(means)
+    """The mean of each segment's frames; some segments at a time, so that long recordings need little memory."""
+    states, means = states.double(), []
+    for at in range(0, len(found.first), SEGMENTS):
+        first, last, divisor = (values[at : at + SEGMENTS] for values in (found.first, found.last, found.divisor))
+        begin, end = int(first.min()), int(last.max())
+        frame = np.arange(begin, end)
+        member = (frame >= first[:, None]) & (frame < last[:, None])
+        weights = torch.from_numpy(member.astype(np.float64)).to(states.device)
+        sums = torch.matmul(weights, states[:, begin:end])
+        means.append((sums / torch.from_numpy(divisor).to(states.device)[:, None]).float())
+    return torch.cat(means, dim=1)
 
 
 def mean_and_std(states: Float[Tensor, "layers rows dim"]) -> Float[Tensor, "layers 1 2*dim"]:
-    """Mean and standard deviation over the rows, side by side."""
-    pairs = [torch.std_mean(layer.double(), dim=0, correction=0, keepdim=True) for layer in states]
-    return torch.stack([torch.cat([mean, deviation], dim=-1).float() for deviation, mean in pairs])
+    """Mean and standard deviation over the rows, side by side; layer by layer, which keeps what is squared in the CPU's caches."""
+    states = states.double()
+    mean = states.mean(1, keepdim=True)
+    squares = [(layer - middle).square_().mean(0, keepdim=True) for layer, middle in zip(states, mean, strict=True)]
+    return torch.cat([mean, torch.stack(squares).sqrt_()], dim=-1).float()
 
 
 def mean_of_groups(states: Float[Tensor, "layers rows dim"], group: NDArray[np.int64]) -> Float[Tensor, "layers groups dim"]:
     """The mean over the rows of each group; `group` [rows] holds 0, 1, ... and -1 for rows that are in none."""
-    member = torch.from_numpy(group[:, None] == np.arange(int(group.max()) + 1)).to(states.device, torch.float64)
-    sums = torch.einsum("rg,lrd->lgd", member, states.double())
-    return (sums / member.sum(0)[:, None]).float()
+    member = torch.from_numpy(group == np.arange(int(group.max()) + 1)[:, None]).to(states.device, torch.float64)
+    return (torch.matmul(member, states.double()) / member.sum(1, keepdim=True)).float()
 
 
 SENTENCE: Mapping[str, Callable[[Tensor], Tensor]] = {
