@@ -10,6 +10,7 @@ from emocache import languages, layers
 from emocache.places import free_bytes
 
 if TYPE_CHECKING:
+    from emocache.alignment import Alignment
     from emocache.pipeline import Job
     from emocache.store import Features
     from emocache.types import Corpus
@@ -54,6 +55,24 @@ def noted(notes: Mapping[str, str]) -> list[str]:
         kinds.setdefault(re.sub(r"\d+", "0", note), []).append(name)
     lines = [f"{len(names)} utterances, first {names[0]}: {notes[names[0]]}" for names in kinds.values()]
     return [f"{line} (--json lists all)" for line in lines]
+
+
+def aligned(alignment: "Alignment", total: int) -> list[str]:
+    """An alignment of a corpus of `total` utterances: segments by level, then who has none and what was mended."""
+    counts, by_level = segments(alignment), []
+    for level, count in counts.items():
+        lacking = total - len(alignment.segments[level])
+        by_level.append(f"{count} {level}s" + (f" (none in {lacking} utterances)" if lacking else ""))
+    lines = [
+        f"alignment {alignment.source}: {', '.join(by_level) or 'no segments'}; {len(alignment.without)} of {total} utterances have none"
+    ]
+    lines += [f"  without: {line}" for line in noted(alignment.without)]
+    return lines + [f"  note: {line}" for line in noted(alignment.notes)]
+
+
+def segments(alignment: "Alignment") -> dict[str, int]:
+    """Segments by level."""
+    return {level: sum(map(len, alignment.segments[level].values())) for level in alignment.levels}
 
 
 def summary(features: "Features") -> dict[str, Any]:

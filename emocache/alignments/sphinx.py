@@ -33,7 +33,7 @@ def read(path: Path) -> list[Tier]:
     CorpusError names file and line of whatever is damaged; a file of words or phones that lacks its last line is.
     """
     suffix = path.suffix.lower()
-    head, *body = rows(text_of(path), path) or [("", [])]
+    head, *body = list(rows(text_of(path), path)) or [("", [])]
     if " ".join(head[1]) != _HEADS[suffix]:
         raise CorpusError(f"{path}:1: expected the header {_HEADS[suffix]!r}; restore the file")
     if suffix != ".syseg" and (not body or body.pop()[1][:2] != ["Total", "score:"]):

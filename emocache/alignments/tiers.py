@@ -69,7 +69,9 @@ def text_of(path: Path) -> str:
     try:
         return raw.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: is not {encoding[:6].upper()} ({error.reason} at byte {error.start}); save it as UTF-8") from None
+        raise CorpusError(
+            f"{path}: is not {encoding.removesuffix('-sig').upper()} ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from None
 
 
 def rows(text: str, path: Path) -> Iterator[tuple[str, list[str]]]:
