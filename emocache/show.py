@@ -59,13 +59,9 @@ def noted(notes: Mapping[str, str]) -> list[str]:
 
 def aligned(alignment: "Alignment", total: int) -> list[str]:
     """An alignment of a corpus of `total` utterances: segments by level, then who has none and what was mended."""
-    counts, by_level = segments(alignment), []
-    for level, count in counts.items():
-        lacking = total - len(alignment.segments[level])
-        by_level.append(f"{count} {level}s" + (f" (none in {lacking} utterances)" if lacking else ""))
-    lines = [
-        f"alignment {alignment.source}: {', '.join(by_level) or 'no segments'}; {len(alignment.without)} of {total} utterances have none"
-    ]
+    counts = [f"{count} {level}s in {len(alignment.segments[level])} utterances" for level, count in segments(alignment).items()]
+    bare = f"{len(alignment.without)} of {total} utterances have none"
+    lines = [f"alignment {alignment.source}: {', '.join(counts) or 'no segments'}; {bare}"]
     lines += [f"  without: {line}" for line in noted(alignment.without)]
     return lines + [f"  note: {line}" for line in noted(alignment.notes)]
 
