@@ -10,9 +10,10 @@ Each line gives an end; a segment begins where the one before it ended, the firs
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from emocache.alignment import SILENCE, Alignment, Segment
+from emocache.alignment import SILENCE, SPEECH, Alignment, Segment
 from emocache.alignments.gather import first_of_level, gather
 from emocache.alignments.tiers import Tier, seconds, segment
 from emocache.errors import CorpusError
@@ -50,7 +51,7 @@ def _segment(line: str, start_s: float, where: str, suffix: str) -> Segment:
         raise CorpusError(f"{where}: {line.strip()!r} lacks a field; restore the file")
     label = fields[skipped].split("\t")[0].strip() if len(fields) > skipped else ""
     one = segment(label, start_s, seconds(fields[0], where), where)
-    return Segment(label, one.start_s, one.end_s, SILENCE) if label == "." else one
+    return replace(one, kind=SILENCE if label in {"", "."} else SPEECH)
 
 
 def emodb_alignment(root: Path, utterances: Sequence[Utterance]) -> list[Alignment]:

@@ -44,7 +44,8 @@ def _entries(tier: Any, where: str) -> tuple[Segment, ...]:
     for number, entry in enumerate(tier["entries"], start=1):
         match entry:
             case [int() | float() as start_s, int() | float() as end_s, str(label)]:
-                segments.append(segment(label, start_s, end_s, f"{where}, entry {number}"))
+                place = f"{where}, entry {number}"
+                segments.append(segment(label, seconds(str(start_s), place), seconds(str(end_s), place), place))
             case _:
                 raise CorpusError(f"{where}, entry {number}: is {entry!r}, expected [begin, end, label]; restore the file")
     return tuple(segments)

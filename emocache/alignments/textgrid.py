@@ -43,6 +43,13 @@ class _Tokens:
     def number(self, expected: str) -> float:
         return float(self.take("number", expected))
 
+    def count(self, expected: str) -> int:
+        """A whole number."""
+        found = self.take("number", expected)
+        if not found.isdecimal():
+            raise CorpusError(f"{self.where()}: {found!r} stands where {expected} should; restore the file")
+        return int(found)
+
     def numbers(self, *expected: str) -> list[float]:
         return [self.number(one) for one in expected]
 
@@ -58,7 +65,7 @@ def read(path: Path) -> list[Tier]:
     tokens.text("the class TextGrid")
     tokens.numbers("the time at which all begins", "the time at which all ends")
     exists = tokens.take("flag", "<exists>") == "<exists>"
-    read_tiers = [_tier(tokens) for _ in range(int(tokens.number("the number of tiers")) if exists else 0)]
+    read_tiers = [_tier(tokens) for _ in range(tokens.count("the number of tiers") if exists else 0)]
     tiers = [tier for _, tier in read_tiers if tier]
     if not tiers:
         names = ", ".join(repr(name) for name, _ in read_tiers) or "none"
@@ -70,7 +77,7 @@ def _tier(tokens: _Tokens) -> tuple[str, Tier | None]:
     """The next tier's name, and the tier where it is one of a level."""
     kind, name = tokens.text("a tier's class"), tokens.text("a tier's name")
     tokens.numbers("the time at which a tier begins", "the time at which a tier ends")
-    count = int(tokens.number("the number of a tier's entries"))
+    count = tokens.count("the number of a tier's entries")
     if kind != "IntervalTier":
         for _ in range(count):
             tokens.number("the time of a point")

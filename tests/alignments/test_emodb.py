@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emocache.alignment import SILENCE, Segment
+from emocache.alignment import SILENCE, SPEECH, Segment
 from emocache.alignments import emodb
 from emocache.errors import CorpusError
 from emocache.types import Utterance
@@ -28,6 +28,11 @@ def test_phones_come_after_a_header_with_a_colour_and_perhaps_more(tmp_path: Pat
     [tier] = emodb.read(write(tmp_path / f"u.{suffix}", PHONES))
     assert tier.level == "phone"
     assert tier.segments == (Segment(".", 0.0, 0.25, SILENCE), Segment("S", 0.25, 0.5), Segment("2:", 0.5, 0.75))
+
+
+def test_only_a_dot_is_a_pause(tmp_path: Path) -> None:
+    [tier] = emodb.read(write(tmp_path / "u.silb", "0.25\tsil\n0.5\tber\n0.75\t.\n"))
+    assert [one.kind for one in tier.segments] == [SPEECH, SPEECH, SILENCE]
 
 
 def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
