@@ -10,7 +10,7 @@ from emocache.errors import CorpusError
 from emocache.types import SAMPLE_RATE, Utterance
 
 NO_FILE = "no file"
-EMPTY = "its file holds no segments"
+EMPTY = "its file holds no segments of it"
 
 
 def gather(
@@ -39,7 +39,7 @@ def gather(
             continue
         made, notes[utterance.id] = _tidied(tiers, duration_s(utterance))
         if not made:
-            without[utterance.id] = EMPTY if tiers else NO_FILE
+            without[utterance.id] = "; ".join(notes[utterance.id]) or (EMPTY if tiers else NO_FILE)
         for level, ones in made.items():
             segments.setdefault(level, {})[utterance.id] = ones
     said = {name: "; ".join([*notes[name], *_lacking(name, segments)]) for name in notes if name not in without}

@@ -50,6 +50,12 @@ class _Tokens:
             raise CorpusError(f"{self.where()}: {found!r} stands where {expected} should; restore the file")
         return int(found)
 
+    def finish(self) -> None:
+        """Nothing may come after what was counted."""
+        if match := next(self.found, None):
+            self.position = match.start()
+            raise CorpusError(f"{self.where()}: {match[0][:40]!r} stands after all that its counts announce; restore the file")
+
     def numbers(self, *expected: str) -> list[float]:
         return [self.number(one) for one in expected]
 
@@ -66,6 +72,7 @@ def read(path: Path) -> list[Tier]:
     tokens.numbers("the time at which all begins", "the time at which all ends")
     exists = tokens.take("flag", "<exists>") == "<exists>"
     read_tiers = [_tier(tokens) for _ in range(tokens.count("the number of tiers") if exists else 0)]
+    tokens.finish()
     tiers = [tier for _, tier in read_tiers if tier]
     if not tiers:
         names = ", ".join(repr(name) for name, _ in read_tiers) or "none"

@@ -66,7 +66,7 @@ def test_labels_beside_the_audio_are_found_by_id_and_who_has_none_is_listed(tmp_
     assert alignment.source == "emodb"
     assert [one.label for one in alignment.of("syllable", "03a01Fa", 1.0)] == ["sch\xf6n", "\xfcber"]
     assert [one.label for one in alignment.of("phone", "03a01Fa", 1.0)] == ["S", "2:"]
-    assert alignment.without == {"08b02Wa": "its file holds no segments"}
+    assert alignment.without == {"08b02Wa": "its file holds no segments of it"}
 
 
 def test_phones_are_those_of_lablaut_where_both_are_there(tmp_path: Path) -> None:

@@ -114,7 +114,20 @@ def test_files_of_nobody_are_counted(tmp_path: Path) -> None:
 def test_an_empty_file_is_a_reason_to_have_none(tmp_path: Path) -> None:
     write(tmp_path / "ann1.syseg", "SFrm EFrm Syllable\n")
     write(tmp_path / "bob1.syseg", SYLLABLES)
-    assert read_folder(tmp_path, [ANN, BOB]).without == {"ann1": "its file holds no segments"}
+    assert read_folder(tmp_path, [ANN, BOB]).without == {"ann1": "its file holds no segments of it"}
+
+
+def test_segments_that_all_lie_beyond_the_audio_are_the_reason(tmp_path: Path) -> None:
+    write(tmp_path / "ann1.syseg", SYLLABLES)
+    write(tmp_path / "bob1.syseg", "SFrm EFrm Syllable\n 300 310 L_EY_T\n")
+    found = read_folder(tmp_path, [ANN, BOB])
+    assert found.without == {"bob1": "syllable: 1 of 1 segments empty or beyond the audio: dropped"}
+
+
+def test_a_stretch_in_which_nothing_was_said_is_listed(tmp_path: Path) -> None:
+    write(tmp_path / "talk.syseg", SYLLABLES)
+    said = [Utterance(id=name, path="talk.wav", start_s=start_s, end_s=start_s + 1) for name, start_s in [("a", 0.0), ("b", 5.0)]]
+    assert read_folder(tmp_path, said).without == {"b": "its file holds no segments of it"}
 
 
 def test_a_damaged_file_stops_all_unless_it_may_be_skipped(tmp_path: Path) -> None:
