@@ -98,6 +98,10 @@ def prepare(
             "left_out": dict(corpus.left_out),
             "skipped": dict(done.skipped),
             "differs": list(corpus.differs),
+            "alignments": {
+                one.source: {"segments": show.segments(one), "without": dict(one.without), "notes": dict(one.notes)}
+                for one in done.alignments
+            },
         }
         typer.echo(json.dumps(about | more))
         return
@@ -105,6 +109,8 @@ def prepare(
     typer.echo(f"label scheme {corpus.scheme}: " + ", ".join(f"{label} {count}" for label, count in counts.items()))
     if corpus.left_out:
         typer.echo("left out: " + ", ".join(f"{label} {count}" for label, count in corpus.left_out.items()))
+    aligned = [line for one in done.alignments for line in show.aligned(one, len(corpus.utterances))]
+    typer.echo("\n".join(aligned or ["alignments: the corpus brings none"]))
     for utterance, reason in done.skipped.items():
         _say(f"skipped {utterance}: {reason}")
     for difference in corpus.differs:

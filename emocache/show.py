@@ -11,6 +11,7 @@ from emocache import languages, layers
 from emocache.places import free_bytes
 
 if TYPE_CHECKING:
+    from emocache.alignment import Alignment
     from emocache.pipeline import Job
     from emocache.store import Features
     from emocache.types import Corpus
@@ -69,6 +70,20 @@ def fallback_lines(counted: Mapping[str, Mapping[str, int]]) -> list[str]:
 
     found = {level: Fallbacks(**numbers) for level, numbers in counted.items()}
     return [f"{level}: {one}{' (many)' if one.many else ''}" for level, one in found.items()]
+
+
+def aligned(alignment: "Alignment", total: int) -> list[str]:
+    """An alignment of a corpus of `total` utterances: segments by level, then who has none and what was mended."""
+    counts = [f"{count} {level}s in {len(alignment.segments[level])} utterances" for level, count in segments(alignment).items()]
+    bare = f"{len(alignment.without)} of {total} utterances have none"
+    lines = [f"alignment {alignment.source}: {', '.join(counts) or 'no segments'}; {bare}"]
+    lines += [f"  without: {line}" for line in noted(alignment.without)]
+    return lines + [f"  note: {line}" for line in noted(alignment.notes)]
+
+
+def segments(alignment: "Alignment") -> dict[str, int]:
+    """Segments by level."""
+    return {level: sum(map(len, alignment.segments[level].values())) for level in alignment.levels}
 
 
 def summary(features: "Features") -> dict[str, Any]:
