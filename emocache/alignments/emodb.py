@@ -1,4 +1,4 @@
-"""The hand-made labels of the Berlin database (EmoDB): .silb (syllables), .lablaut and .labsilb (phones), ISO-8859-1.
+"""The hand-made labels of the Berlin database (EmoDB): .silb and .labsilb (syllables), .lablaut (phones), ISO-8859-1.
 
     0.312  das                 signal 03a01Fa
     0.520  .                   type 0
@@ -7,6 +7,7 @@
                                    0.191  121  a    extra
 
 Each line gives an end; a segment begins where the one before it ended, the first at 0. "." is a pause.
+That .labsilb holds syllables (Silben) and .lablaut phones (Laute) is taken from their names.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from emocache.alignments.tiers import Tier, seconds, segment
 from emocache.errors import CorpusError
 from emocache.types import Utterance
 
-LEVELS = {".silb": "syllable", ".lablaut": "phone", ".labsilb": "phone"}
+LEVELS = {".silb": "syllable", ".labsilb": "syllable", ".lablaut": "phone"}
 
 
 def read(path: Path) -> list[Tier]:
@@ -57,7 +58,7 @@ def _segment(line: str, start_s: float, where: str, suffix: str) -> Segment:
 def emodb_alignment(root: Path, utterances: Sequence[Utterance]) -> list[Alignment]:
     """The hand labels beside the audio of EmoDB: `silb/`, `lablaut/` and `labsilb/` in `root`; none where no such folder is.
 
-    Phones are those of `lablaut/`, and of `labsilb/` where there is no such file. A damaged file's utterance is listed.
+    Syllables are those of `silb/`, and of `labsilb/` where there is no such file, or an empty one. A damaged file's utterance is listed.
     """
     folders = [(root / suffix[1:], suffix) for suffix in LEVELS]
     if not any(folder.is_dir() for folder, _ in folders):

@@ -23,10 +23,10 @@ def test_a_syllable_begins_where_the_one_before_it_ended(tmp_path: Path) -> None
     assert tier.segments == (pause, Segment("sch\xf6n", 0.25, 0.5), Segment("\xfcber", 0.5, 0.75), Segment(".", 0.75, 1.0, SILENCE))
 
 
-@pytest.mark.parametrize("suffix", ["lablaut", "labsilb"])
-def test_phones_come_after_a_header_with_a_colour_and_perhaps_more(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize(("suffix", "level"), [("lablaut", "phone"), ("labsilb", "syllable")])
+def test_labels_come_after_a_header_with_a_colour_and_perhaps_more(tmp_path: Path, suffix: str, level: str) -> None:
     [tier] = emodb.read(write(tmp_path / f"u.{suffix}", PHONES))
-    assert tier.level == "phone"
+    assert tier.level == level
     assert tier.segments == (Segment(".", 0.0, 0.25, SILENCE), Segment("S", 0.25, 0.5), Segment("2:", 0.5, 0.75))
 
 
@@ -60,7 +60,7 @@ def test_a_corpus_without_labels_brings_no_alignment(tmp_path: Path) -> None:
 
 def test_labels_beside_the_audio_are_found_by_id_and_who_has_none_is_listed(tmp_path: Path) -> None:
     write(tmp_path / "silb" / "03a01Fa.silb", SYLLABLES)
-    write(tmp_path / "labsilb" / "03a01Fa.labsilb", PHONES)
+    write(tmp_path / "lablaut" / "03a01Fa.lablaut", PHONES)
     write(tmp_path / "silb" / "08b02Wa.silb", "")
     [alignment] = emodb.emodb_alignment(tmp_path, [SAID, OTHER])
     assert alignment.source == "emodb"
@@ -69,11 +69,14 @@ def test_labels_beside_the_audio_are_found_by_id_and_who_has_none_is_listed(tmp_
     assert alignment.without == {"08b02Wa": "its file holds no segments of it"}
 
 
-def test_phones_are_those_of_lablaut_where_both_are_there(tmp_path: Path) -> None:
-    write(tmp_path / "lablaut" / "03a01Fa.lablaut", PHONES)
-    write(tmp_path / "labsilb" / "03a01Fa.labsilb", PHONES.replace(b" S\t", b" Z\t"))
-    [alignment] = emodb.emodb_alignment(tmp_path, [SAID])
-    assert [one.label for one in alignment.of("phone", "03a01Fa", 1.0)] == ["S", "2:"]
+def test_syllables_are_those_of_labsilb_only_where_silb_has_none(tmp_path: Path) -> None:
+    write(tmp_path / "silb" / "03a01Fa.silb", SYLLABLES)
+    write(tmp_path / "silb" / "08b02Wa.silb", "")
+    for name in ("03a01Fa", "08b02Wa"):
+        write(tmp_path / "labsilb" / f"{name}.labsilb", PHONES)
+    [alignment] = emodb.emodb_alignment(tmp_path, [SAID, OTHER])
+    assert [one.label for one in alignment.of("syllable", "03a01Fa", 1.0)] == ["sch\xf6n", "\xfcber"]
+    assert [one.label for one in alignment.of("syllable", "08b02Wa", 1.0)] == ["S", "2:"]
 
 
 def test_a_damaged_file_is_listed_and_stops_nothing(tmp_path: Path) -> None:
