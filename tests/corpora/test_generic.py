@@ -157,7 +157,7 @@ def test_audio_that_its_publishers_call_broken_is_left_out_by_name_without_being
     good, bad = "03-01-03-01-01-01-01", "03-01-03-01-01-02-01"
     root = trees.ravdess(tmp_path / "corpus", (good, bad))
     spoil(root / "Actor_01" / f"{bad}.wav", b"")
-    monkeypatch.setattr(ravdess, "INFO", replace(ravdess.INFO, broken=(bad,)))
+    monkeypatch.setattr(ravdess, "INFO", replace(ravdess.INFO, broken={bad: "is empty"}))
     assert list(prepare("ravdess", root, data=tmp_path / "data").skipped) == [bad]
 
 
