@@ -3,9 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
-from emocache import manifest
+from emocache import audio, manifest
 from emocache.corpora import prepare as module
 from emocache.corpora import ravdess
 from emocache.corpora.prepare import Prepared, prepare
@@ -83,6 +85,25 @@ def test_a_path_may_climb_out_of_the_folder(tmp_path: Path) -> None:
 def test_two_utterances_may_be_the_same_audio(tmp_path: Path) -> None:
     first, second = prepare_csv(tmp_path, listed(tmp_path, "a,good.wav,calm\nb,good.wav,calm\n")).corpus.utterances
     assert first.audio_sha256 == second.audio_sha256
+
+
+def test_segments_of_a_long_recording_are_utterances_of_their_own(tmp_path: Path) -> None:
+    trees.tone(tmp_path / "corpus" / "day.flac", seconds=3.0)
+    rows = "a,day.flac,calm,,0.5\nb,day.flac,sad,0.5,2.25\nc,day.flac,calm,2.25,\n"
+    root = trees.write(tmp_path / "corpus" / "list.csv", f"utterance_id,path,emotion,start,end\n{rows}")
+    assert [utterance.samples for utterance in prepare_csv(tmp_path, root).corpus.utterances] == [8000, 28_000, 12_000]
+
+
+def test_two_sides_of_a_call_are_two_utterances_with_audio_of_their_own(tmp_path: Path) -> None:
+    call = np.stack([np.full(1600, 0.5), np.full(1600, -0.25)], axis=1)
+    (tmp_path / "corpus").mkdir()
+    soundfile.write(tmp_path / "corpus" / "call.wav", call, 16_000)
+    rows = "a,call.wav,calm,left,0,0.05\nb,call.wav,sad,1,0,0.05\n"
+    root = trees.write(tmp_path / "corpus" / "list.csv", f"utterance_id,path,emotion,channel,start,end\n{rows}")
+    prepare_csv(tmp_path, root)
+    corpus = manifest.load(tmp_path / "data", "tiny")
+    waves = [audio.load_utterance(utterance, corpus.audio_root) for utterance in corpus.utterances]
+    assert [(len(wave), set(wave.tolist())) for wave in waves] == [(800, {0.5}), (800, {-0.25})]
 
 
 def test_a_csv_file_needs_a_name(tmp_path: Path) -> None:
