@@ -17,15 +17,15 @@ from emocache.corpora.prepare import prepare
 from tests.corpora.trees import TREES
 
 TRAPS = {
-    "iemocap": "speaker by the last letter; excited merged; subfolders and `._*` files; several votes; ratings; Latin-1; averages off the scale",
+    "iemocap": "speaker by the last letter; excited merged; subfolders and `._*` files; several votes; Latin-1; averages off the scale",
     "meld": "ids by split; C1 quotes; unlisted clips; wav before mp4; ffmpeg missing or failing; two broken; clips of minutes",
-    "cremad": "level X; ties; actors without data; a file that is listed and missing; silent, empty or absent 1076_MTI_SAD_XX; Git LFS",
-    "ravdess": "neutral has one intensity; song beside speech; two copies; wav and flac of one name",
+    "cremad": "X for XX; ties; actors without data; a file that is listed and missing; silent, empty or absent 1076_MTI_SAD_XX; Git LFS",
+    "ravdess": "FLLR chunk; stereo; song beside speech; two copies; wav and flac of one name",
     "emodb": "A is fear; names without version; hand labels beside the wavs",
     "esd": "two layouts; four encodings; lines without tabs; evaluation is dev; two languages",
     "msp-podcast": "speaker Unknown; no agreement; Test3 without labels; CSV or JSON; transcripts for some",
     "emobox": "folds or a split; paths from the clone; a file under two names; `channel` is a count; labels that disagree",
-    "huggingface": "audio in Parquet and Arrow; class names in the schema; -1; shards; one name in two splits; AudioFolder in CSV and JSONL",
+    "huggingface": "audio in Parquet and Arrow; class names in the schema; -1; shards; one name in two splits; AudioFolder",
     "jsonl": "two channels; segments; null; lists; a field twice; NaN",
     "csv": "no label; further columns; two channels; segments",
 }

@@ -24,7 +24,8 @@ SENTENCES: Mapping[str, str] = {
     "ITS": "I think I've seen this before", "TSI": "The surface is slick", "WSI": "We'll stop in a couple of minutes",
 }  # fmt: skip
 LEVELS: Mapping[str, str] = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
-"""One recording has X for XX."""
+LISTED_AS: Mapping[str, str] = {"1040_ITH_SAD_X": "1040_ITH_SAD_XX"}
+"""The one recording that the tables call otherwise."""
 VOTES: Mapping[str, str] = {
     "VoiceVote": "voice_vote", "VoiceLevel": "voice_level", "FaceVote": "face_vote", "FaceLevel": "face_level",
     "MultiModalVote": "multimodal_vote", "MultiModalLevel": "multimodal_level",
@@ -70,14 +71,14 @@ def read(root: Path) -> list[Utterance]:
     home = folder.parent
     people, votes = _table(home / "VideoDemographics.csv", "ActorID"), _table(home / "processedResults" / "summaryTable.csv", "FileName")
     paths = {name: (folder / files.get(name, f"{name}.wav")).relative_to(root) for name in sorted({*files, *_listed(home, files)})}
-    return [_utterance(name, path, people, votes.get(name, {})) for name, path in paths.items()]
+    return [_utterance(name, path, people, votes.get(LISTED_AS.get(name, name), {})) for name, path in paths.items()]
 
 
 def _listed(home: Path, files: Mapping[str, str]) -> set[str]:
     """The names that SentenceFilenames.csv lists, and of the known broken those of actors that are here."""
     here = {name.split("_")[0] for name in files}
-    listed = _table(home / "SentenceFilenames.csv", "Filename")
-    return {*listed, *(name for name in INFO.broken if name.split("_")[0] in here)}
+    listed = set(_table(home / "SentenceFilenames.csv", "Filename")) - {LISTED_AS[name] for name in files if name in LISTED_AS}
+    return listed | {name for name in INFO.broken if name.split("_")[0] in here}
 
 
 def _table(path: Path, key: str) -> dict[str, dict[str, str]]:

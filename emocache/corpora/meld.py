@@ -22,18 +22,17 @@ COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utter
 
 _EMOTIONS = ("neutral", "joy", "surprise", "anger", "sadness", "disgust", "fear")
 _SENTIMENTS = ("neutral", "positive", "negative")
-_BY_SPLIT: Mapping[str, Mapping[str, Mapping[str, int]]] = {
-    "meld-7": {
-        "train": dict(zip(_EMOTIONS, (4710, 1743, 1205, 1109, 683, 271, 268), strict=True)),
-        "dev": dict(zip(_EMOTIONS, (470, 163, 150, 153, 111, 22, 40), strict=True)),
-        "test": dict(zip(_EMOTIONS, (1256, 402, 281, 345, 208, 68, 50), strict=True)),
-    },
-    "meld-sentiment": {
-        "train": dict(zip(_SENTIMENTS, (4710, 2334, 2945), strict=True)),
-        "dev": dict(zip(_SENTIMENTS, (470, 233, 406), strict=True)),
-        "test": dict(zip(_SENTIMENTS, (1256, 521, 833), strict=True)),
-    },
+_SEVEN: Mapping[str, Mapping[str, int]] = {
+    "train": dict(zip(_EMOTIONS, (4710, 1743, 1205, 1109, 683, 271, 268), strict=True)),
+    "dev": dict(zip(_EMOTIONS, (470, 163, 150, 153, 111, 22, 40), strict=True)),
+    "test": dict(zip(_EMOTIONS, (1256, 402, 281, 345, 208, 68, 50), strict=True)),
 }
+_THREE: Mapping[str, Mapping[str, int]] = {
+    "train": dict(zip(_SENTIMENTS, (4710, 2334, 2945), strict=True)),
+    "dev": dict(zip(_SENTIMENTS, (470, 233, 406), strict=True)),
+    "test": dict(zip(_SENTIMENTS, (1256, 521, 833), strict=True)),
+}
+_BY_SPLIT = {"meld-7": _SEVEN, "meld-sentiment": _THREE, "as-is": _SEVEN}
 
 INFO = CorpusInfo(
     title="MELD",

@@ -1,5 +1,6 @@
 """CREMA-D: names, tables that may be missing, votes with ties, and the recording without audio."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,14 @@ def test_the_one_level_that_is_a_single_x_is_unspecified_too(tmp_path: Path) -> 
     assert found["1040_ITH_SAD_X"] == found["1002_TIE_NEU_XX"] == "unspecified"
 
 
+def test_the_one_recording_that_the_tables_call_otherwise_is_not_missing_and_has_its_votes(tmp_path: Path) -> None:
+    root = trees.cremad(tmp_path / "corpus")
+    trees.write(root / "SentenceFilenames.csv", "Stimulus_Number,Filename\n1,1001_IEO_ANG_HI\n2,1040_ITH_SAD_XX\n")
+    found = {utterance.id: utterance for utterance in prepare("cremad", root, data=tmp_path / "data").corpus.utterances}
+    assert found["1040_ITH_SAD_X"].extra["voice_vote"] == "N:S"
+    assert len(found) == 4
+
+
 def test_ties_of_the_vote_are_left_out_by_name(tmp_path: Path) -> None:
     prepared = prepare("cremad", trees.cremad(tmp_path / "corpus"), data=tmp_path / "data", scheme="cremad-voted")
     assert [(u.id, u.emotion) for u in prepared.corpus.utterances] == [
@@ -96,6 +105,14 @@ def test_the_recording_without_audio_is_left_out_however_it_lacks_it(tmp_path: P
     assert [utterance.id for utterance in prepared.corpus.utterances] == ["1076_IEO_ANG_HI"]
     assert [one.id for one in prepared.left_out] == [BROKEN]
     assert any(f"{BROKEN} (has no audio)" in note for note in prepared.corpus.notes)
+
+
+def test_a_corpus_without_it_is_complete_but_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cremad, "INFO", replace(cremad.INFO, expected={"cremad-6": {"ang": 1, "sad": 1}}))
+    root = trees.cremad(tmp_path / "corpus", ("1076_IEO_ANG_HI",))
+    corpus = prepare("cremad", root, data=tmp_path / "data").corpus
+    assert corpus.differs == ()
+    assert corpus.notes == (f"complete but for 1 utterances known to be broken: {BROKEN} (has no audio)",)
 
 
 def test_a_mended_copy_of_it_is_kept(tmp_path: Path) -> None:

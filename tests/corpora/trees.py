@@ -116,7 +116,8 @@ def cremad(root: Path, names: tuple[str, ...] = CREMAD_NAMES, votes: tuple[str, 
         root / "VideoDemographics.csv",
         "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,Caucasian,Not Hispanic\n1002,21,Female,Asian,Not Hispanic\n",
     )
-    rows = (f'"{n}","{name}","{vote}",55,"N",60,"A",70\n' for n, (name, vote) in enumerate(zip(names, votes, strict=False)))
+    listed = [{"1040_ITH_SAD_X": "1040_ITH_SAD_XX"}.get(name, name) for name in names]
+    rows = (f'"{n}","{name}","{vote}",55,"N",60,"A",70\n' for n, (name, vote) in enumerate(zip(listed, votes, strict=False)))
     write(root / "processedResults" / "summaryTable.csv", VOTES_HEADER + "".join(rows))
     return root
 
