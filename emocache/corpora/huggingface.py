@@ -9,12 +9,12 @@ Audio inside a table is written out once, byte by byte, to ROOT/audio-files, sin
 be listened to, cut and checked, and later commands need no pyarrow. That takes the same room again. Rows are counted within
 their split, in the order of the tables' names.
 
-An id is that of a column `utterance_id` or `id`, else the audio file's name where all differ, else split and row.
+Ids are those of a column `utterance_id` or `id`, else the audio files' names, where all differ; else split and row.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from emocache.types import CorpusInfo, Utterance
 
 FILES = "audio-files"
 ALIASES: Mapping[str, tuple[str, ...]] = {
-    "utterance_id": ("utterance_id", "id"),
     "emotion": ("emotion", "label"),
     "speaker": ("speaker", "speaker_id"),
     "transcript": ("transcript", "transcription", "text", "sentence"),
@@ -72,26 +71,33 @@ def read(root: Path) -> list[Utterance]:
     examples = [*_from_tables(root), *_from_metadata(root)]
     if not examples:
         raise CorpusError(f"{root}: no .parquet, .arrow, metadata.csv or metadata.jsonl with rows; give the folder that holds the data set")
-    names = [Path(example.name).stem for example in examples]
-    differ = all(names) and len(set(names)) == len(names)
-    rows: Counter[str] = Counter()
-    utterances = []
-    for example, name in zip(examples, names, strict=True):
-        utterances.append(_utterance(example, name if differ else f"{example.split or 'row'}-{rows[example.split]:06}"))
-        rows[example.split] += 1
-    return utterances
+    return [_utterance(example, name) for example, name in zip(examples, _names(examples), strict=True)]
+
+
+def _names(examples: Sequence[_Example]) -> list[str]:
+    """The ids: the first of those that a data set has of its own, all of them different; else split and row."""
+    columns = ([example.cells.get(column, "") for example in examples] for column in ("utterance_id", "id"))
+    for names in (*columns, [Path(example.name).stem for example in examples]):
+        if all(names) and len(set(names)) == len(names):
+            return names
+    counts: Counter[str] = Counter()
+    names = []
+    for example in examples:
+        names.append(f"{example.split or 'row'}-{counts[example.split]:06}")
+        counts[example.split] += 1
+    return names
 
 
 def _utterance(example: _Example, name: str) -> Utterance:
     """One example, with columns by the manifest's names."""
-    cells = {"utterance_id": name}
+    cells = {}
     taken = set(_OTHERS)
     for column, aliases in ALIASES.items():
         if found := next((alias for alias in aliases if alias in example.cells), None):
-            cells[column] = example.cells[found] or cells.get(column, "")
+            cells[column] = example.cells[found]
             taken.add(found)
     further = {key: value for key, value in example.cells.items() if key not in taken}
-    return from_cells(further | cells | {"path": example.path, "split": example.split}, example.where)
+    return from_cells(further | cells | {"utterance_id": name, "path": example.path, "split": example.split}, example.where)
 
 
 def _from_tables(root: Path) -> Iterator[_Example]:

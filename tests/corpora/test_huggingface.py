@@ -145,6 +145,13 @@ def test_an_audio_folder_is_read_with_its_metadata(tmp_path: Path) -> None:
     assert (last.id, last.emotion, last.speaker, last.split) == ("test-000000", "angry", "7", "test")
 
 
+@pytest.mark.parametrize(("column", "other", "ids"), [("id", 8, ["7", "8"]), ("utterance_id", 8, ["7", "8"]), ("id", 7, ["a", "b"])])
+def test_ids_of_a_data_set_are_taken_where_all_differ(tmp_path: Path, column: str, other: int, ids: list[str]) -> None:
+    rows = ({"file_name": "a.wav", column: 7}, {"file_name": "b.wav", column: other})
+    trees.write(tmp_path / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert [u.id for u in huggingface.read(tmp_path)] == ids
+
+
 def test_metadata_without_a_file_name_is_named_by_line(tmp_path: Path) -> None:
     trees.write(tmp_path / "metadata.jsonl", '{"file_name": "a.wav"}\n{"label": "calm"}\n')
     with pytest.raises(CorpusError, match=r"metadata\.jsonl:2: no file_name"):
