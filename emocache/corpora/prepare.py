@@ -47,7 +47,7 @@ def prepare(
 ) -> Prepared:
     """Read the corpus at `root` and write its manifest to `data/NAME/`; an earlier one is replaced.
 
-    `name` is the reader's unless given (a CSV file needs one), `scheme` the corpus's own label scheme unless given.
+    `name` is the reader's unless given (those of NAMELESS need one), `scheme` the corpus's own label scheme unless given.
     Audio paths count from `audio_root`, else from `root` or its folder. Every file that the scheme keeps is decoded,
     once: the results are remembered beside the manifest. Audio that is missing or broken is a CorpusError, unless
     it is known to be so from the publishers, or `skip_broken` leaves it out by name. When something is raised,
