@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from emocache import heard
+from emocache import ffmpeg, heard
 from emocache.errors import AudioError
 from emocache.heard import Heard
 from emocache.types import SAMPLE_RATE, Utterance
@@ -35,13 +35,14 @@ _STREAMED = 0x7FFF0000
 def load(path: Path, *, start_s: float | None = None, end_s: float | None = None, channel: int | None = None) -> NDArray[np.float32]:
     """Decode one stretch of one file: float32 [samples] at 16 kHz, mean of the channels unless one is picked.
 
-    Raises AudioError for whatever is not sound: missing, empty, a Git LFS pointer, broken, out of range, not finite.
+    Clips of video and the like go through ffmpeg. Raises AudioError for whatever is not sound: missing, empty, a Git LFS
+    pointer, broken, out of range, not finite; UsageError where ffmpeg is needed and not there.
     """
     import soundfile
 
     _check_file(path)
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(ffmpeg.decode(path) if path.suffix.lower() in ffmpeg.SUFFIXES else path) as file:
             _check_whole(path, file.extra_info)
             first, last = _frames(path, file.frames, file.samplerate, start_s, end_s)
             if channel is not None and not 0 <= channel < file.channels:

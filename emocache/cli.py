@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from emocache import __version__, cli_encoders, cli_exchange, cli_pool, cli_store, manifest, places, show
+from emocache import __version__, cli_corpora, cli_encoders, cli_exchange, cli_pool, cli_store, manifest, places, show
 from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
 from heads import cli as heads_cli
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 app.command("train", epilog=_examples(*heads_cli.EXAMPLES))(heads_cli.train)
 app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
 app.command("pool", epilog=_examples(*cli_pool.EXAMPLES))(cli_pool.pool)
+app.command("corpora", epilog=_examples(*cli_corpora.EXAMPLES))(cli_corpora.corpora)
 app.command("fetch", epilog=_examples(*cli_encoders.FETCH_EXAMPLES))(cli_encoders.fetch)
 
 
@@ -72,15 +73,21 @@ def _version(
 
 
 @app.command(
-    epilog=_examples("emocache prepare iemocap /data/IEMOCAP_full_release", "emocache prepare csv my.csv --name noise --root /data/wavs")
+    epilog=_examples(
+        "emocache prepare iemocap /data/IEMOCAP_full_release",
+        "emocache prepare cremad /data/CREMA-D --scheme cremad-voted",
+        "emocache prepare csv my.csv --name noise --root /data/wavs",
+    )
 )
 def prepare(
-    reader: Annotated[str, typer.Argument(metavar="CORPUS", help="iemocap, ravdess, or csv for a list of your own.")],
-    root: Annotated[Path, typer.Argument(help="The corpus's folder, or the CSV file.")],
+    reader: Annotated[str, typer.Argument(metavar="CORPUS", help="As `emocache corpora` names it; csv or jsonl for a list of your own.")],
+    root: Annotated[Path, typer.Argument(help="The corpus's folder, or the list's file.")],
     name: Annotated[str | None, typer.Option(help="What to call it (default: the reader's name).")] = None,
     data: DataOption = Path("data"),
     audio_root: Annotated[Path | None, typer.Option("--root", help="Folder that audio paths are relative to.")] = None,
-    scheme: Annotated[str | None, typer.Option(help="Label scheme, such as iemocap-4, iemocap-improvised, ravdess-4, as-is.")] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="Label scheme, as `emocache corpora NAME` lists them; as-is keeps every label.")
+    ] = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out audio that cannot be used, listed by id.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -102,6 +109,7 @@ def prepare(
                 one.source: {"segments": show.segments(one), "without": dict(one.without), "notes": dict(one.notes)}
                 for one in done.alignments
             },
+            "notes": list(corpus.notes),
         }
         typer.echo(json.dumps(about | more))
         return
@@ -109,12 +117,15 @@ def prepare(
     typer.echo(f"label scheme {corpus.scheme}: " + ", ".join(f"{label} {count}" for label, count in counts.items()))
     if corpus.left_out:
         typer.echo("left out: " + ", ".join(f"{label} {count}" for label, count in corpus.left_out.items()))
+        _say(f"left out by name: {done.manifest.with_name(manifest.LEFT_OUT)}")
     aligned = [line for one in done.alignments for line in show.aligned(one, len(corpus.utterances))]
     typer.echo("\n".join(aligned or ["alignments: the corpus brings none"]))
     for utterance, reason in done.skipped.items():
         _say(f"skipped {utterance}: {reason}")
     for difference in corpus.differs:
         _say(f"not as published: {difference}")
+    for note in corpus.notes:
+        _say(f"note: {note}")
 
 
 @app.command(

@@ -1,6 +1,7 @@
 """The manifest of a corpus: one CSV row per utterance, in `data/NAME/`.
 
     data/NAME/manifest.csv   the utterances; columns beyond COLUMNS are kept as they are
+    data/NAME/left_out.csv   the utterances that are no part of it: id, label, reason
     data/NAME/corpus.json    where the audio lies, licence, label scheme, how counts differ from what is expected
     data/NAME/audio.csv      lengths and digests of the decoded audio (heard.py)
 
@@ -20,12 +21,13 @@ from emocache import heard
 from emocache.errors import CorpusError
 from emocache.files import write_changed
 from emocache.places import plain_name
-from emocache.types import Corpus, Utterance
+from emocache.types import Corpus, LeftOut, Utterance
 
 csv.field_size_limit(1 << 30)  # transcripts may be long
 
 MANIFEST = "manifest.csv"
 CORPUS = "corpus.json"
+LEFT_OUT = "left_out.csv"
 
 
 def _whole(text: str) -> int:
@@ -102,9 +104,13 @@ def _utterance(row: Mapping[str | None, str | list[str] | None], where: str) -> 
     """One CSV row as an utterance."""
     if None in row or None in row.values():
         raise CorpusError(f"{where}: not as many fields as the header; put text with commas in double quotes")
-    cells = {str(name): str(value).strip() for name, value in row.items()}
+    return from_cells({str(name): str(value).strip() for name, value in row.items()}, where)
+
+
+def from_cells(cells: Mapping[str, str], where: str) -> Utterance:
+    """An utterance from text by column; '' counts as nothing. CorpusError names `where` when a cell does not fit its column."""
     for name in ("utterance_id", "path"):
-        if not cells[name]:
+        if not cells.get(name):
             raise CorpusError(f"{where}: {name} is empty")
     known = {_FIELD_OF.get(name, name): _parse(name, cells[name], where) for name in COLUMNS if cells.get(name)}
     extra = {name: value for name, value in cells.items() if name not in COLUMNS}
@@ -168,6 +174,17 @@ def _cells(utterance: Utterance) -> dict[str, str]:
     return {name: "" if value is None else str(value) for name, value in values.items()} | dict(utterance.extra)
 
 
+def save_left_out(left_out: Iterable[LeftOut], folder: Path) -> Path:
+    """Write who was left out and why; the header alone where nobody was."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(("utterance_id", "label", "reason"))
+    writer.writerows((one.id, one.label, one.reason) for one in left_out)
+    write_changed(folder / LEFT_OUT, sink.getvalue())
+    return folder / LEFT_OUT
+
+
 def _with_audio(utterance: Utterance, entry: heard.Heard | None) -> Utterance:
     """The utterance with what was last heard of it, if that was the same stretch."""
     if entry is None or entry.cut != heard.cut(utterance):
@@ -194,7 +211,8 @@ def load(data: Path, name: str) -> Corpus:
         about = json.loads((folder / CORPUS).read_text(encoding="utf-8"))
         known_fields = {field.name for field in fields(Corpus)} - {"utterances"}
         about = {key: value for key, value in about.items() if key in known_fields}
-        about |= {"name": name, "audio_root": Path(about["audio_root"]), "differs": tuple(about.get("differs", ()))}
+        about |= {key: tuple(about.get(key, ())) for key in ("differs", "notes")}
+        about |= {"name": name, "audio_root": Path(about["audio_root"])}
         return Corpus(utterances=utterances, **about)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorpusError(f"{folder / CORPUS}: damaged ({error}); run `emocache prepare` again") from None

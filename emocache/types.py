@@ -58,8 +58,10 @@ LABEL_FIELDS = ("emotion", "speaker", "gender", "session", "fold", "split", "dia
 class CorpusInfo:
     """What is known of a corpus apart from its files.
 
-    `share` says whether features may be passed on: 'free', 'ask' or 'forbidden'.
-    `expected` holds the number of utterances per label scheme and class, `broken` the known broken ids.
+    `share` says whether features may be passed on: 'free', 'ask' or 'forbidden'. `home` is where to get the corpus.
+    `expected` holds the published number of utterances by label scheme and class, `expected_splits` by scheme, split and
+    class; known broken ones are counted in both. `broken` maps the ids of known broken utterances to what is wrong with them.
+    Utterances that last longer than `longest_s` are pointed out.
     """
 
     title: str
@@ -67,9 +69,26 @@ class CorpusInfo:
     share: str
     citation: str
     scheme: str
-    language: str | None = None
+    languages: tuple[str, ...] = ()
+    home: str = ""
     expected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    broken: tuple[str, ...] = ()
+    expected_splits: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
+    longest_s: float | None = None
+
+    @property
+    def language(self) -> str | None:
+        """The language of every utterance, where the corpus has one only."""
+        return self.languages[0] if len(self.languages) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An utterance that is no part of a prepared corpus: its label ('' for none), and why."""
+
+    id: str
+    label: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +96,8 @@ class Corpus:
     """A prepared corpus: its utterances and where their audio lies.
 
     `differs` lists in words how the counts differ from what is expected (empty: as expected, or nothing known).
-    `left_out` counts what was left out: by label for the label scheme, and audio that cannot be used.
+    `left_out` counts what was left out: by label for the label scheme, and audio that cannot be used. `notes` say in words
+    what else whoever uses the corpus must know.
     """
 
     name: str
@@ -90,3 +110,4 @@ class Corpus:
     citation: str = ""
     differs: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

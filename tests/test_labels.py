@@ -4,7 +4,7 @@ import pytest
 
 from emocache import labels
 from emocache.errors import UsageError
-from emocache.types import Utterance
+from emocache.types import LeftOut, Utterance
 
 
 def said(*emotions: str | None, kind: str = "improvised") -> list[Utterance]:
@@ -18,7 +18,7 @@ def classes(scheme: str, utterances: list[Utterance]) -> list[str | None]:
 def test_excited_becomes_happy_and_frustrated_is_left_out() -> None:
     kept, left_out = labels.apply("iemocap-4", said("exc", "fru", "hap", "fru", "neu"))
     assert [utterance.emotion for utterance in kept] == ["hap", "hap", "neu"]
-    assert left_out == {"fru": 2}
+    assert labels.counted(left_out) == {"fru": 2}
 
 
 def test_the_raw_label_stays_beside_the_class() -> None:
@@ -36,17 +36,27 @@ def test_a_raw_label_from_an_earlier_scheme_is_not_overwritten() -> None:
 def test_the_improvised_scheme_leaves_scripts_out() -> None:
     assert classes("iemocap-improvised", said("ang", "exc")) == ["ang"]
     kept, left_out = labels.apply("iemocap-improvised", said("ang", kind="scripted"))
-    assert (kept, left_out) == ([], {"ang": 1})
+    assert kept == []
+    assert left_out == [LeftOut("u0", "ang", "kind is 'scripted', not 'improvised'")]
 
 
 def test_as_is_keeps_every_label_and_none() -> None:
     kept, left_out = labels.apply("as-is", said("fru", None, "joie"))
     assert [utterance.emotion for utterance in kept] == ["fru", None, "joie"]
-    assert left_out == {}
+    assert left_out == []
 
 
 def test_an_utterance_without_label_is_counted_where_it_is_left_out() -> None:
-    assert labels.apply("iemocap-4", said(None, "ang"))[1] == {"(no label)": 1}
+    left_out = labels.apply("iemocap-4", said(None, "ang"))[1]
+    assert left_out == [LeftOut("u0", "", "no emotion")]
+    assert labels.counted(left_out) == {"(no label)": 1}
+
+
+def test_a_scheme_may_go_by_another_column_and_ties_are_left_out_by_name() -> None:
+    voted = [Utterance(id=vote, path="a.wav", emotion="ang", extra={"voice_vote": vote}) for vote in ("S", "N:S", "A")]
+    kept, left_out = labels.apply("cremad-voted", voted)
+    assert [(u.emotion, u.label("raw_emotion")) for u in kept] == [("sad", "ang"), ("ang", "ang")]
+    assert left_out == [LeftOut("N:S", "N:S", "voice_vote 'N:S' is no class of cremad-voted")]
 
 
 def test_ravdess_has_four_of_eight_without_calm() -> None:

@@ -6,13 +6,38 @@
     alignments(root: Path, utterances) -> list[Alignment]
                                               only where the corpus brings forced alignments: those of these utterances
 
-Paths of utterances are relative to `root`, or to its folder where `root` is a file. Reading opens no audio.
+Paths of utterances are relative to `root`, or to its folder where `root` is a file. Reading opens no audio
+(but `huggingface` writes out what lies inside tables). An utterance whose audio is not there is read all the same.
 """
 
 from collections.abc import Mapping
 from types import ModuleType
 
-from emocache.corpora import generic, iemocap, ravdess
+from emocache.corpora import (
+    cremad,
+    emobox,
+    emodb,
+    esd,
+    generic,
+    huggingface,
+    iemocap,
+    jsonl,
+    meld,
+    msp_podcast,
+    ravdess,
+)
 
-CORPORA: Mapping[str, ModuleType] = {"iemocap": iemocap, "ravdess": ravdess, "csv": generic}
+CORPORA: Mapping[str, ModuleType] = {
+    "iemocap": iemocap,
+    "meld": meld,
+    "cremad": cremad,
+    "ravdess": ravdess,
+    "emodb": emodb,
+    "esd": esd,
+    "msp-podcast": msp_podcast,
+    "emobox": emobox,
+    "huggingface": huggingface,
+    "jsonl": jsonl,
+    "csv": generic,
+}
 """Readers by the name that `emocache prepare` takes."""

@@ -30,7 +30,8 @@ INFO = CorpusInfo(
     citation="Busso et al. (2008), IEMOCAP: Interactive emotional dyadic motion capture database, "
     "Language Resources and Evaluation 42(4): 335-359",
     scheme="iemocap-4",
-    language="en",
+    languages=("en",),
+    home="https://sail.usc.edu/iemocap/iemocap_release.htm (on request)",
     expected={
         "iemocap-4": {"ang": 1103, "hap": 1636, "sad": 1084, "neu": 1708},
         "iemocap-improvised": {"ang": 289, "hap": 284, "sad": 608, "neu": 1099},
@@ -48,6 +49,7 @@ UNALIGNED = ("Ses03F_impro07_M030", "Ses03M_impro03_M001")
 _ID = re.compile(r"Ses0(?P<session>[1-5])[FM]_(?P<kind>impro|script)(?:\d\d[ab]?|\d\d_\d[b]?)_(?P<speaker>[FM])(?P<turn>\d{3})")
 _TURN = re.compile(r"\[(?P<start>[\d.]+)\s*-\s*(?P<end>[\d.]+)\]\s+(?P<id>\S+)\s+(?P<emotion>\S+)\s+\[(?P<averages>[^\]]*)\]")
 _VOTE = re.compile(r"(?P<who>C-\w+):(?P<labels>[^(]*)")
+_RATING = re.compile(r"(?P<who>A-\w+):\s*val\s*(?P<val>[\d.]*)\s*;\s*act\s*(?P<act>[\d.]*)\s*;\s*dom\s*(?P<dom>[\d.]*)\s*;")
 _WORDS = re.compile(r"(?P<id>Ses\w+)\s*\[[^\]]*\]:?\s*(?P<words>.*)")
 _KINDS = {"impro": "improvised", "script": "scripted"}
 
@@ -69,7 +71,7 @@ def info(root: Path) -> CorpusInfo:
             share=about["share"],
             citation=about["citation"],
             scheme=about.get("scheme", INFO.scheme),
-            language=about.get("language", INFO.language),
+            languages=(about.get("language", "en"),),
             expected={
                 scheme: {label: int(count) for label, count in counts.items()} for scheme, counts in about.get("expected", {}).items()
             },
@@ -85,7 +87,8 @@ def read(root: Path) -> list[Utterance]:
     """Every labelled turn, by session and dialogue, in the order of the label files. CorpusError when it is not IEMOCAP.
 
     `session` is '1'..'5', `turn` counts per speaker, `votes` reads 'C-E2=Neutral;C-E3=Happiness+Excited' with the
-    self-reports C-F1 and C-M1 among them. Averages outside 1..5 stand in the corpus and are kept. The times within
+    self-reports C-F1 and C-M1 among them; the extra column `ratings` reads 'A-E3=3,2,;A-E4=4,3,2': valence, activation and
+    dominance by each annotator, nothing where one gave none. Averages outside 1..5 stand in the corpus and are kept. The times within
     the dialogue are the extra columns dialogue_start and dialogue_end, since the wavs are cut already. A turn that
     the transcriptions leave out has no transcript.
     """
@@ -134,11 +137,12 @@ def _label_files(session: Path) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """One turn of a label file: its first line, and the votes below it."""
+    """One turn of a label file: its first line, and the votes and ratings below it."""
 
     where: str
     turn: re.Match[str]
     votes: list[str] = field(default_factory=list)
+    ratings: list[str] = field(default_factory=list)
 
 
 def _dialogue(session: Path, label_file: Path, root: Path) -> list[Utterance]:
@@ -152,7 +156,7 @@ def _dialogue(session: Path, label_file: Path, root: Path) -> list[Utterance]:
 
 
 def _blocks(label_file: Path) -> Iterator[_Block]:
-    """The blocks of a label file; the attribute votes (A-...) are in the averages already."""
+    """The blocks of a label file."""
     block: _Block | None = None
     for number, line in enumerate(_lines(label_file), start=1):
         if line.startswith("["):
@@ -161,6 +165,8 @@ def _blocks(label_file: Path) -> Iterator[_Block]:
             block = _Block(f"{label_file}:{number}", _match(_TURN, line, f"{label_file}:{number}"))
         elif block is not None and (vote := _VOTE.match(line)):
             block.votes.extend(_vote(vote))
+        elif block is not None and (rating := _RATING.match(line)):
+            block.ratings.append(f"{rating['who']}={rating['val']},{rating['act']},{rating['dom']}")
     if block is not None:
         yield block
 
@@ -191,7 +197,12 @@ def _utterance(block: _Block, words: Mapping[str, str], wavs: Path) -> Utterance
         arousal=arousal,
         dominance=dominance,
         votes=";".join(block.votes) or None,
-        extra={"kind": _KINDS[parts["kind"]], "dialogue_start": turn["start"], "dialogue_end": turn["end"]},
+        extra={
+            "kind": _KINDS[parts["kind"]],
+            "dialogue_start": turn["start"],
+            "dialogue_end": turn["end"],
+            "ratings": ";".join(block.ratings),
+        },
     )
 
 

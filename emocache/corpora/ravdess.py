@@ -29,7 +29,8 @@ INFO = CorpusInfo(
     share="free",
     citation="Livingstone and Russo (2018), The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 13(5): e0196391",
     scheme="ravdess-8",
-    language="en",
+    languages=("en",),
+    home="https://zenodo.org/records/1188976 (Audio_Speech_Actors_01-24.zip)",
     expected={
         "ravdess-8": _COUNTS,
         "as-is": _COUNTS,

@@ -1,11 +1,14 @@
 """What every corpus reader promises; a new reader needs a row in TREES and nothing here."""
 
+import csv
+import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from emocache import manifest
+from emocache import labels, languages, manifest
 from emocache.corpora import CORPORA
 from emocache.corpora.prepare import prepare
 from emocache.errors import CorpusError, UsageError
@@ -33,6 +36,50 @@ def test_info_names_a_known_label_scheme_and_a_known_way_of_sharing(reader: str,
 def test_expected_counts_are_of_classes_that_their_scheme_makes(reader: str) -> None:
     for scheme, counts in CORPORA[reader].INFO.expected.items():
         assert SCHEMES[scheme].keep_all or set(counts) == set(SCHEMES[scheme].merge.values())
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_counts_by_split_add_up_to_those_of_the_whole(reader: str) -> None:
+    info: CorpusInfo = CORPORA[reader].INFO
+    for scheme, splits in info.expected_splits.items():
+        assert sum(map(Counter, splits.values()), Counter()) == Counter(info.expected[scheme])
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_corpus_says_where_it_is_from_and_in_which_languages(reader: str) -> None:
+    info: CorpusInfo = CORPORA[reader].INFO
+    assert all(languages.code(language) == language for language in info.languages)
+    assert info.home or reader in {"csv", "jsonl"}
+    assert bool(info.citation) == (reader not in {"csv", "jsonl", "huggingface"})
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_known_broken_utterances_have_ids_and_something_wrong_with_them(reader: str) -> None:
+    broken = CORPORA[reader].INFO.broken
+    assert all(what and re.fullmatch(r"\w+", name) for name, what in broken.items())
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_label_of_a_tiny_corpus_is_one_of_those_that_are_published(reader: str, tmp_path: Path) -> None:
+    info: CorpusInfo = CORPORA[reader].INFO
+    utterances = CORPORA[reader].read(TREES[reader](tmp_path))
+    kept, left_out = labels.apply(info.scheme, utterances)
+    assert kept
+    assert len(kept) + len(left_out) == len(utterances)
+    assert SCHEMES[info.scheme].keep_all or {u.emotion for u in kept} <= set(SCHEMES[info.scheme].merge.values())
+    assert {u.emotion for u in utterances} <= set(info.expected.get("as-is", {u.emotion: 1 for u in utterances}))
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_who_is_left_out_is_listed_by_name(reader: str, tmp_path: Path) -> None:
+    root = TREES[reader](tmp_path / "corpus")
+    prepared = prepare(reader, root, name="tiny", data=tmp_path / "data")
+    with (tmp_path / "data" / "tiny" / manifest.LEFT_OUT).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    kept = {utterance.id for utterance in prepared.corpus.utterances}
+    assert {row["utterance_id"] for row in rows} == {utterance.id for utterance in CORPORA[reader].read(root)} - kept
+    assert all(row["reason"] for row in rows)
+    assert len(rows) == len(prepared.left_out) == sum(prepared.corpus.left_out.values())
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -91,7 +138,7 @@ def test_preparing_twice_writes_the_same_manifest(reader: str, tmp_path: Path) -
 
 
 def test_a_reader_that_does_not_exist_is_answered_with_those_that_do(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no corpus reader 'iemokap'; there are: iemocap, ravdess, csv"):
+    with pytest.raises(UsageError, match=r"no corpus reader 'iemokap'; there are: iemocap, meld, cremad, ravdess, .*csv"):
         prepare("iemokap", tmp_path)
 
 

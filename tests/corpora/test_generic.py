@@ -3,9 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
-from emocache import manifest
+from emocache import audio, manifest
 from emocache.corpora import prepare as module
 from emocache.corpora import ravdess
 from emocache.corpora.prepare import Prepared, prepare
@@ -85,6 +87,25 @@ def test_two_utterances_may_be_the_same_audio(tmp_path: Path) -> None:
     assert first.audio_sha256 == second.audio_sha256
 
 
+def test_segments_of_a_long_recording_are_utterances_of_their_own(tmp_path: Path) -> None:
+    trees.tone(tmp_path / "corpus" / "day.flac", seconds=3.0)
+    rows = "a,day.flac,calm,,0.5\nb,day.flac,sad,0.5,2.25\nc,day.flac,calm,2.25,\n"
+    root = trees.write(tmp_path / "corpus" / "list.csv", f"utterance_id,path,emotion,start,end\n{rows}")
+    assert [utterance.samples for utterance in prepare_csv(tmp_path, root).corpus.utterances] == [8000, 28_000, 12_000]
+
+
+def test_two_sides_of_a_call_are_two_utterances_with_audio_of_their_own(tmp_path: Path) -> None:
+    call = np.stack([np.full(1600, 0.5), np.full(1600, -0.25)], axis=1)
+    (tmp_path / "corpus").mkdir()
+    soundfile.write(tmp_path / "corpus" / "call.wav", call, 16_000)
+    rows = "a,call.wav,calm,left,0,0.05\nb,call.wav,sad,1,0,0.05\n"
+    root = trees.write(tmp_path / "corpus" / "list.csv", f"utterance_id,path,emotion,channel,start,end\n{rows}")
+    prepare_csv(tmp_path, root)
+    corpus = manifest.load(tmp_path / "data", "tiny")
+    waves = [audio.load_utterance(utterance, corpus.audio_root) for utterance in corpus.utterances]
+    assert [(len(wave), set(wave.tolist())) for wave in waves] == [(800, {0.5}), (800, {-0.25})]
+
+
 def test_a_csv_file_needs_a_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="give --name"):
         prepare_csv(tmp_path, trees.listed(tmp_path / "corpus"), name=None)
@@ -157,7 +178,7 @@ def test_audio_that_its_publishers_call_broken_is_left_out_by_name_without_being
     good, bad = "03-01-03-01-01-01-01", "03-01-03-01-01-02-01"
     root = trees.ravdess(tmp_path / "corpus", (good, bad))
     spoil(root / "Actor_01" / f"{bad}.wav", b"")
-    monkeypatch.setattr(ravdess, "INFO", replace(ravdess.INFO, broken=(bad,)))
+    monkeypatch.setattr(ravdess, "INFO", replace(ravdess.INFO, broken={bad: "is empty"}))
     assert list(prepare("ravdess", root, data=tmp_path / "data").skipped) == [bad]
 
 

@@ -34,7 +34,7 @@ def test_a_turn_carries_all_that_the_corpus_says_of_it(tmp_path: Path) -> None:
         arousal=3.0,
         dominance=3.5,
         votes="C-E2=Neutral",
-        extra={"kind": "scripted", "dialogue_start": "6.2901", "dialogue_end": "8.2357"},
+        extra={"kind": "scripted", "dialogue_start": "6.2901", "dialogue_end": "8.2357", "ratings": "A-E3=3,2,"},
     )
 
 
@@ -83,6 +83,13 @@ def test_votes_survive_several_labels_stray_semicolons_comments_and_self_reports
     votes = "C-E2:\tHappiness; Excited;\t()\nC-E3:\t; Neutral;;\t(sad; tired)\nC-E4:\t;\t()\nC-F1:\tOther;\t(curious)\n"
     trees.write(trees.labels_of(root, "Ses01F_impro01"), trees.block("Ses01F_impro01_F000", "neu", votes=votes))
     assert iemocap.read(root)[0].votes == "C-E2=Happiness+Excited;C-E3=Neutral;C-F1=Other"
+
+
+def test_ratings_of_each_annotator_are_kept_and_one_that_was_not_given_is_empty(tmp_path: Path) -> None:
+    root = trees.iemocap(tmp_path, {"Ses01F_impro01_F000": "neu"})
+    votes = "C-E2:\tNeutral;\t()\nA-E4:\tval 4; act 3; dom  2;\t()\nA-F1:\tval 5;act 4.5 ; dom ;\t(tired; val 1)\n"
+    trees.write(trees.labels_of(root, "Ses01F_impro01"), trees.block("Ses01F_impro01_F000", "neu", votes=votes))
+    assert iemocap.read(root)[0].extra["ratings"] == "A-E4=4,3,2;A-F1=5,4.5,;A-E3=3,2,"
 
 
 def test_averages_outside_the_scale_stay_as_they_are(tmp_path: Path) -> None:

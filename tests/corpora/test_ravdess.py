@@ -3,8 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
+from emocache import audio
 from emocache.corpora import ravdess
 from emocache.corpora.prepare import prepare
 from emocache.errors import CorpusError
@@ -75,6 +78,18 @@ def test_a_name_that_is_not_ravdess_is_named(tmp_path: Path, name: str) -> None:
     trees.tone(tmp_path / "Actor_01" / f"{name}.wav")
     with pytest.raises(CorpusError, match=f"{name}.wav: not a RAVDESS name; expected seven numbers"):
         ravdess.read(tmp_path)
+
+
+def test_the_originals_with_a_chunk_before_their_audio_decode_and_two_channels_become_one(tmp_path: Path) -> None:
+    root = trees.ravdess(tmp_path / "corpus", ("03-01-03-01-01-01-01",))
+    path = root / "Actor_01" / "03-01-03-01-01-01-01.wav"
+    soundfile.write(path, np.full((4800, 2), (0.5, -0.25)), 48_000, subtype="PCM_16")
+    content = path.read_bytes()
+    filler = b"FLLR" + (4044).to_bytes(4, "little") + bytes(4044)
+    path.write_bytes(content[:4] + (len(content) - 8 + len(filler)).to_bytes(4, "little") + content[8:36] + filler + content[36:])
+    corpus = prepare("ravdess", root, data=tmp_path / "data").corpus
+    assert corpus.utterances[0].samples == 1600
+    assert audio.load(path)[800] == pytest.approx(0.125, abs=1e-3)
 
 
 def test_files_that_macos_leaves_are_not_audio(tmp_path: Path) -> None:
