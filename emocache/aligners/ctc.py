@@ -46,7 +46,7 @@ class Vocabulary:
     gap: int | None
 
     def spell(self, word: str) -> list[int]:
-        """A word in numbers, in upper or lower case or without accents where it is not known as it is; AlignmentError for other characters."""
+        """A word in numbers, letter by letter: as it is, in the other case, or without accents; AlignmentError for other characters."""
         found = [next((self.numbers[one] for one in _forms(letter) if one in self.numbers), None) for letter in word]
         if None in found:
             raise AlignmentError(f"the model has no character for {word[found.index(None)]!r} in {word!r}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -87,10 +88,12 @@ class PocketsphinxAligner:
 
 
 def find(unknown: str = "skip") -> PocketsphinxAligner:
-    """The aligner; UsageError when its extra is not installed, or `unknown` is not one of UNKNOWN."""
+    """The aligner; UsageError when what it needs is not installed, or `unknown` is not one of UNKNOWN."""
     if unknown not in UNKNOWN:
         raise UsageError(f"--oov {unknown}: expected one of {', '.join(UNKNOWN)}")
     _library()
+    if unknown == "guess" and find_spec("espeakng_loader") is None:
+        raise UsageError('--oov guess: espeak-ng is not installed; run: pip install "emocache[demo]"')
     return PocketsphinxAligner(unknown)
 
 

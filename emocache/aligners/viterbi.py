@@ -22,8 +22,8 @@ def least_frames(text: NDArray[np.int64]) -> int:
 def best_path(scores: NDArray[np.float32], text: NDArray[np.int64], blank: int) -> NDArray[np.int64]:
     """The state of each frame, int64 [frames], on the best path; frame t is in character (state - 1) / 2 where that is odd.
 
-    `scores` are log-probabilities [frames, vocabulary], `text` the numbers of one or more characters. ValueError when there are fewer frames
-    than `least_frames`.
+    `scores` are log-probabilities [frames, vocabulary], `text` the numbers of one or more characters. ValueError when there
+    are fewer frames than `least_frames`.
     """
     if len(scores) < least_frames(text):
         raise ValueError(f"{len(scores)} frames for a text that needs {least_frames(text)}")
