@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emocache import alignment, show
-from emocache.alignment import Alignment
+from emocache.alignment import SPEECH, Alignment
 from emocache.errors import UsageError
 from emocache.options import DataOption, JsonOption, corpora_of, say
 from emocache.places import plain_name
@@ -36,7 +36,7 @@ def align(
     model: Annotated[
         str | None, typer.Option(help="A CTC model instead of pocketsphinx: a named encoder, a hub id, or a folder; words alone.")
     ] = None,
-    source: Annotated[Path | None, typer.Option("--from", metavar="DIR", help="Read what another aligner wrote into this folder.")] = None,
+    source: Annotated[Path | None, typer.Option("--from", metavar="DIR", help="Read what another aligner wrote into this folder (or file).")] = None,
     form: Annotated[
         str | None,
         typer.Option("--format", help="Of --from: textgrid, mfa-json, mfa-csv, ctm, wdseg, silb or lablaut (default: as found)."),
@@ -96,8 +96,8 @@ def _check(
         raise UsageError(f"--model {model} and --from {source} exclude each other; give one")
     if source is None and (form is not None or shift or skip_broken):
         raise UsageError("--format, --shift and --skip-broken say how to read a folder; give it with --from")
-    if source is not None and not source.is_dir():
-        raise UsageError(f"--from {source}: no such folder; give the one that holds the aligner's files")
+    if source is not None and not source.exists():
+        raise UsageError(f"--from {source}: no such folder or file; give where the aligner wrote")
     if language not in (None, "any"):
         raise UsageError(f"--language {language}: expected any; the language of an utterance stands in the manifest")
     if (model is not None or source is not None) and (workers is not None or oov != "skip"):
@@ -134,7 +134,7 @@ def _run(corpus: "Corpus", data: Path, aligner: "Aligner", source: str, workers:
 def _save(made: Alignment, data: Path, corpus: "Corpus", as_json: bool, outcome: "Outcome | None" = None) -> int:
     """Write an alignment and say what is in it; how many utterances have none."""
     path = alignment.save(made, data, corpus.name)
-    segments = {level: sum(map(len, made.segments[level].values())) for level in made.levels}
+    segments = {level: sum(one.kind == SPEECH for rows in made.segments[level].values() for one in rows) for level in made.levels}
     aligned = len(corpus.utterances) - len(made.without)
     about: dict[str, Any] = {"corpus": corpus.name, "source": made.source, "path": str(path), "about": made.about, "segments": segments}
     about |= {"aligned": aligned, "without": dict(made.without), "notes": dict(made.notes)}
