@@ -36,7 +36,9 @@ def align(
     model: Annotated[
         str | None, typer.Option(help="A CTC model instead of pocketsphinx: a named encoder, a hub id, or a folder; words alone.")
     ] = None,
-    source: Annotated[Path | None, typer.Option("--from", metavar="DIR", help="Read the folder (or file) that another aligner wrote.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Read the folder or file that another aligner wrote.")
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option("--format", help="Of --from: textgrid, mfa-json, mfa-csv, ctm, wdseg, silb or lablaut (default: as found)."),

@@ -1,5 +1,8 @@
 """A corpus through an aligner: resumable, and every failure listed."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -127,6 +130,35 @@ def test_several_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pyte
     many = run.align(corpus, tmp_path / "data", Even(), source="many", workers=2)
     assert many.now == 8
     assert replace(many.alignment, source="even") == one
+
+
+@dataclass(frozen=True)
+class Dying(Even):
+    """Takes its process with it."""
+
+    def align(self, wave: Waveform, transcript: str) -> Aligned:
+        os._exit(1)
+
+
+def test_a_worker_that_dies_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "WORTH_A_WORKER", 3)
+    with pytest.raises(AlignmentError, match=r"a worker process died .* run this again, with fewer --workers"):
+        aligned(tmp_path, small_corpus.make(tmp_path), Dying(), workers=2)
+
+
+def test_workers_end_when_the_command_is_killed() -> None:
+    code = """
+import functools, os, time
+from emocache.aligners import run
+with run._mapping(2) as spread:
+    list(spread(functools.partial(os.write, 1), [b"x"]))
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as command:
+        assert command.stdout is not None
+        assert command.stdout.read(1) == b"x"
+        command.kill()
+        assert command.communicate(timeout=20) == (b"", None)  # which needs all who could write there to be gone
 
 
 def test_what_was_made_can_be_saved_and_loaded(tmp_path: Path) -> None:
