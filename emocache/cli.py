@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from emocache import __version__, cli_align, cli_encoders, cli_exchange, cli_store, places, show
+from emocache import __version__, cli_align, cli_encoders, cli_exchange, cli_pool, cli_store, places, show
 from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
 from emocache.options import corpora_of
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 app.command("train", epilog=_examples(*heads_cli.EXAMPLES))(heads_cli.train)
 app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
 app.command("align", epilog=_examples(*cli_align.EXAMPLES))(cli_align.align)
+app.command("pool", epilog=_examples(*cli_pool.EXAMPLES))(cli_pool.pool)
 app.command("fetch", epilog=_examples(*cli_encoders.FETCH_EXAMPLES))(cli_encoders.fetch)
 
 
@@ -98,6 +99,10 @@ def prepare(
             "left_out": dict(corpus.left_out),
             "skipped": dict(done.skipped),
             "differs": list(corpus.differs),
+            "alignments": {
+                one.source: {"segments": show.segments(one), "without": dict(one.without), "notes": dict(one.notes)}
+                for one in done.alignments
+            },
         }
         typer.echo(json.dumps(about | more))
         return
@@ -105,6 +110,8 @@ def prepare(
     typer.echo(f"label scheme {corpus.scheme}: " + ", ".join(f"{label} {count}" for label, count in counts.items()))
     if corpus.left_out:
         typer.echo("left out: " + ", ".join(f"{label} {count}" for label, count in corpus.left_out.items()))
+    aligned = [line for one in done.alignments for line in show.aligned(one, len(corpus.utterances))]
+    typer.echo("\n".join(aligned or ["alignments: the corpus brings none"]))
     for utterance, reason in done.skipped.items():
         _say(f"skipped {utterance}: {reason}")
     for difference in corpus.differs:
@@ -125,7 +132,8 @@ def extract(
     name: Annotated[str | None, typer.Option(help="What to call the features (default: the encoder's name).")] = None,
     layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0-3,6.")] = "all",
     levels: Annotated[
-        str | None, typer.Option(help="One or more of frames; tokens, word, sentence; utterance (mean and standard deviation).")
+        str | None,
+        typer.Option(help="Of speech: frames, utterance (mean and deviation), phone, syllable, word; of text: tokens, word, sentence."),
     ] = None,
     dtype: Annotated[str, typer.Option(help="Stored as fp16 or fp32.")] = "fp16",
     precision: Annotated[str, typer.Option(help="Computed in fp32, tf32, bf16 or fp16.")] = "fp32",
@@ -200,7 +208,9 @@ def info(
     typer.echo(f"encoder   {card.encoder} from {card.origin} at {card.revision}, licence {card.encoder_licence}")
     typer.echo(f"digests   of the {'imported rows' if card.digests == 'imported' else card.digests}")
     for name in found.levels:
-        typer.echo(f"level     {name}: layers {layer_numbers.ranges(found.layers_of(name))}, {found.dim(name)} wide; {card.levels[name]}")
+        typer.echo(
+            f"level     {name}: layers {layer_numbers.ranges(found.layers_of(name))}, {found.dim(name)} wide; {card.cut(name).about}"
+        )
     for name, value in asdict(card.key).items():
         typer.echo(f"key       {name}: {value}")
     typer.echo("made with " + ", ".join(f"{name} {number}" for name, number in card.made_with.items()))
@@ -277,11 +287,13 @@ def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
     features = outcome.features
     if as_json:
         about = show.summary(features) | {"encoded": outcome.encoded, "failures": dict(outcome.failures), "notes": dict(job.notes)}
-        about |= {"remarks": list(outcome.notes), "warnings": show.warnings(job)}
+        about |= {"remarks": list(outcome.notes), "warnings": show.warnings(job), "segments": show.fallbacks(features, job.levels)}
         typer.echo(json.dumps(about | {"path": str(features.paths.root), "digest": features.digest}))
         return
     name = f"{features.corpus}/{features.name}"
     typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
+    for line in show.fallback_lines(show.fallbacks(features, job.levels)):
+        typer.echo(line)
     for note in (*show.noted(job.notes), *outcome.notes):
         _say(f"note: {note}")
     for utterance, reason in outcome.failures.items():

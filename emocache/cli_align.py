@@ -41,7 +41,7 @@ def align(
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="Of --from: textgrid, mfa-json, mfa-csv, ctm, wdseg, silb or lablaut (default: as found)."),
+        typer.Option("--format", help="Of --from: sphinx, textgrid, mfa-json, mfa-csv, ctm or emodb (default: as found)."),
     ] = None,
     shift: Annotated[float, typer.Option(help="Of --from: seconds to add to every time.")] = 0.0,
     skip_broken: Annotated[

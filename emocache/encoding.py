@@ -116,7 +116,7 @@ class Loop:
         for part in self._cut(good):
             for utterance, rows, size in self._forward(part, layers, wanted, unit):
                 if rows is not None:
-                    unit.put(utterance.id, _by_array(rows, work, layers), size)
+                    unit.put(utterance.id, by_array(rows, work, layers), size)
                 yield utterance
 
     def _forward(self, batch: Loaded, layers: Sequence[int], wanted: set[str], unit: UnitWriter) -> Iterator[tuple[Utterance, Any, int]]:
@@ -128,7 +128,7 @@ class Loop:
             return
         try:
             states = self._encoder.forward([value for _, value in batch], layers)
-            moving = [to_host(pooled(self._levels, wanted, one, u), self._dtype) for (u, _), one in zip(batch, states, strict=True)]
+            moving = [to_host(self._pooled(wanted, one, u), self._dtype) for (u, _), one in zip(batch, states, strict=True)]
         except (RuntimeError, MemoryError) as error:
             if not _out_of_memory(error):
                 raise EncoderError(f"{batch[0][0].id} to {batch[-1][0].id}: the encoder failed ({first_line(error)})") from error
@@ -150,6 +150,10 @@ class Loop:
         self._most = min(self._most, sum(self._encoder.size(utterance) for utterance, _ in batch[:half]))
         yield from self._forward(batch[:half], layers, wanted, unit)
         yield from self._forward(batch[half:], layers, wanted, unit)
+
+    def _pooled(self, wanted: set[str], states: Tensor, utterance: Utterance) -> dict[str, Tensor]:
+        """The rows of the wanted levels."""
+        return pooled(self._levels, wanted, states, utterance, self._dtype)
 
     def _cut(self, batch: Loaded) -> Iterator[Loaded]:
         """A batch in parts that are no larger than what has fitted since memory did not suffice."""
@@ -227,7 +231,7 @@ def _fitting(levels: Mapping[str, Tensor], halves: Mapping[str, Tensor], fit: Ma
     }
 
 
-def _by_array(
+def by_array(
     rows: Callable[[], dict[str, list[NDArray[Any]]]], work: Work, layers: Sequence[int]
 ) -> Callable[[], dict[tuple[str, int], NDArray[Any]]]:
     """Rows by level and layer, as the store takes them."""

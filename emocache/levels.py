@@ -4,23 +4,49 @@ frames, tokens   as the encoder gives them
 word             of text: the mean over the tokens of a word; special tokens count in none
 sentence         of text: one row, as the checkpoint's own pooling says, else its first token
 utterance        one row, the mean over all rows followed by their standard deviation, so it is twice as wide
+word@SOURCE      of speech: one row per segment of a forced alignment; phone and syllable likewise (segments.py)
+
+Pooled rows are made from the others as these are stored, so that pooling what is cached gives the same numbers.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emocache import pooling
-from emocache.encoders import Encoder
+from emocache import alignment, pooling
 from emocache.store.layout import LEVELS
+from emocache.store.plan import Column
 from emocache.types import Utterance
 
-Columns = Mapping[str, NDArray[np.int32]]
+Columns = Mapping[str, Column]
+OVERFLOWS = 65_520.0
+"""From here on, rounding to float16 gives infinity."""
 OWN = {"tokens": "one row per token", "utterance": "one embedding per utterance"}
+
+
+class Native(Protocol):
+    """What gives the rows that levels are pooled from: an encoder, or a cache. See `encoders.Encoder`."""
+
+    modality: str
+    native: str
+    dim: int
+    hop: int
+    centre: int
+    sentence_rule: str
+
+    def size(self, utterance: Utterance) -> int:
+        """What an utterance counts in a batch."""
+
+    def rows(self, utterance: Utterance) -> int:
+        """Rows of an utterance in the native level."""
+
+    def columns(self, utterance: Utterance) -> Columns:
+        """What each of them stands for."""
 
 
 def _one(_: Utterance) -> int:
@@ -35,43 +61,53 @@ def _nothing(_: Utterance) -> Columns:
 class Level:
     """One level: what a row of it is (`about`, part of the key), its width, and how its rows come about.
 
-    `rows` and `columns` are known before encoding; `pool` makes [layers, rows, dim] of the encoder's own rows.
+    `rows`, `columns` and `made_from` (a digest of what the rows depend on beside audio or text) are known before encoding;
+    `pool` makes [layers, rows, dim] of the encoder's own rows, and is None for these themselves.
     """
 
     about: str
     dim: int
-    pool: Callable[[Tensor, Utterance], Tensor]
+    pool: Callable[[Tensor, Utterance], Tensor] | None
     rows: Callable[[Utterance], int] = _one
     columns: Callable[[Utterance], Columns] = _nothing
+    made_from: Callable[[Utterance], str] | None = None
 
 
-def levels_of(encoder: Encoder) -> dict[str, Level]:
-    """Every level that an encoder can be stored in, its own first."""
-    own = OWN.get(encoder.native, f"one row per frame of {encoder.hop} samples")
-    found = {
-        encoder.native: Level(
-            about=own, dim=encoder.dim, pool=lambda states, _: states, rows=encoder.rows, columns=encoder.columns
-        )
-    }  # fmt: skip
-    if encoder.native == "tokens":
+def levels_of(native: Native) -> dict[str, Level]:
+    """Every level that an encoder can be stored in but those of segments, its own first."""
+    own = OWN.get(native.native, f"one row per frame of {native.hop} samples")
+    found = {native.native: Level(about=own, dim=native.dim, pool=None, rows=native.rows, columns=native.columns)}
+    if native.native == "tokens":
         found["word"] = Level(
             about="mean over the tokens of a white-space word; one row of all tokens where there is no word",
-            dim=encoder.dim,
-            pool=lambda states, utterance: pooling.mean_of_groups(states, _word_of_token(encoder, utterance)),
-            rows=lambda utterance: int(_word_of_token(encoder, utterance).max()) + 1,
-            columns=lambda utterance: _word_columns(encoder, utterance),
+            dim=native.dim,
+            pool=lambda states, utterance: pooling.mean_of_groups(states, _word_of_token(native, utterance)),
+            rows=lambda utterance: int(_word_of_token(native, utterance).max()) + 1,
+            columns=lambda utterance: _word_columns(native, utterance),
         )
         found["sentence"] = Level(
-            about=encoder.sentence_rule, dim=encoder.dim, pool=lambda states, _: pooling.SENTENCE[encoder.sentence_rule](states)
+            about=native.sentence_rule, dim=native.dim, pool=lambda states, _: pooling.SENTENCE[native.sentence_rule](states)
         )
-    if not LEVELS[encoder.native]:
-        found["utterance"] = Level(about=pooling.MEAN_AND_STD, dim=2 * encoder.dim, pool=lambda states, _: pooling.mean_and_std(states))
+    if not LEVELS[native.native]:
+        found["utterance"] = Level(about=pooling.MEAN_AND_STD, dim=2 * native.dim, pool=lambda states, _: pooling.mean_and_std(states))
     return found
 
 
-def _word_of_token(encoder: Encoder, utterance: Utterance) -> NDArray[np.int64]:
+def kinds_of(native: Native) -> dict[str, Level]:
+    """What a card says of the levels that a feature set can hold: `levels_of`, and each kind of segments once."""
+    about = f"{pooling.RULES[pooling.CENTRE]}; the name says of which alignment, and which variant"
+    segments = Level(about=about, dim=native.dim, pool=None)
+    return levels_of(native) | (dict.fromkeys(alignment.LEVELS, segments) if has_segments(native) else {})
+
+
+def has_segments(native: Native) -> bool:
+    """Whether the native rows are frames with a known place in time."""
+    return native.native == "frames" and native.centre >= 0
+
+
+def _word_of_token(native: Native, utterance: Utterance) -> NDArray[np.int64]:
     """The row of level `word` that each token counts in [tokens], -1 for none; a text without words is one row of all tokens."""
-    word = np.asarray(encoder.columns(utterance)["word"], np.int64)
+    word = np.asarray(native.columns(utterance)["word"], np.int64)
     said, rows = np.unique(word[word >= 0], return_inverse=True)
     if not len(said):
         return np.zeros(len(word), np.int64)
@@ -80,10 +116,10 @@ def _word_of_token(encoder: Encoder, utterance: Utterance) -> NDArray[np.int64]:
     return of_token
 
 
-def _word_columns(encoder: Encoder, utterance: Utterance) -> Columns:
+def _word_columns(native: Native, utterance: Utterance) -> Columns:
     """Of each row of level `word`: which white-space word it is (-1: none), and its first and last character (exclusive)."""
-    tokens = encoder.columns(utterance)
-    of_token = _word_of_token(encoder, utterance)
+    tokens = native.columns(utterance)
+    of_token = _word_of_token(native, utterance)
     rows = int(of_token.max()) + 1
     spans = [(tokens["word"][of_token == row], tokens["begin"][of_token == row], tokens["end"][of_token == row]) for row in range(rows)]
     return {
@@ -93,7 +129,30 @@ def _word_columns(encoder: Encoder, utterance: Utterance) -> Columns:
     }
 
 
-def pooled(levels: Mapping[str, Level], wanted: set[str], states: Tensor, utterance: Utterance) -> dict[str, Tensor]:
-    """The rows of the wanted levels, each float32 [layers, rows, dim]."""
+def pooled(levels: Mapping[str, Level], wanted: set[str], states: Tensor, utterance: Utterance, dtype: str) -> dict[str, Tensor]:
+    """The rows of the wanted levels, each float32 [layers, rows, dim], pooled from the encoder's own as they are stored."""
+    found: dict[str, Tensor] = {}
+    stored: Tensor | None = None
     with torch.inference_mode():
-        return {name: levels[name].pool(states, utterance) for name in wanted}
+        for name in wanted:
+            if (pool := levels[name].pool) is None:
+                found[name] = states
+            else:
+                stored = as_stored(states, dtype) if stored is None else stored
+                found[name] = pool(stored, utterance).float()
+    return found
+
+
+def as_stored(states: Tensor, dtype: str) -> Tensor:
+    """Rows [layers, rows, dim] in float64, with the rounding of what they are stored as.
+
+    A layer with values that float16 cannot hold is stored in float32.
+    """
+    if dtype != "fp16":
+        return states.double()
+    least, most = torch.aminmax(states.flatten(1), dim=1)
+    fits = torch.maximum(-least, most) < OVERFLOWS
+    rounded = states.half()
+    if states.device.type == "cpu" and bool(fits.all()):  # a GPU would have to be waited for
+        return rounded.double()
+    return torch.where(fits[:, None, None], rounded.double(), states.double())

@@ -20,8 +20,9 @@ from emocache.encoders import Encoder, Source
 from emocache.encoding import Loop
 from emocache.errors import CacheError, CorpusError, UsageError
 from emocache.heard import HEARD
-from emocache.levels import Level, levels_of
+from emocache.levels import Level, Native, kinds_of, levels_of
 from emocache.places import free_bytes, plain_name
+from emocache.segments import choose
 from emocache.store import Features, open_cache, parse_layers, text_digest
 from emocache.store.card import Card, Key
 from emocache.store.layout import DTYPES
@@ -48,7 +49,7 @@ class Job:
     encoder: Encoder
     cache: Path
     name: str
-    levels: tuple[str, ...]
+    rules: Mapping[str, Level]
     layers: tuple[int, ...]
     dtype: str
     budget: int | None
@@ -64,12 +65,12 @@ class Job:
     @cached_property
     def items(self) -> list[Item]:
         """The utterances as the store sees them."""
-        return [_item(u, self.encoder, self.rules, self.levels) for u in self.utterances]
+        return [item_of(u, self.encoder, self.rules) for u in self.utterances]
 
-    @cached_property
-    def rules(self) -> dict[str, Level]:
-        """Every level that the encoder can be stored in."""
-        return levels_of(self.encoder)
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels that are wanted."""
+        return tuple(self.rules)
 
     def size(self) -> dict[str, int]:
         """Bytes of each level, over the wanted layers, when all is stored."""
@@ -94,9 +95,10 @@ class Job:
             digests=encoder.modality,
             native=encoder.native,
             hop=encoder.hop,
+            centre=encoder.centre,
             layers=encoder.layers,
-            levels={name: rule.about for name, rule in self.rules.items()},
-            dims={name: rule.dim for name, rule in self.rules.items()},
+            levels={name: rule.about for name, rule in kinds_of(encoder).items()},
+            dims={name: rule.dim for name, rule in kinds_of(encoder).items()},
             unit_rows=unit_rows(sum(item.rows[encoder.native] for item in self.items)),
             made_with={name: version(name) for name in MADE_WITH} | {"python": platform.python_version()},
         )
@@ -142,12 +144,9 @@ def prepare_job(
     source = encoders.find(model)
     called = name or plain_name(source.name, "give --name, since")
     encoder = encoders.load(source, pick_device(device), precision, window_s=window_s)
-    chosen_levels = tuple(dict.fromkeys(levels)) or (encoder.native,)
     if precision == "tf32" and encoder.device.type != "cuda":
         raise UsageError("--precision tf32 is a way of GPUs to compute; on a CPU use fp32")
-    known = levels_of(encoder)
-    if unknown := [level for level in chosen_levels if level not in known]:
-        raise UsageError(f"--levels: {source.name} gives {', '.join(known)}; it has no {unknown[0]!r}")
+    rules = choose(encoder, levels or (encoder.native,), data, corpus.name)
     chosen_layers = parse_layers(layers, encoder.layers)
     usable, unusable, notes = _look(corpus, data, encoder)
     if not usable:
@@ -155,7 +154,7 @@ def prepare_job(
         raise CorpusError(f"{corpus.name}: none of its {len(unusable)} utterances can be encoded; first {first[0]}: {first[1]}")
     return Job(
         corpus=corpus, source=source, encoder=encoder, cache=cache, name=called, dtype=dtype, budget=_budget(encoder, batch),
-        levels=chosen_levels,
+        rules=rules,
         layers=chosen_layers,
         utterances=tuple(usable), unusable=unusable, notes=notes,
     )  # fmt: skip
@@ -204,12 +203,14 @@ def _smaller(job: Job) -> list[tuple[str, int]]:
     """Options that would store less, with their bytes."""
     deep = job.encoder.layers[-1]
     some = sorted({deep // 2, 3 * deep // 4, deep})
-    choices = [(job.levels, some), (job.levels, [deep]), ((UTTERANCE_LEVEL,), job.encoder.layers), ((UTTERANCE_LEVEL,), [deep])]
+    utterance = {name: rule for name, rule in levels_of(job.encoder).items() if name == UTTERANCE_LEVEL}
+    choices: list[tuple[Mapping[str, Level], Sequence[int]]] = [(job.rules, some), (job.rules, [deep])]
+    choices += [(utterance, job.encoder.layers), (utterance, [deep])]
     options = []
-    for levels, layers in choices:
-        one = replace(job, levels=tuple(levels), layers=tuple(layers))
+    for rules, layers in choices:
+        one = replace(job, rules=rules, layers=tuple(layers))
         size = sum(one.size().values())
-        text = f"--layers {','.join(map(str, layers))}" + ("" if levels == job.levels else f" --levels {','.join(levels)}")
+        text = f"--layers {','.join(map(str, layers))}" + ("" if rules == job.rules else f" --levels {','.join(rules)}")
         options += [(text, size)] if size < sum(job.size().values()) else []
     return options
 
@@ -246,14 +247,15 @@ def _look(corpus: Corpus, data: Path, encoder: Encoder) -> tuple[list[Utterance]
     return [u for u in utterances if u.id not in short], unusable | short, notes
 
 
-def _item(utterance: Utterance, encoder: Encoder, rules: Mapping[str, Level], levels: Sequence[str]) -> Item:
+def item_of(utterance: Utterance, native: Native, rules: Mapping[str, Level]) -> Item:
     """An utterance as the store sees it, in the encoder's own level and in those that are asked for."""
-    wanted = dict.fromkeys((encoder.native, *levels))
-    digest = utterance.audio_sha256 if encoder.modality == "audio" else text_digest(utterance)
+    wanted = {native.native: levels_of(native)[native.native]} | dict(rules)
+    digest = utterance.audio_sha256 if native.modality == "audio" else text_digest(utterance)
     group = utterance.session or utterance.fold or utterance.split or ""
-    rows = {name: rules[name].rows(utterance) for name in wanted}
-    columns = {name: rules[name].columns(utterance) for name in wanted}
-    return Item(utterance.id, str(digest), group, rows, columns, encoder.size(utterance))
+    rows = {name: rule.rows(utterance) for name, rule in wanted.items()}
+    columns = {name: rule.columns(utterance) for name, rule in wanted.items()}
+    made_from = {name: rule.made_from(utterance) for name, rule in wanted.items() if rule.made_from}
+    return Item(utterance.id, str(digest), group, rows, columns, native.size(utterance), made_from)
 
 
 def _weight(utterance: Utterance, encoder: Encoder) -> int:

@@ -27,11 +27,12 @@ from emocache.devices import pick_device
 from emocache.encoders import Encoder
 from emocache.errors import AudioError, CacheError, CorpusError, KeyMismatch
 from emocache.heard import HEARD
-from emocache.levels import levels_of, pooled
+from emocache.levels import Level, levels_of, pooled
 from emocache.pipeline import key_of
+from emocache.segments import stored_segments
 from emocache.store import Features, text_digest
 from emocache.store.card import IMPORTED, differing
-from emocache.store.layout import Paths
+from emocache.store.layout import SOURCE, Paths
 from emocache.types import Corpus, Utterance
 
 COMPUTING: Mapping[str, float] = {"fp32": 1e-4, "tf32": 0.25, "fp16": 0.25, "bf16": 0.25}
@@ -161,18 +162,24 @@ def load_encoder(features: Features, model: str | None = None, device: str | Non
 
 def reencode(features: Features, corpus: Corpus, encoder: Encoder, count: int, seed: int) -> Iterator[Difference]:
     """Encode some random utterances alone and compare every stored layer; CacheError when their audio or text is another by now."""
-    held, rules = _held(features), levels_of(encoder)
+    held, rules = _held(features), _rules(features, encoder)
     there = [utterance for utterance in corpus.utterances if any(utterance.id in names for names in held.values())]
     if not there:
         raise CorpusError(f"{corpus.name}: holds none of the utterances of {features.corpus}/{features.name}")
     chosen = random.Random(seed).sample(there, min(count, len(there)))
     for utterance in tqdm(chosen, f"encode {features.corpus}/{features.name} again", unit="utterance", delay=1, leave=False):
         hidden = encoder.encode([_source(features, corpus, utterance)], encoder.layers)[0].float()
-        rows = {name: one.cpu().numpy() for name, one in pooled(rules, set(features.levels), hidden, utterance).items()}
-        for (level, layer), names in held.items():
-            if utterance.id in names:
-                at = encoder.layers.index(layer)
-                yield _difference(features, utterance.id, level, layer, rows[level][at], float(hidden[at].abs().max()))
+        arrays = [array for array, names in held.items() if utterance.id in names]
+        rows = pooled(rules, {level for level, _ in arrays}, hidden, utterance, features.card.key.dtype)
+        for level, layer in arrays:
+            at = encoder.layers.index(layer)
+            yield _difference(features, utterance.id, level, layer, rows[level][at].cpu().numpy(), float(hidden[at].abs().max()))
+
+
+def _rules(features: Features, encoder: Encoder) -> dict[str, Level]:
+    """The rules of the levels that are stored; segments are where they were when they were stored."""
+    stored = {name: stored_segments(encoder, name, features) for name in features.levels if SOURCE in name}
+    return levels_of(encoder) | stored
 
 
 def _held(features: Features) -> dict[tuple[str, int], set[str]]:
@@ -202,7 +209,8 @@ def _difference(features: Features, name: str, level: str, layer: int, again: ND
     scale = float(np.abs(again).max()) or 1.0
     if stored.shape != again.shape:
         return Difference(name, level, layer, float("inf"), 0.0)
-    rounding = 2**-11 * scale + 2**-25 if features.card.key.dtype == "fp16" else 0.0
+    beneath = 0.0 if level == features.native else largest  # what is pooled was rounded before
+    rounding = 2**-11 * (scale + beneath) + 2**-25 if features.card.key.dtype == "fp16" else 0.0
     allowed = COMPUTING[features.card.key.precision] * largest + rounding
     return Difference(name, level, layer, float(np.abs(stored - again).max()) / scale, allowed / scale)
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from emocache import languages, layers
 from emocache.places import free_bytes
 
 if TYPE_CHECKING:
+    from emocache.alignment import Alignment
     from emocache.pipeline import Job
     from emocache.store import Features
     from emocache.types import Corpus
@@ -54,6 +56,34 @@ def noted(notes: Mapping[str, str]) -> list[str]:
         kinds.setdefault(re.sub(r"\d+", "0", note), []).append(name)
     lines = [f"{len(names)} utterances, first {names[0]}: {notes[names[0]]}" for names in kinds.values()]
     return [f"{line} (--json lists all)" for line in lines]
+
+
+def fallbacks(features: "Features", levels: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Of each level of segments among `levels`: segments, those with the nearest frame, utterances, those in one piece."""
+    named = [level for level in levels if "@" in level]
+    return {level: asdict(features.fallbacks(level, features.held(level, features.layers_of(level)[:1]))) for level in named}
+
+
+def fallback_lines(counted: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """The same for people."""
+    from emocache.store import Fallbacks
+
+    found = {level: Fallbacks(**numbers) for level, numbers in counted.items()}
+    return [f"{level}: {one}{' (many)' if one.many else ''}" for level, one in found.items()]
+
+
+def aligned(alignment: "Alignment", total: int) -> list[str]:
+    """An alignment of a corpus of `total` utterances: segments by level, then who has none and what was mended."""
+    counts = [f"{count} {level}s in {len(alignment.segments[level])} utterances" for level, count in segments(alignment).items()]
+    bare = f"{len(alignment.without)} of {total} utterances have none"
+    lines = [f"alignment {alignment.source}: {', '.join(counts) or 'no segments'}; {bare}"]
+    lines += [f"  without: {line}" for line in noted(alignment.without)]
+    return lines + [f"  note: {line}" for line in noted(alignment.notes)]
+
+
+def segments(alignment: "Alignment") -> dict[str, int]:
+    """Segments by level."""
+    return {level: sum(map(len, alignment.segments[level].values())) for level in alignment.levels}
 
 
 def summary(features: "Features") -> dict[str, Any]:

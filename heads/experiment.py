@@ -101,6 +101,7 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
         deviations=tuple(about["deviations"]),
         notes=(*material.notes, *_notes(ask, config, material, overlap)),
         left_out=material.left_out,
+        segments=material.segments,
         text_overlap=asdict(overlap),
     )
     versions = {"emocache": emocache.__version__, "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}

@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from emocache import manifest
 from emocache.errors import CacheError, ProtocolError, UsageError
-from emocache.store import Cache, Features, parse_layers
+from emocache.store import Cache, Fallbacks, Features, parse_layers
+from emocache.store.layout import SOURCE, kind_of
 from emocache.types import LABEL_FIELDS, Corpus, Utterance
 from heads.config import Needs
 from heads.data import Examples, Input, standardised_by_group, to_tensor
@@ -19,7 +20,8 @@ from heads.data import Examples, Input, standardised_by_group, to_tensor
 class Material:
     """The utterances that have a label and features in every input, in the manifest's order.
 
-    `left_out` counts the others by reason; `notes` say in words what a reader of the result must know.
+    `left_out` counts the others by reason; `notes` say in words what a reader of the result must know. `segments` has an entry
+    for each input that is made of segments: how many, and how many are not what their name says.
     """
 
     utterances: tuple[Utterance, ...]
@@ -27,6 +29,7 @@ class Material:
     classes: tuple[str, ...]
     left_out: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    segments: dict[str, Fallbacks] = field(default_factory=dict)
 
     def class_of(self, utterance: Utterance) -> int:
         """The number of an utterance's class."""
@@ -43,13 +46,10 @@ def inputs_of(sets: Sequence[Features], needs: Needs, *, levels: Sequence[str] =
         raise UsageError(f"{len(sets)} encoders given, this head takes {expected}")
     if len(levels) not in {0, 1, len(sets)}:
         raise UsageError(f"{len(levels)} levels for {len(sets)} encoders; give one for each, or one for all")
-    chosen = [features.native for features in sets] if not levels else [*levels] * (len(sets) if len(levels) == 1 else 1)
-    for features, level in zip(sets, chosen, strict=True):
-        if level not in features.levels:
-            known = ", ".join(features.levels) or "none yet"
-            raise CacheError(f"{features.corpus}/{features.name}: no level {level!r}; there are: {known}")
-        if needs.levels and level not in needs.levels:
-            raise UsageError(f"this head takes the levels {', '.join(needs.levels)}, not {level}")
+    asked = [features.native for features in sets] if not levels else [*levels] * (len(sets) if len(levels) == 1 else 1)
+    chosen = [features.find_level(level) for features, level in zip(sets, asked, strict=True)]
+    if unfit := [level for level in chosen if needs.levels and kind_of(level) not in needs.levels]:
+        raise UsageError(f"this head takes the levels {', '.join(needs.levels)}, not {unfit[0]}")
     return [
         Input(
             name=features.name,
@@ -107,8 +107,20 @@ def gather(
         features.check(kept)
         if features.card.digests == "imported":
             notes.append(f"{features.name} was imported: whether it is of the corpus's present audio or text nobody can check")
+    segments = _segments(kept, sets, inputs, data)
+    notes += [f"{name}: {count}" for name, count in segments.items()]
     classes = tuple(sorted({utterance.label(label) or "" for utterance in kept}))
-    return Material(utterances=tuple(kept), label=label, classes=classes, left_out=left_out, notes=tuple(notes))
+    return Material(utterances=tuple(kept), label=label, classes=classes, left_out=left_out, notes=tuple(notes), segments=segments)
+
+
+def _segments(utterances: Sequence[Utterance], sets: Sequence[Features], inputs: Sequence[Input], data: Path) -> dict[str, Fallbacks]:
+    """What there is to know of the inputs that are made of segments; CacheError where the alignment is another one by now."""
+    found: dict[str, Fallbacks] = {}
+    for features, one in zip(sets, inputs, strict=True):
+        if SOURCE in one.level:
+            features.check_aligned(one.level, utterances, data)
+            found[f"{one.name}/{one.level}"] = features.fallbacks(one.level, [utterance.id for utterance in utterances])
+    return found
 
 
 def load(material: Material, sets: Sequence[Features], inputs: Sequence[Input], device: torch.device, *, quiet: bool = False) -> Examples:

@@ -5,13 +5,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from emocache.store import MANY_FALLBACKS, Fallbacks
 from heads.metrics import Interval
 from heads.scoring import AGGREGATION, Scores
+
+MARK = f"more than {100 * MANY_FALLBACKS:g} % of the segments, or of the utterances, fell back to something else: see the notes"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """The scores of a head on a corpus, and what a reader must know of them."""
+    """The scores of a head on a corpus, and what a reader must know of them; `segments` by the inputs that are made of them."""
 
     head: str
     corpus: str
@@ -27,14 +30,20 @@ class Result:
     deviations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    segments: Mapping[str, Fallbacks] = field(default_factory=dict)
     text_overlap: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def marked(self) -> bool:
+        """Whether many segments of an input are not what their name says, so that the scores are of something else in part."""
+        return any(count.many for count in self.segments.values())
 
 
 def to_json(result: Result) -> dict[str, Any]:
     """The result as one flat JSON object; `n` is the number of utterances tested with each seed."""
     about = asdict(result)
     scores: dict[str, Any] = about.pop("scores")
-    return scores | about | {"path": str(result.path), "n": scores.pop("tested"), "aggregation": AGGREGATION}
+    return scores | about | {"marked": result.marked, "path": str(result.path), "n": scores.pop("tested"), "aggregation": AGGREGATION}
 
 
 def to_text(result: Result) -> str:
@@ -46,7 +55,7 @@ def to_text(result: Result) -> str:
         f"{scores.tested} utterances tested, {len(result.classes)} classes, {result.parameters:,} parameters",
         f"{folds} folds x {len(result.seeds)} seeds = {len(scores.runs)} runs, {result.seconds:.0f} s",
         "",
-        _score("UA", scores.ua, "mean recall of the classes"),
+        _score("UA*" if result.marked else "UA", scores.ua, "mean recall of the classes"),
         _score("WA", scores.wa, "accuracy"),
         _score("WF1", scores.wf1, "weighted F1"),
         f"     {AGGREGATION}",
@@ -55,6 +64,7 @@ def to_text(result: Result) -> str:
         *_confusion(result.classes, scores.confusion),
         "",
         *(f"deviates  {text}" for text in result.deviations),
+        *([f"*         {MARK}"] if result.marked else []),
         *(f"note      {text}" for text in result.notes),
         f"written   {result.path}",
     ]

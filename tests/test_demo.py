@@ -101,7 +101,7 @@ def test_the_counts_that_info_promises_are_those_the_reader_finds(tree: Path) ->
 def test_the_corpus_may_be_shared(tree: Path) -> None:
     info: CorpusInfo = iemocap.info(tree)
     assert (info.share, info.language, info.scheme) == ("free", "en", "iemocap-4")
-    assert set(json.loads((tree / "INFO.json").read_text())) == {"title", "licence", "share", "citation", "language", "expected"}
+    assert set(json.loads((tree / "INFO.json").read_text())) == {"title", "licence", "share", "citation", "language", "edition", "expected"}
 
 
 def test_every_turn_has_audio_and_words(tree: Path) -> None:
@@ -182,6 +182,17 @@ def test_another_corpus_is_never_written_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("two_turns")
+def test_an_older_demo_corpus_is_told_apart_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(corpus, "EDITION", corpus.EDITION - 1)
+        corpus.write(tmp_path / "demo", sessions=(1,))
+    older = contents(tmp_path / "demo")
+    with pytest.raises(UsageError, match="holds the demo corpus of another release"):
+        corpus.write(tmp_path / "demo", sessions=(1,))
+    assert contents(tmp_path / "demo") == older
+
+
+@pytest.mark.usefixtures("two_turns")
 def test_an_empty_folder_may_be_given(tmp_path: Path) -> None:
     corpus.write(tmp_path, sessions=(1,))
     assert len(iemocap.read(tmp_path)) == 2
@@ -218,6 +229,12 @@ def test_every_word_of_the_corpus_has_its_time() -> None:
     for turn in dialogues(1)[0].turns:
         words = speak(turn.text, turn.voice, turn.prosody).words
         assert [word.text for word in words] == re.findall(r"[\w'-]+", turn.text)
+
+
+def test_so_much_is_two_words_though_espeak_counts_it_otherwise() -> None:
+    voice_needed()
+    words = speak("I miss you so much.", "en-us+f1", Prosody()).words
+    assert [word.text for word in words] == ["I", "miss", "you", "so", "much"]
 
 
 def test_phonemes_fill_the_audio_and_a_comma_is_a_pause() -> None:

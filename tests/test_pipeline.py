@@ -338,7 +338,11 @@ def test_a_corpus_without_transcripts_is_refused_by_a_text_encoder(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"levels": ["tokens"]}, "gives frames, utterance"), ({"layers": "9"}, "no layer 9"), ({"dtype": "int8"}, "--dtype")],
+    [
+        ({"levels": ["tokens"]}, "there are frames, utterance, phone@ALIGNMENT"),
+        ({"layers": "9"}, "no layer 9"),
+        ({"dtype": "int8"}, "--dtype"),
+    ],
 )
 def test_options_that_cannot_be_are_refused(tmp_path: Path, hubert: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):

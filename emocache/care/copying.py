@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from emocache.care.usage import utterance_bytes
+from emocache.store.card import planned_levels
 from emocache.store.index import SUPERSEDED, Array, Index, Places
-from emocache.store.layout import FORMAT, WIDE_SUFFIX, read_array
-from emocache.store.plan import Generation, Item
+from emocache.store.layout import FORMAT, WIDE_SUFFIX, kind_of
+from emocache.store.plan import Item
 from emocache.store.reader import Features
 from emocache.store.unit import UnitWriter
 from emocache.store.writer import FeatureWriter, Work
@@ -78,15 +79,16 @@ def _alike(known: Mapping[Array, State]) -> list[tuple[State, list[Array]]]:
 
 def _items(features: Features, index: Index, known: Sequence[State]) -> list[Item]:
     """The utterances as they were planned; a group is what lay in one unit and was made in the same arrays."""
-    places = {level: _places(index, level) for level in features.card.levels if any(g.has_level(level) for g in index.generations)}
+    places = {level: _places(index, level) for level in planned_levels(features.paths, features.card)}
     lengths = {level: index.table(level).length[at].tolist() for level, at in places.items()}
-    columns = {level: _Columns(index, level) for level in places}
+    digests = {level: index.made_from(level) for level in places if kind_of(level) != level}
     items: list[Item] = []
     for i, (name, place) in enumerate(index.newest.items()):
         group = f"{index.unit_of[place]:012d}" + "".join("01"[name in state.absent] for state in known)
         rows = {features.card.native: 0} | {level: length[i] for level, length in lengths.items()}
-        stands_for = {level: columns[level].of(int(at[i])) for level, at in places.items()}
-        items.append(Item(name, index.digest_of(place), group, rows, stands_for))
+        stands_for = {level: index.columns(level, int(at[i])) for level, at in places.items()}
+        made_from = {level: bytes(values[places[level][i]]).hex() for level, values in digests.items()}
+        items.append(Item(name, index.digest_of(place), group, rows, stands_for, made_from=made_from))
     return items
 
 
@@ -98,32 +100,6 @@ def _places(index: Index, level: str) -> Places:
             located = index.located(array, index.places)
             at = np.where(located >= 0, located, at)
     return at
-
-
-class _Columns:
-    """What the rows of every place stand for in one level."""
-
-    def __init__(self, index: Index, level: str) -> None:
-        self._index = index
-        self._level = level
-        self._generations: dict[int, tuple[NDArray[np.int64], dict[str, NDArray[np.int32]]]] = {}
-
-    def of(self, place: int) -> dict[str, NDArray[np.int32]]:
-        """Column -> int32 [rows]."""
-        generation = self._index.generation_of(place)
-        if generation.number not in self._generations:
-            self._generations[generation.number] = self._read(generation)
-        ends, columns = self._generations[generation.number]
-        if not columns:
-            return {}
-        i = place - int(self._index.first_place[generation.number])
-        return {name: values[ends[i] : ends[i + 1]] for name, values in columns.items()}
-
-    def _read(self, generation: Generation) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int32]]]:
-        """Where the rows of each utterance end in the flat columns of a generation, and the columns."""
-        files = sorted((generation.paths.plan(generation.number) / self._level).glob("column.*.npy"))
-        ends = np.cumsum([0, *generation.rows(self._level).length.tolist()]) if files else np.zeros(0, np.int64)
-        return ends, {path.stem.removeprefix("column."): read_array(path) for path in files}
 
 
 def _copy_unit(features: Features, index: Index, state: State, work: Work, unit: UnitWriter, bar: "tqdm[None]") -> None:

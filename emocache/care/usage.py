@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emocache.care.litter import Litter, arrays_on_disk, find, size_of
 from emocache.store.card import Card, read_card
 from emocache.store.index import Array, Index, Places, read_index
-from emocache.store.layout import WIDE, WIDE_SUFFIX, Paths, check_not_aside, stored_dtype
+from emocache.store.layout import WIDE, WIDE_SUFFIX, Paths, check_not_aside, kind_of, stored_dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _bytes(index: Index, card: Card, array: Array, places: Places) -> int:
     size: NDArray[np.int64] = np.full(index.units, stored_dtype("", card.key.dtype).itemsize)
     size[[unit for unit, name in index.commits.stored[array].items() if name.endswith(WIDE_SUFFIX)]] = WIDE.itemsize
     rows = index.table(array[0]).length[places].astype(np.int64)
-    return int((rows * size[index.unit_of[places]]).sum()) * card.dims[array[0]]
+    return int((rows * size[index.unit_of[places]]).sum()) * card.dims[kind_of(array[0])]
 
 
 def _files(folder: Path) -> int:

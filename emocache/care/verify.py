@@ -23,7 +23,7 @@ from emocache.care.verify_commits import Commit, Stored, all_entries, index_of, 
 from emocache.care.verify_plan import PlanCheck, check_plan
 from emocache.care.verify_shards import check_array, check_group, check_largest, check_shard
 from emocache.errors import CacheError, NewerFormat
-from emocache.store.card import Card, read_card
+from emocache.store.card import Card, knows, read_card
 from emocache.store.index import Array
 from emocache.store.layout import WIDE_SUFFIX, Paths, check_not_aside, read_sealed
 
@@ -68,10 +68,9 @@ def verify(paths: Paths, *, contents: bool = True) -> Report:
 
 def _arrays(paths: Paths, card: Card, commits: Iterable[Commit]) -> frozenset[Array]:
     """The arrays that commit entries name, and those that have a folder: an entry may be damaged, and a folder lost."""
-    folders = {f"{level}/{path.name.removesuffix(WIDE_SUFFIX)}" for level in card.levels for path in (paths.zarr / level).glob("*")}
-    names = folders.union(*(commit.arrays for commit in commits))
-    known = {f"{level}/{layer}": (level, layer) for level in card.levels for layer in card.layers}
-    return frozenset(known[name] for name in names if name in known)
+    folders = {f"{path.parent.name}/{path.name.removesuffix(WIDE_SUFFIX)}" for path in paths.zarr.glob("*/*") if path.is_dir()}
+    pairs = {(level, layer) for name in folders.union(*(commit.arrays for commit in commits)) for level, _, layer in [name.partition("/")]}
+    return frozenset((level, int(layer)) for level, layer in pairs if knows(card, level, layer))
 
 
 def _plan_findings(paths: Paths, plan: PlanCheck, commits: list[Commit], known: frozenset[Entry]) -> Iterator[Finding]:
@@ -104,7 +103,7 @@ def _zarr_findings(paths: Paths, card: Card, arrays: Iterable[Stored]) -> Iterat
         needed[key] = max([needed.get(key, 0), *(number + 1 for number, _, _ in stored.shards)])
     found: dict[Path, str | None] = {paths.zarr: check_group(paths.zarr, {})} if needed else {}
     for level in sorted({level for level, _ in needed}):
-        found[paths.zarr / level] = check_group(paths.zarr / level, {"about": card.levels[level]})
+        found[paths.zarr / level] = check_group(paths.zarr / level, {"about": card.cut(level).about})
     for (level, name), shards in needed.items():
         found[paths.array(level, name)] = check_array(paths, card, card.cut(level), name, shards)
     yield from (Finding("zarr", folder / "zarr.json", what) for folder, what in found.items() if what)

@@ -11,7 +11,7 @@ from emocache.care import litter
 from emocache.care.findings import Entry, Finding, reason
 from emocache.care.verify_plan import PlanCheck
 from emocache.errors import CacheError
-from emocache.store.card import Card
+from emocache.store.card import Card, knows
 from emocache.store.index import Commits, commit_entries
 from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, read_json, read_sealed, stored_dtype
 from emocache.store.plan import Generation
@@ -86,7 +86,7 @@ def stored_arrays(commit: Commit, generation: Generation, plan: PlanCheck, card:
             raise CacheError(f"names {min(strangers)!r}, which is not in its unit")
         for name, about in commit.arrays.items():
             level, _, layer = name.partition("/")
-            if level not in card.levels or int(layer) not in card.layers:
+            if not knows(card, level, layer):
                 raise CacheError(f"names {name}, which the card does not")
             if rows := plan.rows.get((generation.number, level)):
                 first, last = rows.shard[unit - generation.first_unit : unit - generation.first_unit + 2].tolist()

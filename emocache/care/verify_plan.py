@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from emocache.care.findings import reason
 from emocache.errors import CacheError
-from emocache.store.card import Card
+from emocache.store.card import Card, planned_levels
 from emocache.store.layout import CHECKSUMS, Level, Paths, read_array, read_sealed
-from emocache.store.plan import Generation, Rows, lay_out
+from emocache.store.plan import COLUMN, DIGESTS, Generation, Rows, lay_out
 from emocache.store.seal import SEALED
 
 OWN = ("ids", "digests", "units")
@@ -60,7 +60,7 @@ def check_plan(paths: Paths, card: Card) -> PlanCheck:
         check.generations.append(generation)
         if generation.removal:
             continue
-        for name in card.levels:
+        for name in planned_levels(paths, card):
             _check_level(check, generation, card.cut(name))
     return check
 
@@ -92,8 +92,8 @@ def _check_level(check: PlanCheck, generation: Generation, cut: Level) -> None:
         check.faults += [Fault(path, what, generation.number, cut.name) for path, what in faults]
         return
     rows = Rows(*(read_array(folder / f"{name}.npy") for name in ROWS))
-    columns = {path: read_array(path) for path in sorted(folder.glob("column.*.npy"))}
-    if what := _unfit_rows(rows, columns, generation, cut) or _overlap(check, rows, cut):
+    more = {path: read_array(path) for path in sorted([*folder.glob(f"{COLUMN}*.npy"), *folder.glob(f"{DIGESTS}.npy")])}
+    if what := _unfit_rows(rows, more, generation, cut) or _overlap(check, rows, cut):
         check.faults.append(Fault(folder, what, generation.number, cut.name))
     else:
         check.rows[generation.number, cut.name] = rows
@@ -148,7 +148,7 @@ def _overlap(check: PlanCheck, rows: Rows, cut: Level) -> str | None:
     return None
 
 
-def _unfit_rows(rows: Rows, columns: dict[Path, NDArray[Any]], generation: Generation, cut: Level) -> str | None:
+def _unfit_rows(rows: Rows, more: dict[Path, NDArray[Any]], generation: Generation, cut: Level) -> str | None:
     """What is wrong with the rows of a level, or what they stand for; None when they are where the cut puts them."""
     utterances, units = len(generation.ids), len(generation.units)
     found = [(values.shape, values.dtype.name) for values in (rows.start, rows.length, rows.shard)]
@@ -159,7 +159,11 @@ def _unfit_rows(rows: Rows, columns: dict[Path, NDArray[Any]], generation: Gener
     expected = lay_out(np.asarray(rows.length), generation.units, cut.shard_rows, int(rows.shard[0]))
     if not (np.array_equal(expected.start, rows.start) and np.array_equal(expected.shard, rows.shard)):
         return "utterances do not lie where the cut puts them"
-    total = (int(rows.length.sum(dtype=np.int64)),)
-    if wrong := [path.name for path, values in columns.items() if (values.shape, values.dtype.name) != (total, "int32")]:
-        return f"{wrong[0]} is not one number for each of {total[0]} rows"
+    total = int(rows.length.sum(dtype=np.int64))
+    for path, values in more.items():
+        if path.stem == DIGESTS:
+            if values.shape != (utterances, 32) or values.dtype != np.uint8:
+                return f"{path.name} is not one digest for each of {utterances} utterances"
+        elif values.shape != (total,) or (values.dtype != np.int32 and values.dtype.kind != "S"):
+            return f"{path.name} is not one number or text for each of {total} rows"
     return None

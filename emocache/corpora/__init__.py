@@ -1,8 +1,10 @@
-"""The corpora that can be prepared: one module each, with the same three parts.
+"""The corpora that can be prepared: one module each, with the same parts.
 
     INFO: CorpusInfo                          licence, citation, label scheme, expected counts
     info(root: Path) -> CorpusInfo            the same for what lies at `root` (a look-alike may describe itself)
     read(root: Path) -> list[Utterance]       every utterance, with its raw label, in an order that never changes
+    alignments(root: Path, utterances) -> list[Alignment]
+                                              only where the corpus brings forced alignments: those of these utterances
 
 Paths of utterances are relative to `root`, or to its folder where `root` is a file. Reading opens no audio.
 """

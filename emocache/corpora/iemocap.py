@@ -3,6 +3,7 @@
     ROOT/Session1/dialog/EmoEvaluation/<dialogue>.txt         labels, averages and votes of every turn
     ROOT/Session1/dialog/transcriptions/<dialogue>.txt        what was said
     ROOT/Session1/sentences/wav/<dialogue>/<utterance>.wav    the turns
+    ROOT/Session1/sentences/ForcedAlignment/<dialogue>/<utterance>.wdseg    their words in time; .phseg, .syseg
     ROOT/INFO.json    only where a look-alike (the demo corpus) describes itself; see `info`
 
 The speaker is the letter of an id's LAST field: in Ses01F_impro01_M003 the actress of session 1 wears the markers (01F)
@@ -11,10 +12,14 @@ and the actor speaks (M003), so the speaker is Ses01M.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from emocache.alignment import Alignment
+from emocache.alignments.formats import FORMATS
+from emocache.alignments.gather import NO_FILE, gather
+from emocache.alignments.tiers import Tier
 from emocache.errors import CorpusError
 from emocache.types import CorpusInfo, Utterance
 
@@ -37,6 +42,8 @@ INFO = CorpusInfo(
 )  # fmt: skip
 
 RELEASE = "IEMOCAP_full_release"
+UNALIGNED = ("Ses03F_impro07_M030", "Ses03M_impro03_M001")
+"""Turns without .wdseg in the release."""
 
 _ID = re.compile(r"Ses0(?P<session>[1-5])[FM]_(?P<kind>impro|script)(?:\d\d[ab]?|\d\d_\d[b]?)_(?P<speaker>[FM])(?P<turn>\d{3})")
 _TURN = re.compile(r"\[(?P<start>[\d.]+)\s*-\s*(?P<end>[\d.]+)\]\s+(?P<id>\S+)\s+(?P<emotion>\S+)\s+\[(?P<averages>[^\]]*)\]")
@@ -85,6 +92,26 @@ def read(root: Path) -> list[Utterance]:
     release = _release(root)
     sessions = [folder for number in range(1, 6) if (folder := release / f"Session{number}").is_dir()]
     return [utterance for session in sessions for labels in _label_files(session) for utterance in _dialogue(session, labels, root)]
+
+
+def alignments(root: Path, utterances: Sequence[Utterance]) -> list[Alignment]:
+    """What CMU Sphinx-3 made and the release holds, named wdseg: words, phones and syllables; nothing where no session holds any.
+
+    The files of an utterance may be missing in part or altogether; a damaged one's utterance is listed, and stays.
+    """
+    if not any(_release(root).glob("Session*/sentences/ForcedAlignment")):
+        return []
+    sphinx = FORMATS["sphinx"]
+
+    def tiers_of(utterance: Utterance) -> list[Tier]:
+        wav = root / utterance.path
+        folder = wav.parents[2] / "ForcedAlignment" / wav.parent.name
+        paths = [folder / f"{utterance.id}{suffix}" for suffix in sphinx.suffixes]
+        return [tier for path in paths if path.is_file() for tier in sphinx.read(path)]
+
+    found = gather(utterances, tiers_of, source=sphinx.source, about=sphinx.about, skip_broken=True)
+    known = {name: f"{NO_FILE} in the release" for name in UNALIGNED if found.without.get(name) == NO_FILE}
+    return [replace(found, without={**found.without, **known})]
 
 
 def _release(root: Path) -> Path:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
-from emocache import audio, labels, manifest
+from emocache import alignment, audio, labels, manifest
+from emocache.alignment import Alignment
 from emocache.corpora import CORPORA
 from emocache.errors import CorpusError, UsageError
 from emocache.heard import HEARD
@@ -21,13 +22,14 @@ SKIPPED = "(audio missing or broken)"
 class Prepared:
     """What `prepare` made: the corpus, its manifest on disk, seconds of audio, and reasons by id of what was left out.
 
-    The utterances of `corpus` carry the length and the digest of their audio.
+    `alignments` are those that the corpus brings. The utterances of `corpus` carry the length and the digest of their audio.
     """
 
     corpus: Corpus
     manifest: Path
     seconds: float
     skipped: Mapping[str, str] = field(default_factory=dict)
+    alignments: tuple[Alignment, ...] = ()
 
 
 def prepare(
@@ -45,7 +47,8 @@ def prepare(
     `name` is the reader's unless given (a CSV file needs one), `scheme` the corpus's own label scheme unless given.
     Audio paths count from `audio_root`, else from `root` or its folder. Every file that the scheme keeps is decoded,
     once: the results are remembered beside the manifest. Audio that is missing or broken is a CorpusError, unless
-    it is known to be so from the publishers, or `skip_broken` leaves it out by name. When something is raised,
+    it is known to be so from the publishers, or `skip_broken` leaves it out by name. Alignments that the corpus brings are
+    written again, for these utterances; who has none is listed in them. When something is raised,
     nothing is written but that memory. UsageError for an unknown reader or scheme, or a name that cannot be.
     """
     module, name = _reader(reader), _corpus_name(reader, name)
@@ -68,8 +71,12 @@ def prepare(
         differs=_differs(info, chosen, heard),
         left_out=left_out | ({SKIPPED: len(skipped)} if skipped else {}),
     )
+    aligned: list[Alignment] = module.alignments(root, heard) if hasattr(module, "alignments") else []
+    for one in aligned:
+        alignment.save(one, data, name)
     seconds = sum(utterance.samples or 0 for utterance in heard) / SAMPLE_RATE
-    return Prepared(corpus=corpus, manifest=manifest.save(corpus, data), seconds=seconds, skipped=skipped)
+    path = manifest.save(corpus, data)
+    return Prepared(corpus=corpus, manifest=path, seconds=seconds, skipped=skipped, alignments=tuple(aligned))
 
 
 def _reader(reader: str) -> ModuleType:

@@ -4,6 +4,7 @@
     ROOT/Session1/dialog/EmoEvaluation/Categorical/...        one evaluator's votes again, which are not labels
     ROOT/Session1/dialog/transcriptions/<dialogue>.txt        what is said
     ROOT/Session1/sentences/wav/<dialogue>/<utterance>.wav    the turns, 16 kHz, mono, 16 bit
+    ROOT/Session1/sentences/ForcedAlignment/<dialogue>/...    their .wdseg, .phseg and .syseg: when what was spoken
     ROOT/INFO.json                                            title, licence and expected counts, written last
 
 The reader takes INFO.json in place of what it knows of IEMOCAP itself.
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from emocache import labels
-from emocache.demo import espeak
+from emocache.demo import aligned, espeak
 from emocache.demo.plan import Dialogue, Turn, chance, dialogues
 from emocache.demo.script import RATINGS, SESSIONS, SOUNDS_LIKE, Rating
 from emocache.errors import UsageError
@@ -31,6 +32,10 @@ _TITLE = "emocache demo corpus: ten synthetic voices in a miniature of IEMOCAP's
 _HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"
 _SCHEMES = ("iemocap-4", "iemocap-improvised", "as-is")
 _KINDS = {"impro": "improvised", "script": "scripted"}
+UNALIGNED = "Ses01F_impro05a_M002"
+"""A turn that, as two of IEMOCAP's, has no alignment."""
+EDITION = 2
+"""Counts on whenever the same turns give other files, so that an older corpus is not taken for this one."""
 _EVALUATORS = ("E2", "E3", "E4")
 
 
@@ -61,13 +66,15 @@ def _is_written(root: Path, about: str) -> bool:
     """Whether `root` holds this corpus; anything else that is there is not ours to write over."""
     if (root / INFO).is_file() and (root / INFO).read_text(encoding="utf-8") == about:
         return True
+    if (root / INFO).is_file() and _TITLE in (root / INFO).read_text(encoding="utf-8"):
+        raise UsageError(f"{root}: holds the demo corpus of another release, or other sessions of it; remove it or give another folder")
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise UsageError(f"{root}: holds something else than this demo corpus; remove it or give another folder")
     return False
 
 
 def info(planned: Sequence[Dialogue]) -> dict[str, object]:
-    """What INFO.json says: title, licence, share, citation, language, and `expected`: scheme -> class -> utterances."""
+    """What INFO.json says: title, licence, share, citation, language, edition, and `expected`: scheme -> class -> utterances."""
     utterances = [
         Utterance(id=turn.id, path="", emotion=turn.emotion, extra={"kind": _KINDS[dialogue.kind]})
         for dialogue in planned
@@ -79,6 +86,7 @@ def info(planned: Sequence[Dialogue]) -> dict[str, object]:
         "share": "free",
         "citation": "Synthesised with espeak-ng by emocache; no recording of a person is part of it.",
         "language": "en",
+        "edition": EDITION,
         "expected": {name: _counts(labels.apply(name, utterances)[0]) for name in _SCHEMES},
     }
 
@@ -90,12 +98,10 @@ def _counts(utterances: Sequence[Utterance]) -> dict[str, int]:
 
 def _write_dialogue(session: Path, dialogue: Dialogue, count: Callable[[], object]) -> None:
     """One dialogue: its audio, then the files that tell of it; `count` is called after each turn."""
-    folder = session / "sentences" / "wav" / dialogue.id
-    folder.mkdir(parents=True)
     start_s = 1 + chance(dialogue.id, "start").random()
     times = []
     for turn in dialogue.turns:
-        end_s = start_s + _write_wav(folder / f"{turn.id}.wav", turn) / SAMPLE_RATE
+        end_s = start_s + _write_turn(session / "sentences", dialogue.id, turn) / SAMPLE_RATE
         times.append((start_s, end_s))
         start_s = end_s + chance(turn.id, "gap").uniform(0.2, 1.5)
         count()
@@ -115,12 +121,18 @@ def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _write_wav(path: Path, turn: Turn) -> int:
-    """Speak a turn into a file; its number of samples."""
+def _write_turn(sentences: Path, dialogue: str, turn: Turn) -> int:
+    """Speak a turn: its audio, and when what was spoken; the number of samples."""
     import soundfile
 
-    samples = _resample(espeak.speak(turn.text, turn.voice, turn.prosody).samples)
-    soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")
+    speech = espeak.speak(turn.text, turn.voice, turn.prosody)
+    samples = _resample(speech.samples)
+    wav = sentences / "wav" / dialogue / f"{turn.id}.wav"
+    wav.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(wav, samples, SAMPLE_RATE, subtype="PCM_16")
+    if turn.id != UNALIGNED:
+        for suffix, text in aligned.files(speech).items():
+            _write_text(sentences / "ForcedAlignment" / dialogue / f"{turn.id}{suffix}", text)
     return len(samples)
 
 

@@ -63,8 +63,8 @@ class Timed:
 class Speech:
     """Samples at 22,050 Hz, and when each word and phoneme was spoken.
 
-    Phonemes follow each other without gaps; those that begin with PAUSE are silence. A word lasts until the pause or
-    the word after it.
+    Phonemes follow each other without gaps; those that begin with PAUSE are silence. A word lasts from the beginning of
+    its first phoneme to the end of its last.
     """
 
     samples: NDArray[np.int16]
@@ -97,8 +97,9 @@ class _Sink:
 
     def __init__(self) -> None:
         self.audio = bytearray()
-        self.words: list[tuple[int, int]] = []
-        self.phonemes: list[tuple[str, int]] = []
+        self.words: list[int] = []
+        self.phonemes: list[tuple[str, int, int]] = []
+        """Name, first sample, and how many words had begun."""
 
     def __call__(self, wave: Any, count: int, events: Any) -> int:
         """Take one piece, given as pointers to c_short and _Event; 0 asks for the next one."""
@@ -106,9 +107,9 @@ class _Sink:
             self.audio += ctypes.string_at(wave, 2 * count)
         for event in _until_end(events):
             if event.type == _WORD:
-                self.words.append((event.text_position - 1, event.sample))
+                self.words.append(event.text_position - 1)
             elif event.type == _PHONEME:
-                self.phonemes.append((event.id.string.decode("utf-8"), event.sample))
+                self.phonemes.append((event.id.string.decode("utf-8"), event.sample, len(self.words)))
         return 0
 
 
@@ -196,20 +197,26 @@ def _loader() -> ModuleType:
 def _timed(text: str, sink: _Sink) -> Speech:
     """Begins of words and phonemes, as espeak-ng reports them, to stretches of time."""
     samples = np.frombuffer(bytes(sink.audio), dtype="<i2").astype(np.int16)
-    ends = [start for _, start in sink.phonemes[1:]] + [len(samples)]
-    phonemes = tuple(
-        Timed(name, start / SPOKEN_RATE, end / SPOKEN_RATE) for (name, start), end in zip(sink.phonemes, ends, strict=True) if end > start
-    )
-    return Speech(samples, tuple(_words(text, sink.words, phonemes, len(samples) / SPOKEN_RATE)), phonemes)
+    ends = [start for _, start, _ in sink.phonemes[1:]] + [len(samples)]
+    of_word: list[list[Timed]] = [[] for _ in [None, *sink.words]]
+    phonemes = []
+    for (name, start, word), end in zip(sink.phonemes, ends, strict=True):
+        if end > start:
+            phonemes.append(Timed(name, start / SPOKEN_RATE, end / SPOKEN_RATE))
+            of_word[word] += [phonemes[-1]] if name[0] != PAUSE else []
+    return Speech(samples, tuple(_words(text, sink.words, of_word[1:])), tuple(phonemes))
 
 
-def _words(text: str, begins: list[tuple[int, int]], phonemes: tuple[Timed, ...], total_s: float) -> Iterator[Timed]:
-    """The words, each until the end of its last phoneme; words that are spoken as one share its time evenly."""
-    last = (len(text), round(total_s * SPOKEN_RATE))
-    for (position, start), (next_position, next_start) in pairwise([*begins, last]):
-        tokens = text[position:next_position].split()
-        start_s, limit_s = start / SPOKEN_RATE, next_start / SPOKEN_RATE
-        end_s = max((p.end_s for p in phonemes if start_s <= p.start_s < limit_s and p.text[0] != PAUSE), default=limit_s)
-        step_s = (min(end_s, limit_s) - start_s) / max(len(tokens), 1)
+def _words(text: str, begins: list[int], of_word: list[list[Timed]]) -> Iterator[Timed]:
+    """The words, whose texts begin at these characters; words that are spoken as one share its phonemes evenly."""
+    whole = [_word_begin(text, begin) for begin in begins]
+    for (position, following), phonemes in zip(pairwise([*whole, len(text)]), of_word, strict=True):
+        tokens = text[position:following].split()
         for index, token in enumerate(tokens):
-            yield Timed(token.strip('.,;:?!"'), start_s + index * step_s, start_s + (index + 1) * step_s)
+            mine = phonemes[len(phonemes) * index // len(tokens) : len(phonemes) * (index + 1) // len(tokens)]
+            yield Timed(token.strip('.,;:?!"'), mine[0].start_s, mine[-1].end_s)
+
+
+def _word_begin(text: str, position: int) -> int:
+    """Where the word at this character begins; from inside a word the next one, since that is how espeak-ng counts "so much"."""
+    return position if position == 0 or text[position - 1].isspace() else text.find(" ", position) + 1

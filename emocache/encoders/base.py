@@ -53,7 +53,8 @@ class Encoder(ABC):
     """A frozen model on a device.
 
     `modality` is 'audio' or 'text', `native` the level it gives ('frames', 'tokens' or 'utterance'), `layers` every layer
-    it has, `dim` the width of a row, `hop` the samples from one frame to the next;
+    it has, `dim` the width of a row, `hop` the samples from one frame to the next, `centre` the sample in the middle of frame 0
+    (-1 where frames have no certain place in time);
     `weights` is the digest of its tensors, `configuration` of the settings that decide numbers, and `preprocessing` says in words what
     happens before the first layer: all three are part of the key. `sentence_rule` says how a text becomes one row.
     """
@@ -67,6 +68,7 @@ class Encoder(ABC):
     configuration: str
     preprocessing: str
     hop: int = 0
+    centre: int = -1
     batching: Batching = "equal"
     sentence_rule: str = "first token"
 

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from emocache.encoders import pickled
 from emocache.encoders.base import Batching, configuration_digest, rows_of, to_device, weights_digest
-from emocache.encoders.frames import WINDOWED, FrameEncoder, Waveform, padded
+from emocache.encoders.frames import WINDOWED, FrameEncoder, Waveform, conv_reach, padded
 from emocache.encoders.notation import Layers, convolutions
 from emocache.encoders.snapshot import SETTINGS
 from emocache.errors import EncoderError
@@ -73,6 +73,7 @@ class Emotion2vecEncoder(FrameEncoder):
         self._model.eval().requires_grad_(False).to(device)
         _, self.kernels, self.strides = zip(*built.feature_encoder_spec, strict=True)
         self.hop = int(np.prod(self.strides))
+        self.centre = conv_reach(self.kernels, self.strides) // 2
         self.dim = built.embed_dim
         self.layers = tuple(range(built.prenet_depth + built.depth + 1))
         self.weights = weights_digest(self._model)

@@ -75,6 +75,7 @@ class LogMelEncoder(Encoder):
         super().__init__(device, precision)
         self._set = settings or LogMel()
         self.dim, self.hop, self.configuration = self._set.bands, self._set.hop, str(self._set)
+        self.centre = self._set.window // 2
         self._window = torch.hann_window(self._set.window, device=device)
         self._filters = _mel_filters(self._set.window, self._set.bands, device)
 

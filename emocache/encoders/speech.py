@@ -29,7 +29,7 @@ from emocache.encoders.base import (
     to_device,
     weights_digest,
 )
-from emocache.encoders.frames import LONGEST_S, WINDOWED, FrameEncoder, Waveform, conv_frames, padded
+from emocache.encoders.frames import LONGEST_S, WINDOWED, FrameEncoder, Waveform, conv_frames, conv_reach, padded
 from emocache.errors import EncoderError, UsageError
 from emocache.types import SAMPLE_RATE, Utterance
 
@@ -54,6 +54,7 @@ class SpeechEncoder(FrameEncoder):
         self.layers = tuple(range(len(self._blocks) + 1))
         self.dim = config.hidden_size
         self.hop = int(np.prod(config.conv_stride))
+        self.centre = conv_reach(self.kernels, self.strides) // 2
         self.weights = weights_digest(self._model)
         self.configuration = configuration_digest(config)
         normalised = "zero mean, unit variance per utterance" if self._extract.do_normalize else "samples as they are"
@@ -177,6 +178,7 @@ class WhisperEncoder(Encoder):
     native = "frames"
     family = "whisper"
     batching: Batching = "padded"
+    centre = 0
 
     def __init__(self, folder: str, config: Any, device: torch.device, precision: str, window_s: float | None = None) -> None:
         super().__init__(device, precision)

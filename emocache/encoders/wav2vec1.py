@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from emocache.encoders import pickled
 from emocache.encoders.base import Batching, configuration_digest, rows_of, to_device, weights_digest
-from emocache.encoders.frames import WINDOWED, FrameEncoder, Waveform, conv_frames, padded
+from emocache.encoders.frames import WINDOWED, FrameEncoder, Waveform, conv_frames, conv_reach, padded
 from emocache.encoders.notation import Layers, convolutions
 from emocache.errors import EncoderError
 from emocache.files import first_line
@@ -78,6 +78,7 @@ class Wav2Vec1Encoder(FrameEncoder):
         _, self.kernels, self.strides = zip(*built.conv_feature_layers, strict=True)
         self.dim = built.conv_aggregator_layers[-1][0]
         self.hop = int(np.prod(self.strides))
+        self.centre = conv_reach(self.kernels, self.strides) // 2
         self.weights = weights_digest(self._model)
         self.configuration = configuration_digest(None, asdict(built))
 

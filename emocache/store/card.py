@@ -9,7 +9,7 @@ from typing import Any
 
 from emocache.errors import CacheError, KeyMismatch
 from emocache.layers import ranges
-from emocache.store.layout import DTYPES, FORMAT, Level, check_format, level, read_json, read_sealed, to_json
+from emocache.store.layout import DTYPES, FORMAT, Level, Paths, check_format, kind_of, level, read_json, read_sealed, to_json
 from emocache.store.seal import SEALED, sealed
 
 DIGESTS = ("audio", "text", "imported")
@@ -38,7 +38,9 @@ class Key:
 class Card:
     """Key and description. `levels` says what a row of each level is, `dims` how wide it is; `digests` is one of DIGESTS.
 
-    `model` is what --model was given; of an imported set, the format and name of what was imported.
+    `model` is what --model was given; of an imported set, the format and name of what was imported. Levels of segments
+    stand there once, whatever alignments they may be from. `hop` and `centre` say which sample is in the middle of frame l:
+    centre + hop l; -1 for `centre` where that is not known, or not so.
     """
 
     key: Key
@@ -59,10 +61,11 @@ class Card:
     dims: Mapping[str, int]
     unit_rows: int
     made_with: Mapping[str, str]
+    centre: int = -1
 
     def cut(self, name: str) -> Level:
         """How the arrays of a level are cut."""
-        return level(name, self.dims[name], self.unit_rows, self.levels[name], self.key.format)
+        return level(name, self.dims[kind_of(name)], self.unit_rows, self.levels[kind_of(name)], self.key.format)
 
     @property
     def window(self) -> str:
@@ -107,6 +110,17 @@ class Card:
         return f"import {self.model} again as {self.corpus}/{name}, with the files and options that it was imported with ({what})"
 
 
+def knows(card: Card, level_name: str, layer: str) -> bool:
+    """Whether a feature set may hold that level and layer."""
+    return kind_of(level_name) in card.levels and layer in {str(number) for number in card.layers}
+
+
+def planned_levels(paths: Paths, card: Card) -> list[str]:
+    """The levels that rows are planned in by any generation, less those that the card does not know."""
+    names = {path.name for path in (paths.root / "plan").glob("*/*") if path.is_dir()}
+    return sorted(name for name in names if kind_of(name) in card.levels)
+
+
 def to_text(card: Card) -> str:
     """The card as sealed JSON."""
     return sealed(to_json(asdict(card)))
@@ -119,7 +133,7 @@ def read_card(path: Path) -> Card:
         read_sealed(path)
     key = _fitted(Key, found.get("key"), path)
     check_format(key.format, str(path.parent))
-    older = {"digests": found.get("modality")}  # a card without the field is of a release that imported nothing
+    older = {"digests": found.get("modality"), "centre": -1}  # a card without them is of a release that imported nothing
     card: Card = _fitted(Card, older | found | {"key": key, "layers": tuple(found.get("layers") or ())}, path)
     if card.digests not in DIGESTS:
         raise CacheError(f"{path}: its digests are of {card.digests!r}, expected one of {', '.join(DIGESTS)}; the feature set is damaged")

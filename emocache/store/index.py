@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from emocache.errors import CacheError
 from emocache.store.layout import REPAIR, Paths, array_name, read_json
-from emocache.store.plan import Generation, read_generations
+from emocache.store.plan import Column, Generation, read_generations
 
 Array = tuple[str, int]
 """One array of a feature set: (level, layer)."""
@@ -125,17 +125,25 @@ class Index:
         """How many units there are."""
         return sum(len(generation.unit_numbers) for generation in self.generations)
 
-    @cached_property
-    def older(self) -> Places:
-        """For each place the one before it of the same utterance, if it was made from the same input; else -1."""
-        older = np.full(len(self.names), -1, np.int64)
-        if len(self.generations) > 1:
-            seen: dict[tuple[str, bytes], int] = {}
-            for place, name in enumerate(self.names):
-                key = (name, bytes(self.digests[place]))
-                older[place] = seen.get(key, -1)
-                seen[key] = place
-        return older
+    def made_from(self, level: str) -> NDArray[np.uint8]:
+        """What each place of a level was planned to be made from beside `digests` [places, 32]; zeros where that is nothing."""
+        if level not in self._made_from:
+            self._made_from[level] = _joined([generation.made_from(level) for generation in self.generations])
+        return self._made_from[level]
+
+    def older(self, level: str) -> Places:
+        """For each place the one before it of the same utterance, if it was made from the same input in a level; else -1."""
+        if level not in self._older:
+            older = np.full(len(self.names), -1, np.int64)
+            if len(self.generations) > 1:
+                seen: dict[tuple[str, bytes, bytes], int] = {}
+                more = self.made_from(level)
+                for place, name in enumerate(self.names):
+                    key = (name, bytes(self.digests[place]), bytes(more[place]))
+                    older[place] = seen.get(key, -1)
+                    seen[key] = place
+            self._older[level] = older
+        return self._older[level]
 
     def has_level(self, level: str) -> bool:
         """Whether anything is committed in a level."""
@@ -153,6 +161,17 @@ class Index:
             length = _joined([one.length if one else np.zeros(n, np.int32) for one, n in zip(rows, sizes, strict=True)])
             self._tables[level] = Table(start, length)
         return self._tables[level]
+
+    def columns(self, level: str, place: int) -> dict[str, Column]:
+        """What the rows of a place stand for in a level, column -> [rows]."""
+        generation = self.generation_of(place)
+        if (level, generation.number) not in self._columns:
+            columns = generation.columns(level)
+            ends = np.cumsum([0, *generation.rows(level).length.tolist()]) if columns else np.zeros(0, np.int64)
+            self._columns[level, generation.number] = ends, columns
+        ends, columns = self._columns[level, generation.number]
+        i = place - int(self.first_place[generation.number])
+        return {name: values[ends[i] : ends[i + 1]] for name, values in columns.items()}
 
     def has_rows(self, generation: Generation, level: str) -> bool:
         """Whether the rows of a level are planned in a generation; CacheError when they are not, but are committed."""
@@ -185,7 +204,7 @@ class Index:
         held = self.held(array)
         found = places
         while (lacking := ~held[found] & (found >= 0)).any():
-            found = np.where(lacking, self.older[found], found)
+            found = np.where(lacking, self.older(array[0])[found], found)
         return found
 
     def _is_complete(self, array: Array) -> bool:
@@ -216,6 +235,18 @@ class Index:
 
     @cached_property
     def _tables(self) -> dict[str, Table]:
+        return {}
+
+    @cached_property
+    def _columns(self) -> dict[tuple[str, int], tuple[NDArray[np.int64], dict[str, Column]]]:
+        return {}
+
+    @cached_property
+    def _made_from(self) -> dict[str, NDArray[np.uint8]]:
+        return {}
+
+    @cached_property
+    def _older(self) -> dict[str, Places]:
         return {}
 
     @cached_property

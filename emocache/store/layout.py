@@ -8,6 +8,7 @@ CACHE/ravdess/whisper-tiny.en/               one feature set
     plan/0/frames/start.npy length.npy shard.npy     where each one's rows lie in level `frames`, and each unit's shards
     plan/0/sha256.json plan/0/frames/sha256.json     the checksums of these files
     plan/0/tokens/column.word.npy            what each row of a text level stands for
+    plan/0/word@mfa/digests.npy column.label.npy     of segments: what each utterance's were made from, what each row stands for
     features.zarr/frames/3/c.17.0            layer 3, shard 17: raw rows, then the index of its chunks
     features.zarr/frames/3/c.17.0.9f86d081884c7d65   the same, written but not yet in its place: named by its SHA-256
     features.zarr/frames/3.float32/c.17.0    the same where float16 would overflow
@@ -69,6 +70,8 @@ LEVELS: Mapping[str, bool] = {
     "frames": False, "tokens": False, "word": False, "phone": False, "syllable": False, "sentence": True, "utterance": True,
 }  # fmt: skip
 """Every level there is, and whether it holds one row for an utterance."""
+SOURCE = "@"
+"""What stands between a level of segments and the alignment that they are from: word@wdseg."""
 SEPARATORS: Mapping[int, Literal[".", "/"]] = {0: "/", 1: "."}
 """What stands between the numbers in a shard's name, by FORMAT: '.' saves the folder that '/' makes for every shard."""
 
@@ -91,9 +94,14 @@ class Level:
 
 def level(name: str, dim: int, unit_rows: int, about: str, format_: int = FORMAT) -> Level:
     """The cut of a level: large chunks for frames, small ones where an utterance has few rows, small shards where it has one."""
-    one_row = LEVELS.get(name, False) and (format_ > 0 or name == "utterance")  # FORMAT 0 cut sentences as it cut words
+    one_row = LEVELS.get(kind_of(name), False) and (format_ > 0 or name == "utterance")  # FORMAT 0 cut sentences as it cut words
     rows = UNIT_UTTERANCES if one_row else unit_rows
     return Level(name, dim, rows, 256 if name == "frames" else 16, about)
+
+
+def kind_of(name: str) -> str:
+    """What a level is, whatever alignment it is from: 'word' of 'word@wdseg+all'."""
+    return name.partition(SOURCE)[0]
 
 
 @dataclass(frozen=True, slots=True)

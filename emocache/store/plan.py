@@ -29,22 +29,31 @@ from emocache.store.layout import (
     write_folder,
 )
 
+Column = NDArray[Any]
+"""What each row of a level stands for: a number (int32), or text (bytes in UTF-8)."""
+COLUMN = "column."
+"""How the names of the files begin that say what each row stands for."""
+DIGESTS = "digests"
+"""The file of a level that says what the rows of each utterance were made from, beside the utterance's own digest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One utterance as the store sees it: what it is made from (`digest`, hex) and its rows in each level.
 
     `group` is what a user may want alone later (a session or fold): no unit holds two groups. `columns` says of each
-    row of a level what it stands for: column name -> int32 [rows]. `size` is what it counts in a batch, where that is not
-    its rows: units are made longest first.
+    row of a level what it stands for: column name -> int32, or bytes (UTF-8), [rows]. `size` is what it counts in a batch,
+    where that is not its rows: units are made longest first. `made_from` holds the digests (hex) of what levels are made
+    from beside `digest`: of segments, the alignment.
     """
 
     id: str
     digest: str
     group: str
     rows: Mapping[str, int]
-    columns: Mapping[str, Mapping[str, NDArray[np.int32]]] = field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
     size: int = 0
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     def length(self, native: str) -> int:
         """What decides its place among others."""
@@ -99,6 +108,16 @@ class Generation:
             folder = self.paths.plan(self.number) / level
             self._rows[level] = Rows(*(read_array(folder / f"{name}.npy") for name in ("start", "length", "shard")))
         return self._rows[level]
+
+    def made_from(self, level: str) -> NDArray[np.uint8]:
+        """Digests [n, 32] of what a level is made from beside the utterance's own digest; zeros where that is nothing."""
+        path = self.paths.plan(self.number) / level / f"{DIGESTS}.npy"
+        return read_array(path) if path.is_file() else np.zeros((len(self.ids), 32), np.uint8)
+
+    def columns(self, level: str) -> dict[str, Column]:
+        """What each row of a level stands for, over all utterances, one after the other."""
+        files = sorted((self.paths.plan(self.number) / level).glob(f"{COLUMN}*.npy"))
+        return {path.stem.removeprefix(COLUMN): read_array(path) for path in files}
 
     def has_level(self, level: str) -> bool:
         """Whether the rows of a level are planned."""
@@ -173,6 +192,9 @@ def write_level(generation: Generation, level: Level, items: Sequence[Item | Non
     length = np.array([item.rows[level.name] if item else 0 for item in items], np.int32)
     rows = lay_out(length, generation.units, level.shard_rows, first_shard)
     arrays: dict[str, NDArray[Any]] = {"start": rows.start, "length": rows.length, "shard": rows.shard}
+    if any(item and level.name in item.made_from for item in items):
+        found = (bytes.fromhex(item.made_from[level.name]) if item else bytes(32) for item in items)
+        arrays[DIGESTS] = np.frombuffer(b"".join(found), np.uint8).reshape(-1, 32)
     write_folder(generation.paths.plan(generation.number) / level.name, arrays | _columns(level.name, items))
     return int(rows.shard[-1])
 
@@ -186,10 +208,11 @@ def lay_out(length: NDArray[np.int32], units: NDArray[np.int64], shard_rows: int
     return Rows(in_unit + np.repeat(shard[:-1] * shard_rows, np.diff(units)), length, shard)
 
 
-def _columns(level: str, items: Sequence[Item | None]) -> dict[str, NDArray[np.int32]]:
+def _columns(level: str, items: Sequence[Item | None]) -> dict[str, NDArray[Any]]:
     """The columns of a level over all utterances, each flat: one value per row."""
-    parts: dict[str, list[NDArray[np.int32]]] = {}
+    parts: dict[str, list[NDArray[Any]]] = {}
     for item in items:
         for name, values in (item.columns.get(level, {}) if item else {}).items():
-            parts.setdefault(f"column.{name}", []).append(values)
-    return {name: np.concatenate(values).astype(np.int32) for name, values in parts.items()}
+            parts.setdefault(f"{COLUMN}{name}", []).append(values)
+    joined = {name: np.concatenate(values) for name, values in parts.items()}
+    return {name: values if values.dtype.kind == "S" else values.astype(np.int32) for name, values in joined.items()}

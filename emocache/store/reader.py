@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emocache import manifest
+from emocache import alignment, manifest
+from emocache.alignment import KINDS, WHOLE
 from emocache.errors import CacheError
 from emocache.places import cache_root
 from emocache.store.card import IMPORTED, read_card
 from emocache.store.index import SUPERSEDED, Array, Places, Table, read_index
-from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, check_not_aside, check_root, read_array, stored_dtype
+from emocache.store.layout import SOURCE, WIDE_SUFFIX, Level, Paths, array_name, check_not_aside, check_root, kind_of, stored_dtype
+from emocache.store.plan import Column
 from emocache.store.rows import Pinned, Request, RowReader, Source, stretches
-from emocache.types import Corpus, Utterance
+from emocache.types import SAMPLE_RATE, Corpus, Utterance
 
 
 def open_cache(path: str | Path | None = None) -> "Cache":
@@ -40,6 +42,32 @@ class Packed:
 
     values: NDArray[Any]
     offsets: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Fallbacks:
+    """Segments of some utterances; `nearest` hold no frame's centre and took the nearest one, `whole` utterances are one segment."""
+
+    segments: int
+    nearest: int
+    utterances: int
+    whole: int
+
+    @property
+    def many(self) -> bool:
+        """Whether more than MANY_FALLBACKS of segments or utterances are not what their name says."""
+        return self.nearest > MANY_FALLBACKS * self.segments or self.whole > MANY_FALLBACKS * self.utterances
+
+    def __str__(self) -> str:
+        nearest, whole = (100 * part / max(1, total) for part, total in ((self.nearest, self.segments), (self.whole, self.utterances)))
+        return (
+            f"{self.segments} segments, {nearest:.1f} % of them with the nearest frame; "
+            f"{self.whole} of {self.utterances} utterances ({whole:.1f} %) in one piece for want of an alignment"
+        )
+
+
+MANY_FALLBACKS = 0.05
+"""From this share on, results on segments are marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +220,28 @@ class Features:
                 f"{self.card.digests} than the corpus now has; {self.card.again(self.name, self._index.commits.stored)}"
             )
 
+    def check_aligned(self, level: str, utterances: Iterable[Utterance], data: Path) -> None:
+        """CacheError when a level of segments was made from another alignment than the prepared corpus in `data` now has.
+
+        Where that alignment is not at hand, nobody knows.
+        """
+        kind, _, rest = level.partition(SOURCE)
+        source, *variants = rest.split("+")
+        if source not in alignment.sources(data, self.corpus):
+            return
+        aligned, known = alignment.load(data, self.corpus, source), self.aligned_as(level)
+        stale = []
+        for one in utterances:
+            segments = aligned.of(kind, one.id, (one.samples or 0) / SAMPLE_RATE, silence="all" in variants)
+            unknown = one.samples is None and segments[0].kind == WHOLE
+            if not unknown and known.get(one.id) != alignment.digest(segments):
+                stale.append(one.id)
+        if stale:
+            raise CacheError(
+                f"{self.corpus}/{self.name}: {level} of {len(stale)} utterances (first {stale[0]!r}) was made from another alignment "
+                f"than the corpus now has; run `emocache pool {self.corpus}/{self.name} --levels {level}`, or extract again"
+            )
+
     def read(self, name: str, level: str | None = None, layers: Sequence[int] | None = None) -> NDArray[Any]:
         """One utterance: [layers, rows, dim] in the stored dtype (by default the encoder's own level, all layers)."""
         return self.read_many([name], level, layers).values
@@ -259,22 +309,52 @@ class Features:
         dtype = max(stored, key=lambda one: one.itemsize, default=np.dtype("<f4"))
         return np.concatenate([[0], np.cumsum(table.length[places], dtype=np.int64)]), dtype
 
-    def columns(self, name: str, level: str) -> dict[str, NDArray[np.int32]]:
+    def columns(self, name: str, level: str) -> dict[str, Column]:
         """What each row of an utterance stands for, column -> [rows].
 
         Level `tokens` has `word` (which white-space word of the text, -1 for special tokens), `begin` and `end` (characters).
+        Levels of segments have `label` (bytes, UTF-8), `kind` (of emocache.alignment.KINDS), `begin` and `end` (samples at
+        16 kHz), and `nearest` (1 where no frame's centre lies in the segment).
         """
-        index = self._index
         newest = self._newest([name])
-        layers = [layer for layer in self.layers_of(level) if index.located((level, layer), newest)[0] >= 0] or self.layers_of(level)
-        (place,) = self._located((level, layers[0]), [name], newest).tolist()
-        generation = index.generation_of(place)
-        i = place - int(index.first_place[generation.number])
         with self._pinned:
-            length = generation.rows(level).length
-            first = int(length[:i].sum(dtype=np.int64))
-            files = sorted((self.paths.plan(generation.number) / level).glob("column.*.npy"))
-            return {path.stem.removeprefix("column."): np.array(read_array(path)[first : first + int(length[i])]) for path in files}
+            found = self._index.columns(level, self._any_rows(level, [name], newest)[0])
+            return {column: np.array(values) for column, values in found.items()}
+
+    def columns_of(self, ids: Sequence[str], level: str) -> dict[str, Column]:
+        """The same of several utterances, one after the other as `read_many` gives their rows."""
+        places = self._any_rows(level, ids, self._newest(ids))
+        with self._pinned:
+            found = [self._index.columns(level, place) for place in places]
+        return {name: np.concatenate([one[name] for one in found]) for name in (found[0] if found else ())}
+
+    def fallbacks(self, level: str, ids: Sequence[str]) -> "Fallbacks":
+        """Of a level of segments, how many of these utterances' segments are none of an alignment, or hold no frame's centre."""
+        columns = self.columns_of(ids, level)
+        whole = columns["kind"] == KINDS.index(WHOLE)
+        return Fallbacks(len(whole), int(columns["nearest"].sum()), len(ids), int(whole.sum()))
+
+    def find_level(self, name: str) -> str:
+        """The level of that name, or the only one of segments of that kind ('word' for 'word@wdseg'); else the choices are listed."""
+        if name in self.levels:
+            return name
+        kind = [level for level in self.levels if kind_of(level) == name]
+        if len(kind) == 1:
+            return kind[0]
+        there = f"choose one of: {', '.join(kind)}" if kind else f"there are: {', '.join(self.levels) or 'none yet'}"
+        raise CacheError(f"{self.corpus}/{self.name}: {'several levels' if kind else 'no level'} {name!r}; {there}")
+
+    def aligned_as(self, level: str) -> dict[str, str]:
+        """Of a level of segments: utterance -> digest (hex) of the segments that its newest rows were planned to be made from."""
+        digests = self._index.made_from(level)
+        return {name: bytes(digests[place]).hex() for name, place in self._index.newest.items()}
+
+    def _any_rows(self, level: str, ids: Sequence[str], newest: Places) -> list[int]:
+        """The places that hold the rows of utterances in a level, by the first layer that has them all, or else the first one."""
+        layers = self.layers_of(level)
+        whole = (layer for layer in layers if (self._index.located((level, layer), newest) >= 0).all())
+        places: list[int] = self._located((level, next(whole, layers[0])), ids, newest).tolist()
+        return places
 
     def _table(self, level: str) -> Table:
         """Where the rows of every place lie in a level."""

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emocache.errors import CacheError
 from emocache.files import create_whole
@@ -266,13 +267,20 @@ def _unplaced(index: Index, items: Sequence[Item], arrays: Sequence[Array], *, r
     for level in {name for name, _ in arrays}:
         laid_out = np.repeat([one.has_level(level) for one in index.generations], np.diff(index.first_place))
         rows = np.fromiter((item.rows[level] for item in items), np.int64, len(items))
-        fits &= ~laid_out[places] | (index.table(level).length[places] == rows)
+        fits &= ~laid_out[places] | ((index.table(level).length[places] == rows) & _same_source(index, items, level, places))
     reasons = (pair for array in arrays for pair in index.commits.failed.get(array, {}).items())
     failed = {pair for pair, reason in reasons if retry or reason == SUPERSEDED}
     if failed:
         units = index.unit_of[places].tolist()
         fits &= np.array([(unit, item.id) not in failed for unit, item in zip(units, items, strict=True)], bool)
     return list(compress(items, ~fits))
+
+
+def _same_source(index: Index, items: Sequence[Item], level: str, places: Places) -> NDArray[np.bool_]:
+    """Of each item, whether its rows in a level were planned to be made from what they are now made from beside its digest."""
+    now = b"".join(bytes.fromhex(item.made_from[level]) if level in item.made_from else bytes(32) for item in items)
+    same: NDArray[np.bool_] = (index.made_from(level)[places] == np.frombuffer(now, np.uint8).reshape(-1, 32)).all(axis=1)
+    return same
 
 
 def _places(index: Index, items: Sequence[Item]) -> Places:

@@ -1,16 +1,12 @@
 """`emocache align`: what it says, its exit codes, and options that do not go together."""
 
 import json
-import sys
-from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import soundfile
 
 from emocache import alignment, manifest
-from emocache.alignment import Alignment, Segment
 from emocache.types import SAMPLE_RATE, Corpus, Utterance
 from tests import small_corpus
 from tests.aligners.speech import SENTENCE, said
@@ -64,23 +60,26 @@ def test_a_ctc_model_aligns_words(tmp_path: Path, shell: Shell) -> None:
     assert [one.label for one in alignment.load(tmp_path / "data", "tiny", "tiny").of("word", "u0", 1.0)] == ["a", "cab"]
 
 
-def test_what_another_aligner_wrote_is_read(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
+def test_what_another_aligner_wrote_is_read(tmp_path: Path, shell: Shell) -> None:
+    small_corpus.make(tmp_path, (0.5, 0.5))
+    (tmp_path / "words.ctm").write_text("u0 1 0.10 0.20 hello\n")
+    assert shell.run("align --from words.ctm --format ctm --shift 0.02 --name mine") == 1
+    assert "tiny/mine: 1 of 2 utterances, 1 words" in shell.out
+    assert "without alignment: 1\n  u1: " in shell.err
+    [word] = alignment.load(tmp_path / "data", "tiny", "mine").of("word", "u0", 0.5)
+    assert (word.label, word.start_s, word.end_s) == ("hello", pytest.approx(0.12), pytest.approx(0.32))
 
-    def read_folder(root: Path, utterances: Iterable[Utterance], **options: object) -> Alignment:
-        asked.extend([root, [u.id for u in utterances], options])
-        return Alignment(source="mfa", about="a stand-in", segments={"word": {"u0": (Segment("i", 0.0, 0.1),)}}, without={"u1": "no file"})
 
-    stand_in = ModuleType("imports")
-    stand_in.read_folder = read_folder  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "emocache.alignments", ModuleType("alignments"))
-    monkeypatch.setitem(sys.modules, "emocache.alignments.imports", stand_in)
+def test_a_broken_file_of_another_aligner_is_refused_unless_it_may_be_left_out(tmp_path: Path, shell: Shell) -> None:
     small_corpus.make(tmp_path, (0.5, 0.5))
     (tmp_path / "grids").mkdir()
-    assert shell.run("align --from grids --format textgrid --shift 0.02 --skip-broken --name mine") == 1
-    assert asked == [Path("grids"), ["u0", "u1"], {"format": "textgrid", "source": "mine", "shift_s": 0.02, "skip_broken": True}]
-    assert "tiny/mfa: 1 of 2 utterances, 1 words" in shell.out
-    assert "u1: no file" in shell.err
+    (tmp_path / "grids" / "u0.wdseg").write_text("  SFrm  EFrm    SegAScr Word\n\t0\t9\t-1 HELLO\n Total score: -1\n")
+    (tmp_path / "grids" / "u1.wdseg").write_text("  SFrm  EFrm    SegAScr Word\n\tx\ty\n")
+    assert shell.run("align --from grids") == 2
+    assert "u1.wdseg" in shell.err
+    assert shell.run("align --from grids --skip-broken") == 1
+    assert "tiny/wdseg: 1 of 2 utterances, 1 words" in shell.out
+    assert "u1.wdseg" in shell.err
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from emocache import alignment
+from emocache.alignment import Alignment, Segment
 from emocache.errors import CacheError, EmocacheError, ProtocolError, UsageError
 from emocache.store import open_cache
 from heads import cli, metrics, report
 from heads.experiment import Experiment, run
-from tests.heads.toy import EMOTIONS, corpus, extract, utterances
+from tests.heads.toy import EMOTIONS, corpus, extract, extract_words, utterances
 
 MEMBERS = utterances()
 QUICK = ("epochs=3", "hidden=8", "lr=0.02")
@@ -242,6 +244,33 @@ def test_seeds_are_lists_and_ranges(text: str, numbers: tuple[int, ...]) -> None
 def test_seeds_that_are_no_numbers_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected numbers such as 0-2 or 0,3,5"):
         cli.parse_seeds(text)
+
+
+def test_a_head_on_segments_counts_them_and_those_that_fell_back(place: Path) -> None:
+    extract_words(place / "cache", MEMBERS, "aligned")
+    result = go(place, encoders=("aligned",), levels=("word",))
+    (count,) = result.segments.values()
+    assert (count.utterances, count.segments, count.whole, result.marked) == (len(MEMBERS), 4 * len(MEMBERS), 0, False)
+    assert load(result, "result.json")["segments"] == {"aligned/word@mfa": {**asdict(count)}}
+    assert "UA*" not in report.to_text(result)
+
+
+def test_scores_on_segments_are_marked_when_many_utterances_have_no_alignment(place: Path) -> None:
+    extract_words(place / "cache", MEMBERS, "aligned", whole=len(MEMBERS) // 10)
+    result = go(place, encoders=("aligned",), levels=("word@mfa",))
+    assert result.marked
+    assert report.to_json(result)["marked"]
+    text = report.to_text(result)
+    assert "UA*" in text
+    assert f"{len(MEMBERS) // 10} of {len(MEMBERS)} utterances" in text
+
+
+def test_an_alignment_that_changed_since_is_no_basis_for_a_result(place: Path) -> None:
+    extract_words(place / "cache", MEMBERS, "aligned")
+    segments = {u.id: (Segment("a", 0.0, 0.2),) for u in MEMBERS}
+    alignment.save(Alignment(source="mfa", about="by hand", segments={"word": segments}), place / "data", "toy")
+    with pytest.raises(CacheError, match="was made from another alignment than the corpus now has"):
+        go(place, encoders=("aligned",), levels=("word",))
 
 
 def test_speakers_can_be_standardised_one_by_one_and_the_result_says_so(place: Path) -> None:

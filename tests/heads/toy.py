@@ -48,6 +48,9 @@ def corpus(data: Path, members: Sequence[Utterance] | None = None, **fields: obj
     return made
 
 
+WORDS = "word@mfa"
+
+
 def extract(cache: Path, members: Sequence[Utterance], name: str, *, layers: int = 2, native: str = "frames", seed: int = 0) -> None:
     """Put the members' features into a cache as feature set `name`, with the manifest beside them."""
     made_from = "text" if native == "tokens" else "audio"
@@ -67,6 +70,27 @@ def extract(cache: Path, members: Sequence[Utterance], name: str, *, layers: int
             unit.put(one, {(native, layer): values[one][layer] for layer in range(layers)})
         unit.commit()
     (cache / "toy" / manifest.MANIFEST).write_text(manifest.to_csv(members))
+
+
+def extract_words(cache: Path, members: Sequence[Utterance], name: str, *, words: int = 4, whole: int = 0) -> None:
+    """Put segments of alignment `mfa` into a cache: the last `whole` utterances are one segment each, the others have several."""
+    card = Card(
+        key=Key(weights="w", configuration="c", preprocessing="p", layer_rule="l", precision="fp32", dtype="fp16"),
+        encoder=name, model=name, origin="o", revision="r", encoder_licence="e", corpus="toy", corpus_licence="c", corpus_share="free",
+        modality="audio", digests="audio", native="frames", hop=320, centre=200, layers=(0, 1), unit_rows=512,
+        levels={"frames": "rows", "word": "words"}, dims={"frames": DIM, "word": DIM}, made_with={},
+    )  # fmt: skip
+    of = {u.id: words if i < len(members) - whole else 1 for i, u in enumerate(members)}
+    columns = {u.id: {"kind": np.full(of[u.id], 0 if of[u.id] > 1 else 3), "nearest": np.zeros(of[u.id])} for u in members}
+    items = [
+        Item(u.id, "0" * 64, "", {"frames": 1, WORDS: of[u.id]}, {WORDS: columns[u.id]}, made_from={WORDS: "1" * 64}) for u in members
+    ]  # fmt: skip
+    with FeatureWriter(cache, "toy", name, card) as writer:
+        for work, unit in writer.units(writer.plan(items, {WORDS: (0, 1)})):
+            for one in work.ids:
+                values = np.repeat(rows(next(u for u in members if u.id == one), 2), words, axis=1)[:, : of[one]]
+                unit.put(one, {(WORDS, layer): values[layer] for layer in (0, 1)})
+            unit.commit()
 
 
 def packed(lengths: Sequence[int], layers: int = 2, dim: int = DIM, *, dtype: torch.dtype = torch.float16, seed: int = 0) -> PackedTensor:
