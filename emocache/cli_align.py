@@ -77,9 +77,11 @@ def align(
             from emocache.alignments.imports import read_folder
 
             made = read_folder(source, found.utterances, format=form, source=name, shift_s=shift, skip_broken=skip_broken)
+            _check_free(data, found.name, made.source, made_here=False)
             lacking += _save(made, data, found, as_json)
             continue
         aligner, called = _aligner(model, device, oov)
+        _check_free(data, found.name, name or called, made_here=True)
         try:
             outcome = _run(found, data, aligner, name or called, workers or (1 if model else os.cpu_count() or 1), language == "any")
         except KeyboardInterrupt:
@@ -110,6 +112,14 @@ def _check(
         raise UsageError("--device is for --model; everything else is done on the CPU")
     if name is not None:
         plain_name(name, "--name")
+
+
+def _check_free(data: Path, corpus: str, source: str, *, made_here: bool) -> None:
+    """UsageError when a name is taken by an alignment that came in the other way: it would be lost. What is made here has a journal."""
+    folder = data / corpus / alignment.FOLDER
+    if (folder / f"{source}.csv").is_file() and (folder / f"{source}.jsonl").is_file() != made_here:
+        other = "was read from files" if made_here else "an aligner made here"
+        raise UsageError(f"{corpus} has an alignment {source!r} that {other}; give another --name")
 
 
 def _aligner(model: str | None, device: str | None, oov: str) -> tuple["Aligner", str]:

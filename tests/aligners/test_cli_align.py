@@ -82,6 +82,18 @@ def test_a_broken_file_of_another_aligner_is_refused_unless_it_may_be_left_out(t
     assert "u1.wdseg" in shell.err
 
 
+def test_an_alignment_that_came_in_another_way_is_not_overwritten(tmp_path: Path, shell: Shell) -> None:
+    spoken(tmp_path, SENTENCE)
+    (tmp_path / "words.ctm").write_text("u0 1 0.10 0.20 hello\n")
+    assert shell.run("align --from words.ctm") == 0
+    assert shell.run("align --name ctm") == 2
+    assert "said has an alignment 'ctm' that was read from files; give another --name" in shell.err
+    assert shell.run("align") == 0
+    assert shell.run("align --from words.ctm --name pocketsphinx") == 2
+    assert "an alignment 'pocketsphinx' that an aligner made here" in shell.err
+    assert shell.run("align --from words.ctm") == shell.run("align") == 0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
