@@ -1,11 +1,11 @@
 """The `emocache` command. stdout holds results, stderr progress; a known error is one line and exit code 2.
 
-Exit codes: 0 all is well, 1 done but some utterances have no features or verify found damage, 2 bad input, 130 interrupted.
+Exit codes: 0 all is well, 1 done but some utterances have no features or no alignment or verify found damage, 2 bad input, 130 interrupted.
 """
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from emocache import __version__, cli_corpora, cli_encoders, cli_exchange, cli_pool, cli_store, manifest, places, show
+from emocache import __version__, cli_align, cli_corpora, cli_encoders, cli_exchange, cli_pool, cli_store, manifest, places, show
 from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
+from emocache.options import corpora_of
 from heads import cli as heads_cli
 
 if TYPE_CHECKING:
     from emocache.pipeline import Job, Outcome
-    from emocache.types import Corpus
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 app.command("train", epilog=_examples(*heads_cli.EXAMPLES))(heads_cli.train)
 app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
+app.command("align", epilog=_examples(*cli_align.EXAMPLES))(cli_align.align)
 app.command("pool", epilog=_examples(*cli_pool.EXAMPLES))(cli_pool.pool)
 app.command("corpora", epilog=_examples(*cli_corpora.EXAMPLES))(cli_corpora.corpora)
 app.command("fetch", epilog=_examples(*cli_encoders.FETCH_EXAMPLES))(cli_encoders.fetch)
@@ -158,7 +159,7 @@ def extract(
     from emocache import pipeline
 
     failed, root = 0, cache.expanduser() if cache else places.cache_root()
-    for found in _corpora(data, corpus, every):
+    for found in corpora_of(data, corpus, every):
         job = pipeline.prepare_job(
             found, data, model, cache=root, name=name, layers=layers, dtype=dtype, precision=precision,
             levels=[level.strip() for level in levels.split(",")] if levels else (), device=device, batch=batch, window_s=window,
@@ -290,19 +291,6 @@ def _demo_row(name: str, result: Any) -> list[str]:
     """One head of the demo as cells."""
     ua, wa = result.scores.ua, result.scores.wa
     return [name, f"{100 * ua.mean:.1f}", f"{100 * ua.low:.1f} to {100 * ua.high:.1f}", f"{100 * wa.mean:.1f}", str(result.path)]
-
-
-def _corpora(data: Path, name: str | None, every: bool) -> Iterator["Corpus"]:
-    """The corpora that an extraction is for."""
-    known = manifest.names(data)
-    if not known:
-        raise UsageError(f"no prepared corpus in {data}; run `emocache prepare` first, or give --data")
-    if name is not None and every:
-        raise UsageError(f"--corpus {name} and --all exclude each other; give one")
-    if name is None and not every and len(known) > 1:
-        raise UsageError(f"{data} holds {', '.join(known)}; say which with --corpus, or --all")
-    chosen = known if name is None else [name]
-    yield from (manifest.load(data, one) for one in chosen)
 
 
 def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:

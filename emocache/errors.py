@@ -3,7 +3,8 @@
 EmocacheError
 ├── UsageError        an option or argument that cannot be
 ├── CorpusError       a corpus folder, manifest or label that is not as its reader expects
-│   └── AudioError    one audio file that cannot be used
+│   ├── AudioError    one audio file that cannot be used
+│   └── AlignmentError  one utterance whose words cannot be placed in its audio
 ├── SourceError       features of another tool that cannot be imported as they are
 ├── EncoderError      a model that cannot be found, loaded or run
 ├── CacheError        a cache that is missing, damaged, or lacks what was asked of it
@@ -27,6 +28,10 @@ class CorpusError(EmocacheError):
 
 class AudioError(CorpusError):
     """One audio file that cannot be used."""
+
+
+class AlignmentError(CorpusError):
+    """One utterance whose words cannot be placed in its audio."""
 
 
 class SourceError(EmocacheError):

@@ -1,16 +1,17 @@
 """Options that several commands share, and how they go through the feature sets that they are given."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from emocache import places
-from emocache.errors import EmocacheError
+from emocache import manifest, places
+from emocache.errors import EmocacheError, UsageError
 
 if TYPE_CHECKING:
     from emocache.store.layout import Paths
+    from emocache.types import Corpus
 
 T = TypeVar("T")
 
@@ -23,6 +24,19 @@ DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would 
 AllArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[CORPUS[/FEATURES]]...", help="As `emocache ls` names them (default: all in the cache).")
 ]
+
+
+def corpora_of(data: Path, name: str | None, every: bool) -> Iterator["Corpus"]:
+    """The prepared corpora that --corpus and --all mean; without either, the only one that there is."""
+    known = manifest.names(data)
+    if not known:
+        raise UsageError(f"no prepared corpus in {data}; run `emocache prepare` first, or give --data")
+    if name is not None and every:
+        raise UsageError(f"--corpus {name} and --all exclude each other; give one")
+    if name is None and not every and len(known) > 1:
+        raise UsageError(f"{data} holds {', '.join(known)}; say which with --corpus, or --all")
+    chosen = known if name is None else [name]
+    yield from (manifest.load(data, one) for one in chosen)
 
 
 def root_of(cache: Path | None) -> Path:

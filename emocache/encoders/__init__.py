@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from emocache.encoders.base import LAYER_RULE, PRECISIONS, Encoder
 
-__all__ = ["ENCODERS", "LAYER_RULE", "PRECISIONS", "Encoder", "EncoderSpec", "Source", "find", "load"]
+__all__ = ["ENCODERS", "LAYER_RULE", "PRECISIONS", "Encoder", "EncoderSpec", "Source", "configuration", "find", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -68,7 +68,7 @@ def _build(source: Source, device: "torch.device", precision: str, window_s: flo
     if pickled is not None:
         kind = Emotion2vecEncoder if (source.folder / SETTINGS).is_file() else Wav2Vec1Encoder
         return kind(pickled, device, precision)
-    config = _config(folder)
+    config = configuration(folder)
     if config.model_type == "whisper":
         return WhisperEncoder(folder, config, device, precision, window_s)
     if config.model_type in SPEECH_KINDS:
@@ -100,7 +100,7 @@ def _reads_text(config: Any) -> bool:
     return given == "input_ids" and fills_gaps and not getattr(config, "is_encoder_decoder", False)
 
 
-def _config(folder: str) -> Any:
+def configuration(folder: str) -> Any:
     """The transformers configuration of a folder."""
     import transformers
 

@@ -184,7 +184,7 @@ def rows_of(states: Sequence[Tensor], which: int, rows: int) -> Tensor:
     return torch.stack([state[which, :rows].float() for state in states])
 
 
-def weights_digest(module: nn.Module) -> str:
+def weights_digest(module: nn.Module, unused: Sequence[str] = UNUSED) -> str:
     """SHA-256 over a module's floating-point tensors, as float32, in the module's own order.
 
     Independent of names and container: .bin and .safetensors copies agree (and copies in half precision, where they hold
@@ -192,7 +192,7 @@ def weights_digest(module: nn.Module) -> str:
     parameter does not orphan a cache. Two tensors in each other's place give another digest.
     """
     tensors = {name: tensor for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
-    used = (tensor for name, tensor in tensors.items() if not any(part in name for part in UNUSED))
+    used = (tensor for name, tensor in tensors.items() if not any(part in name for part in unused))
     return hashlib.sha256(b"".join(_tensor_digest(tensor) for tensor in used)).hexdigest()
 
 
@@ -211,8 +211,8 @@ def _tensor_digest(tensor: Tensor) -> bytes:
     return hashlib.sha256(str(values.shape).encode() + values.astype("<f4", copy=False).tobytes()).digest()
 
 
-def from_pretrained(model_class: Any, folder: str, what: str) -> Any:
-    """Load a transformers model in float32; EncoderError when the checkpoint lacks weights that features depend on.
+def from_pretrained(model_class: Any, folder: str, what: str, unused: Sequence[str] = UNUSED) -> Any:
+    """Load a transformers model in float32; EncoderError when the checkpoint lacks weights that features depend on: any but `unused`.
 
     transformers fills what is missing with random numbers and only warns. Pickles are read with weights_only, so that a
     checkpoint runs no code, neither in its weights nor beside them.
@@ -227,7 +227,7 @@ def from_pretrained(model_class: Any, folder: str, what: str) -> Any:
             )
     except (OSError, ValueError, RuntimeError, KeyError, EOFError, ImportError, pickle.UnpicklingError) as error:
         raise EncoderError(f"{what}: cannot be loaded from {folder} ({why_not(error)})") from error
-    missing = sorted(name for name in report["missing_keys"] if not any(part in name for part in UNUSED))
+    missing = sorted(name for name in report["missing_keys"] if not any(part in name for part in unused))
     if missing:
         raise EncoderError(
             f"{what}: {folder} lacks {len(missing)} weights (first {missing[0]}); it is no complete checkpoint of this model"
