@@ -6,16 +6,11 @@ from emocache.aligners.words import plain
 from emocache.errors import AlignmentError
 
 VOICE = "en-us"
-_TABLE = """
-    p P, b B, t T, t# T, t2 T, d D, k K, g G, ? T, tS CH, dZ JH, f F, v V, T TH, D DH, s S, z Z, S SH, Z ZH, h HH, x K,
-    m M, n N, N NG, l L, r R, r- R, w W, j Y, n- AH N, @L AH L,
-    I IH, I2 IH, I# IH, i IY, i: IY, E EH, a AE, aa AE, a# AH, 0 AA, A: AA, O AO, O: AO, O2 AO, V AH, U UH, u: UW, @ AH, @- AH,
-    3 ER, 3: ER, eI EY, aI AY, aU AW, oU OW, OI OY, A~ AA N,
-    A@ AA R, O@ AO R, o@ AO R, e@ EH R, U@ UH R, i@3 IH R, i@ IY AH, aI@ AY AH, aI3 AY ER
-"""
-_PHONES = {name: tuple(phones) for name, *phones in (row.split() for row in _TABLE.split(","))}
-"""Names that espeak-ng's voice gives to its phonemes -> phones; those with an r of their own may be followed by another."""
-_SILENT = {";", ""}
+_STRESS = "',%=|"
+_FURTHER = {"?": ("T",), "x": ("K",), "n-": ("AH", "N"), "O": ("AO",), "A~": ("AA", "N"), ";": ()}
+"""Phonemes of other words than the demo corpus has; ';' only links two vowels."""
+_PLAIN = {"AX": "AH", "AXR": "ER", "IX": "IH"}
+"""Phones that the CMU dictionary does not tell apart from others."""
 
 
 @cache
@@ -25,17 +20,18 @@ def phones(word: str) -> tuple[str, ...]:
     UsageError when espeak-ng is not installed.
     """
     from emocache.demo import espeak
+    from emocache.demo.phones import ARPABET
 
     if not plain(word).isascii():
         raise AlignmentError(f"not in the dictionary, and in no letters that English is written in: {word}")
-    names = [one.text.lstrip("',%=|") for one in espeak.speak(word, VOICE, espeak.Prosody()).phonemes]
-    said = [name for name in names if name not in _SILENT and not name.startswith(espeak.PAUSE)]
-    if not said or (strange := [name for name in said if name not in _PHONES]):
-        raise AlignmentError(
-            f"not in the dictionary, and espeak-ng speaks it with sounds that English has not: {word} ({' '.join(strange)})"
-        )
+    table = {**ARPABET, **_FURTHER}
+    names = [one.text.lstrip(_STRESS) for one in espeak.speak(word, VOICE, espeak.Prosody()).phonemes]
+    said = [name for name in names if name and not name.startswith(espeak.PAUSE)]
+    strange = [name for name in said if name not in table]
+    if strange or not said:
+        raise AlignmentError(f"not in the dictionary, and espeak-ng does not speak it as an English word: {word} ({' '.join(strange)})")
     found: list[str] = []
-    for phone in (phone for name in said for phone in _PHONES[name]):
-        if (phone, found[-1:]) != ("R", ["R"]):
+    for phone in (_PLAIN.get(phone, phone) for name in said for phone in table[name]):
+        if (phone, found[-1:]) != ("R", ["R"]):  # "A@" holds an r, and another may follow
             found.append(phone)
     return tuple(found)
