@@ -15,6 +15,7 @@ Normalise = Literal["global", "speech", "speaker", "none"]
 
 
 Schedule = Literal["constant", "cosine"]
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,10 @@ class Training:
     weight_decay: float = 0.0
     batch: int = 32
     """Utterances per step."""
+    accumulate: int = 1
+    """Steps whose gradients are averaged for one update."""
+    precision: Precision = "fp32"
+    """What matrix products are computed in; the weights and their updates are float32."""
     epochs: int = 100
     patience: int = 4
     """Epochs without a lower validation loss after which training stops; the best epoch is kept."""
@@ -42,7 +47,7 @@ class Training:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
-        for name in ("lr", "layer_lr", "batch", "epochs", "patience"):
+        for name in ("lr", "layer_lr", "batch", "accumulate", "epochs", "patience"):
             if not 0 < getattr(self, name) <= 1_000_000:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected more than 0 and at most a million")
         for name in ("weight_decay", "clip"):
@@ -65,11 +70,17 @@ class Paper:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Needs:
-    """How many feature sets a head takes, and of which levels (none named: any)."""
+    """How many feature sets a head takes, and of which levels (none named: any).
+
+    `stacks`: several runs may be trained as one, see `blocks`. `freezes`: what it does first with an input of one layer is to
+    standardise it and to normalise each row, which can be done once for a fold.
+    """
 
     least: int = 1
     most: int | None = None
     levels: tuple[str, ...] = ()
+    stacks: bool = False
+    freezes: bool = False
 
 
 @runtime_checkable

@@ -6,19 +6,28 @@
 A batch is gathered by index arithmetic: no Python per utterance, and no answer can depend on padding.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from emocache.errors import CacheError
-from emocache.store import Packed
+from emocache.store import Features, Packed
 
 CHUNK = 4096
 """Rows per step of a pass over all training rows."""
+UTTERANCES = 256
+"""Utterances that are read at a time for that, where they are not in memory."""
+AHEAD = 3
+"""Batches that are read while the head learns from one."""
 ROUNDING = 1e-6
 """A deviation below this share of the mean is rounding in the float32 mean of a chunk: the dimension is constant."""
 
@@ -48,18 +57,26 @@ class PackedTensor:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some utterances: one packed tensor for each input of the head, and their classes."""
+    """Some utterances: one packed tensor for each input of the head, and their classes.
+
+    `weights` are 1 for the utterances that a run learns from, else 0; None: every run learns from all of them.
+    """
 
     inputs: tuple[PackedTensor, ...]
     labels: Int[Tensor, " batch"]
+    weights: Float[Tensor, "runs batch"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a head says of a batch: logits, and the losses by name (each a scalar, a mean over the batch; their sum is trained)."""
+    """What a head says of a batch: logits, and the losses of each run by name (means over the batch; their sum is trained).
 
-    logits: Float[Tensor, "batch classes"]
-    losses: Mapping[str, Tensor]
+    `embedding` is each utterance before the last layer, for pictures.
+    """
+
+    logits: Float[Tensor, "runs batch classes"]
+    losses: Mapping[str, Float[Tensor, " runs"]]
+    embedding: Float[Tensor, "runs batch width"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +102,8 @@ class Input:
     text: bool = False
     """Made from words rather than from sound."""
     moments: Moments | None = None
+    frozen: bool = False
+    """The rows are standardised, and normalised one by one, already: see `frozen`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +111,72 @@ class Examples:
     """All utterances of an experiment, loaded once for all folds and seeds."""
 
     ids: tuple[str, ...]
-    inputs: tuple[PackedTensor, ...]
+    inputs: "tuple[PackedTensor | Mapped, ...]"
     labels: Int[Tensor, " utterances"]
 
     def batch(self, which: Tensor) -> Batch:
         """The utterances `which` [batch]."""
         return Batch(tuple(packed.take(which) for packed in self.inputs), self.labels[which])
 
+    def batches(self, parts: Sequence[Tensor]) -> Iterator[Batch]:
+        """One batch after the other; the next one is read from the cache meanwhile, where an input is not in memory."""
+        if all(isinstance(packed, PackedTensor) for packed in self.inputs):
+            yield from map(self.batch, parts)
+            return
+        with ThreadPoolExecutor(1) as pool:
+            waiting = deque(pool.submit(self.batch, part) for part in parts[:AHEAD])
+            for part in [*parts[AHEAD:], *[None] * min(AHEAD, len(parts))]:
+                ready = waiting.popleft()
+                if part is not None:
+                    waiting.append(pool.submit(self.batch, part))
+                yield ready.result()
+
     def indices(self, ids: Sequence[str]) -> Tensor:
         """Where utterances lie: int64 [ids], on the device of the labels."""
         at = {name: i for i, name in enumerate(self.ids)}
         return torch.tensor([at[name] for name in ids], dtype=torch.int64, device=self.labels.device)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """Ragged sequences that are read from the cache when they are wanted, since all of them would not fit."""
+
+    features: Features
+    level: str
+    layers: tuple[int, ...]
+    ids: tuple[str, ...]
+    device: torch.device
+
+    def take(self, which: Int[Tensor, " batch"]) -> PackedTensor:
+        """The utterances `which` [batch], in that order."""
+        ids = [self.ids[i] for i in which.tolist()]
+        return to_tensor(self.features.read_many(ids, self.level, self.layers), self.features.name, ids, self.device)
+
+
+def frozen(packed: PackedTensor, found: Moments | None, dtype: torch.dtype) -> PackedTensor:
+    """A single layer, standardised, and each row normalised to mean 0 and deviation 1, in the type that is computed in.
+
+    That is what a head does first that `freezes`; it depends on the fold alone, so it is done once for all epochs and seeds.
+    """
+    (values,) = packed.values
+    done = values.new_empty(1, *values.shape, dtype=dtype)
+    for at in range(0, len(values), CHUNK):
+        rows = values[at : at + CHUNK].float()
+        if found is not None:
+            rows = torch.addcmul(-found.mean[0] / found.std[0], rows, 1 / found.std[0])
+        done[0, at : at + CHUNK] = F.layer_norm(rows, rows.shape[-1:])
+    return PackedTensor(done, packed.offsets)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on the device; without a limit where that cannot be told."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 1 << 62
 
 
 def standardised_by_group(packed: PackedTensor, groups: Sequence[str]) -> PackedTensor:
@@ -119,27 +193,45 @@ def standardised_by_group(packed: PackedTensor, groups: Sequence[str]) -> Packed
 
 def to_tensor(packed: Packed, where: str, ids: Sequence[str], device: torch.device) -> PackedTensor:
     """Rows read from the cache as tensors on the device. CacheError for an utterance without rows."""
-    if (empty := np.flatnonzero(np.diff(packed.offsets) == 0)).size:
-        raise CacheError(f"{where}: {empty.size} utterances have no rows, first {ids[empty[0]]}; leave them out of the manifest")
+    check_rows(packed.offsets, where, ids)
     values = torch.from_numpy(np.require(packed.values, requirements=["C", "W"]))
     return PackedTensor(values.to(device), torch.from_numpy(np.asarray(packed.offsets, dtype=np.int64)).to(device))
 
 
-def moments(packed: PackedTensor, which: Int[Tensor, " batch"]) -> Moments:
+def check_rows(offsets: NDArray[np.int64], where: str, ids: Sequence[str]) -> None:
+    """CacheError for an utterance without rows."""
+    if (empty := np.flatnonzero(np.diff(offsets) == 0)).size:
+        raise CacheError(f"{where}: {empty.size} utterances have no rows, first {ids[empty[0]]}; leave them out of the manifest")
+
+
+def moments(packed: PackedTensor | Mapped, which: Int[Tensor, " batch"]) -> Moments:
     """Statistics over all rows of the utterances `which`: each chunk about its own mean, merged in float64 (Chan et al. 1979)."""
-    rows, _ = packed.rows_of(which)
-    layers, _, dim = packed.values.shape
-    mean = torch.zeros(layers, dim, dtype=torch.float64, device=rows.device)
-    squares = torch.zeros_like(mean)
-    for layer in range(layers):
-        seen = 0
-        for part in torch.split(rows, CHUNK):
-            x = packed.values[layer].index_select(0, part).float()
-            chunk_mean = x.mean(0)
-            chunk_squares = (x - chunk_mean).square_().sum(0)
-            delta, new = chunk_mean.double() - mean[layer], len(part)
-            mean[layer] += delta * (new / (seen + new))
-            squares[layer] += chunk_squares.double() + delta.square() * (seen * new / (seen + new))
-            seen += new
-    std = (squares / max(len(rows), 1)).sqrt()
+    merged: list[_Running] = []
+    for part in torch.split(which, UTTERANCES) if isinstance(packed, Mapped) else [which]:
+        some = packed.take(part) if isinstance(packed, Mapped) else packed
+        rows = torch.arange(some.values.shape[1], device=which.device) if isinstance(packed, Mapped) else packed.rows_of(which)[0]
+        merged = merged or [_Running(some.values.shape[2], which.device) for _ in some.values]
+        for layer, running in zip(some.values, merged, strict=True):
+            for chunk in torch.split(rows, CHUNK):
+                running.add(layer.index_select(0, chunk).float())
+    mean = torch.stack([running.mean for running in merged])
+    std = torch.stack([(running.squares / max(running.seen, 1)).sqrt() for running in merged])
     return Moments(mean.float(), torch.where(std > ROUNDING * mean.abs(), std, 1.0).float())
+
+
+class _Running:
+    """Mean [dim] and sum of squared distances from it [dim] of the rows seen so far, in float64."""
+
+    def __init__(self, dim: int, device: torch.device) -> None:
+        self.seen = 0
+        self.mean = torch.zeros(dim, dtype=torch.float64, device=device)
+        self.squares = torch.zeros_like(self.mean)
+
+    def add(self, rows: Tensor) -> None:
+        """Some more rows [rows, dim] in float32."""
+        mean, new = rows.mean(0), len(rows)
+        squares = (rows - mean).square_().sum(0)
+        away = mean.double() - self.mean
+        self.mean += away * (new / (self.seen + new))
+        self.squares += squares.double() + away.square() * (self.seen * new / (self.seen + new))
+        self.seen += new

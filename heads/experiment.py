@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 import emocache
 import heads
 from emocache.devices import pick_device
 from emocache.errors import UsageError
 from emocache.store import Cache, Features
-from heads import runfolder, splits, trainer
+from heads import finished, runfolder, splits
 from heads.config import HeadModule, Training, override
-from heads.data import Examples, Input
+from heads.data import Input
+from heads.grid import Grid
 from heads.material import Material, by_speaker, gather, inputs_of, load
 from heads.report import Result, to_json
 from heads.scoring import Run, prediction_rows, scores_of
@@ -84,7 +84,12 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
     examples = load(material, sets, inputs, device, quiet=quiet)
     if config.normalise == "speaker":
         examples = by_speaker(examples, inputs, material)
-    done = list(_train(head, config, inputs, examples, folds, len(material.classes), quiet=quiet))
+    grid = Grid(
+        head=head, config=config, inputs=inputs, examples=examples, folds=folds, classes=len(material.classes),
+        own_validation=about["validation"] == "given", digest=digest,
+    )  # fmt: skip
+    unfinished = finished.part_folder(target, digest)
+    done = grid.train([unfinished] if not target.exists() else [target / runfolder.CHECKPOINTS, unfinished], quiet=quiet)
     overlap = splits.text_overlap(folds[ask.seeds[0]], material.utterances)
     result = Result(
         head=ask.head,
@@ -105,7 +110,7 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
         text_overlap=asdict(overlap),
     )
     versions = {"emocache": emocache.__version__, "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
-    _write(target, about | {"digest": digest, "device": str(device), "versions": versions}, material, folds, done, result)
+    _write(target, about | {"digest": digest, "device": str(device), "versions": versions}, material, folds, done, result, unfinished)
     return result
 
 
@@ -189,32 +194,16 @@ def _splits(folds: Folds) -> list[dict[str, Any]]:
     return [{"seed": seed, **asdict(fold)} for seed, made in folds.items() for fold in made]
 
 
-def _train(
-    head: HeadModule, config: Training, inputs: Sequence[Input], examples: Examples, folds: Folds, classes: int, *, quiet: bool
-) -> Iterator[Run]:
-    """Every seed and fold, one after the other, with a progress bar on stderr."""
-    grid = [(seed, fold) for seed, made in folds.items() for fold in made]
-    with tqdm(total=len(grid), desc="training", unit="run", delay=1, disable=quiet) as bar:
-        for seed, fold in grid:
-            began = time.perf_counter()
-
-            def on_epoch(number: int, epoch: trainer.Epoch, where: str = f"fold {fold.name} seed {seed}") -> None:
-                text = f"{where} epoch {number} validation loss {epoch.validation_loss:.3f}"
-                bar.set_postfix_str(text, refresh=bar.format_dict["elapsed"] > 1)
-
-            parts = trainer.Parts(examples.indices(fold.train), examples.indices(fold.validation), examples.indices(fold.test))
-            fitted = trainer.fit(head, config, inputs, examples, parts, classes=classes, seed=seed, on_epoch=on_epoch)
-            bar.update()
-            yield Run(fold, seed, fitted, time.perf_counter() - began)
-
-
-def _write(target: Path, about: Mapping[str, Any], material: Material, folds: Folds, done: Sequence[Run], result: Result) -> None:
+def _write(
+    target: Path, about: Mapping[str, Any], material: Material, folds: Folds, done: Sequence[Run], result: Result, checkpoints: Path
+) -> None:
     """The run folder."""
     header = ["id", "speaker", "fold", "seed", "label", "predicted", *(f"p_{name}" for name in material.classes)]
     curves = [
         {"seed": one.seed, "fold": one.fold.name, "chosen": one.fitted.chosen, "epochs": [asdict(epoch) for epoch in one.fitted.curve]}
         for one in done
     ]
+    embeddings = [one.fitted.embeddings for one in done if one.fitted.embeddings is not None]
     runfolder.write(
         target,
         {
@@ -224,4 +213,6 @@ def _write(target: Path, about: Mapping[str, Any], material: Material, folds: Fo
             "result.json": runfolder.to_json(to_json(result)),
             runfolder.CONFIG: runfolder.to_json(about),
         },
+        np.concatenate(embeddings) if len(embeddings) == len(done) else None,
+        checkpoints,
     )

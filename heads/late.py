@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from heads import linear
-from heads.blocks import Branch
+from heads.blocks import Branch, cross_entropy
 from heads.config import Needs, Paper
 from heads.data import Batch, Input, Output
 
@@ -18,12 +17,12 @@ PAPER = Paper(
     reported={"F": 74.88, "FP": 75.15, "FS": 75.80, "FW": 75.22, "FPS": 74.67, "FPW": 75.52, "FSW": 75.59, "FPSW": 74.60},
 )
 """Rows of the paper by their speech levels (frame, phone, syllable, word); each has the text too."""
-NEEDS = Needs(least=2)
+NEEDS = Needs(least=2, stacks=True, freezes=True)
 Config = linear.Config
 
 
 class Late(nn.Module):
-    """Sum, not mean, of the logits of one branch for each input: -> [batch, classes]."""
+    """Sum, not mean, of the logits of one branch for each input: -> [runs, batch, classes]."""
 
     def __init__(self, branches: Sequence[Branch]) -> None:
         """In the order of the batch's inputs."""
@@ -32,9 +31,9 @@ class Late(nn.Module):
 
     def forward(self, batch: Batch) -> Output:
         """Cross-entropy of the summed logits."""
-        each = [branch(one.values, one.offsets) for branch, one in zip(self.branches, batch.inputs, strict=True)]
-        logits = torch.stack(each).sum(0)
-        return Output(logits, {"cross_entropy": F.cross_entropy(logits, batch.labels)})
+        said = [branch(one.values, one.offsets) for branch, one in zip(self.branches, batch.inputs, strict=True)]
+        logits = torch.stack([logits for logits, _ in said]).sum(0)
+        return Output(logits, {"cross_entropy": cross_entropy(logits, batch)}, torch.cat([embedding for _, embedding in said], dim=-1))
 
 
 def build(config: Config, inputs: Sequence[Input], classes: int) -> Late:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from emocache.errors import UsageError
-from heads.blocks import Branch, LayerMix, LayerWeights, Pooling
+from heads.blocks import Branch, LayerMix, LayerWeights, Pooling, cross_entropy
 from heads.config import Needs, Normalise, Paper, Training
 from heads.data import Batch, Input, Output
 
@@ -22,7 +21,7 @@ PAPER = Paper(
     protocol="IEMOCAP, 4 classes, 5-fold by session, 5 repeats; validation on a random tenth of the training folds",
     reported={"text": 68.12, "frame": 65.44, "phone": 64.24, "syllable": 63.86, "word": 64.48},
 )
-NEEDS = Needs(least=1, most=1)
+NEEDS = Needs(least=1, most=1, stacks=True, freezes=True)
 PAPER_ENCODERS = ("wav2vec2-base", "bert-base")
 
 
@@ -47,7 +46,7 @@ class Config(Training):
 
 
 class Linear(nn.Module):
-    """Logits of the mean over time of two dense layers: one input -> [batch, classes]."""
+    """Logits of the mean over time of two dense layers: one input -> [runs, batch, classes]."""
 
     def __init__(self, branch: Branch) -> None:
         """One branch."""
@@ -57,8 +56,8 @@ class Linear(nn.Module):
     def forward(self, batch: Batch) -> Output:
         """Cross-entropy of the one branch."""
         (packed,) = batch.inputs
-        logits = self.branch(packed.values, packed.offsets)
-        return Output(logits, {"cross_entropy": F.cross_entropy(logits, batch.labels)})
+        logits, embedding = self.branch(packed.values, packed.offsets)
+        return Output(logits, {"cross_entropy": cross_entropy(logits, batch)}, embedding)
 
 
 def branch(config: Config, one: Input, classes: int) -> Branch:
@@ -73,6 +72,7 @@ def branch(config: Config, one: Input, classes: int) -> Branch:
         hidden=(config.hidden,) * 2,
         dropout=config.dropout,
         pooling=config.pooling,
+        frozen=one.frozen,
     )
 
 

@@ -13,7 +13,7 @@ from emocache.store import Cache, Fallbacks, Features, parse_layers
 from emocache.store.layout import SOURCE, kind_of
 from emocache.types import LABEL_FIELDS, Corpus, Utterance
 from heads.config import Needs
-from heads.data import Examples, Input, standardised_by_group, to_tensor
+from heads.data import Examples, Input, Mapped, PackedTensor, check_rows, free_bytes, standardised_by_group, to_tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,12 +126,19 @@ def _segments(utterances: Sequence[Utterance], sets: Sequence[Features], inputs:
 def load(material: Material, sets: Sequence[Features], inputs: Sequence[Input], device: torch.device, *, quiet: bool = False) -> Examples:
     """All rows that the experiment needs, read once, in their stored dtype, on the device."""
     ids = [utterance.id for utterance in material.utterances]
-    packed = [
-        to_tensor(features.load(one.level, one.layers, ids), f"{features.corpus}/{features.name}", ids, device)
-        for features, one in tqdm(list(zip(sets, inputs, strict=True)), "loading features", unit="set", delay=1, disable=quiet)
-    ]
+    pairs = list(zip(sets, inputs, strict=True))
+    packed = [_load(features, one, ids, device) for features, one in tqdm(pairs, "loading features", unit="set", delay=1, disable=quiet)]
     labels = torch.tensor([material.class_of(utterance) for utterance in material.utterances], device=device)
     return Examples(tuple(ids), tuple(packed), labels)
+
+
+def _load(features: Features, one: Input, ids: Sequence[str], device: torch.device) -> PackedTensor | Mapped:
+    """Rows on the device, or where they would take more than half of its free memory, what reads them batch by batch."""
+    offsets, dtype = features.outline(one.level, one.layers[0], ids)
+    if int(offsets[-1]) * one.dim * len(one.layers) * dtype.itemsize > free_bytes(device) / 2:
+        check_rows(offsets, f"{features.corpus}/{features.name}", ids)
+        return Mapped(features, one.level, one.layers, tuple(ids), device)
+    return to_tensor(features.load(one.level, one.layers, ids), f"{features.corpus}/{features.name}", ids, device)
 
 
 def by_speaker(examples: Examples, inputs: Sequence[Input], material: Material) -> Examples:
@@ -139,8 +146,15 @@ def by_speaker(examples: Examples, inputs: Sequence[Input], material: Material) 
     speakers = [utterance.speaker or "" for utterance in material.utterances]
     if "" in speakers:
         raise ProtocolError(f"normalise=speaker: {speakers.count('')} of {len(speakers)} utterances have no speaker; use normalise=global")
-    pairs = zip(inputs, examples.inputs, strict=True)
-    return replace(examples, inputs=tuple(packed if one.text else standardised_by_group(packed, speakers) for one, packed in pairs))
+    done: list[PackedTensor | Mapped] = []
+    for one, packed in zip(inputs, examples.inputs, strict=True):
+        if one.text:
+            done.append(packed)
+        elif isinstance(packed, Mapped):
+            raise UsageError(f"normalise=speaker needs {one.name} in memory, and it does not fit; give fewer --layers, or another level")
+        else:
+            done.append(standardised_by_group(packed, speakers))
+    return replace(examples, inputs=tuple(done))
 
 
 def _corpus(cache: Cache, name: str, data: Path) -> tuple[Corpus, str]:

@@ -5,6 +5,8 @@ splits.json       the ids of every part, by seed and fold
 predictions.csv   id, speaker, fold, seed, label, predicted, and one probability for each class
 curves.json       losses of every epoch, by seed and fold
 result.json       scores, intervals, confusion matrix: what `--json` prints
+embeddings.npy    float16 [rows of predictions.csv, width]: each tested utterance before the head's last layer, where it has one
+checkpoints/      the weights of every run, and what it needs not to be trained again (finished.py)
 """
 
 import csv
@@ -16,10 +18,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from emocache.errors import UsageError
 from emocache.places import plain_name
 
 CONFIG = "config.json"
+EMBEDDINGS = "embeddings.npy"
+CHECKPOINTS = "checkpoints"
 
 
 def place(runs: Path, name: str, digest: str) -> Path:
@@ -47,13 +54,17 @@ def _try_writing(runs: Path) -> None:
         raise UsageError(f"--runs {runs}: cannot be written ({error.strerror}); give another folder") from None
 
 
-def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write texts by file name to a new folder, then put it in the place of an older one."""
+def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16] | None, checkpoints: Path) -> None:
+    """Write texts by file name, embeddings and what lies in `checkpoints` to a new folder, then put it in the place of an older one."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     part.chmod(0o755)  # mkdtemp's own mode would keep the runs from everybody else
     for name, text in files.items():
         (part / name).write_text(text, encoding="utf-8")
+    if embeddings is not None:
+        np.save(part / EMBEDDINGS, embeddings, allow_pickle=False)
+    if checkpoints.is_dir():
+        checkpoints.rename(part / CHECKPOINTS)
     old = part.with_name(f"{part.name}.old")
     if folder.exists():
         folder.rename(old)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from emocache import alignment
 from emocache.alignment import Alignment, Segment
 from emocache.errors import CacheError, EmocacheError, ProtocolError, UsageError
 from emocache.store import open_cache
-from heads import cli, metrics, report
+from heads import cli, metrics, report, trainer
 from heads.experiment import Experiment, run
 from tests.heads.toy import EMOTIONS, corpus, extract, extract_words, utterances
 
@@ -51,7 +52,10 @@ def load(result: report.Result, name: str) -> Any:
 
 def test_the_run_folder_holds_what_makes_the_numbers(place: Path) -> None:
     result = go(place, seeds=(0, 3))
-    assert {path.name for path in result.path.iterdir()} == {"config.json", "splits.json", "predictions.csv", "curves.json", "result.json"}
+    assert {path.name for path in result.path.iterdir()} == {
+        "config.json", "splits.json", "predictions.csv", "curves.json", "result.json", "embeddings.npy", "checkpoints",
+    }  # fmt: skip
+    assert len(np.load(result.path / "embeddings.npy")) == len((result.path / "predictions.csv").read_text().splitlines()) - 1
     config = load(result, "config.json")
     assert (config["head"], config["seeds"], config["config"]["hidden"], config["classes"]) == ("linear", [0, 3], 8, list(EMOTIONS))
     assert config["inputs"][0]["digest"] == open_cache(place / "cache").features("toy", "enc").digest
@@ -96,6 +100,50 @@ OTHERS = ({"seeds": (1,)}, {"settings": (*QUICK, "dropout=0.1")}, {"label": "moo
 @pytest.mark.parametrize("changes", OTHERS)
 def test_another_question_gives_another_run(place: Path, changes: dict[str, Any]) -> None:
     assert go(place).path != go(place, **changes).path
+
+
+def test_an_interrupted_grid_goes_on_where_it_stopped(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    undisturbed = go(place, seeds=(0, 3), name="whole")
+    trained: list[tuple[str, int]] = []
+    fit = trainer.fit
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        if len(trained) == 4:
+            raise KeyboardInterrupt
+        trained.extend(("fold", seed) for seed in options["seeds"])
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(trainer, "fit", counted)
+    with pytest.raises(KeyboardInterrupt):
+        go(place, seeds=(0, 3), name="broken")
+    assert not (place / "runs" / "broken").exists()
+    trained.clear()
+    monkeypatch.setattr(trainer, "fit", counted)
+    again = go(place, seeds=(0, 3), name="broken")
+    assert len(trained) == 2, "two of three folds were done already"
+    predictions = [(result.path / "predictions.csv").read_text() for result in (undisturbed, again)]
+    assert predictions[0] == predictions[1]
+    assert [path.name for path in (place / "runs").iterdir() if path.name.startswith(".")] == []
+    trained.clear()
+    repeated = go(place, seeds=(0, 3), name="broken")
+    assert trained == []
+    assert repeated.scores == again.scores
+
+
+def test_what_was_trained_on_other_features_is_not_taken_for_done(place: Path) -> None:
+    go(place, name="one")
+    extract(place / "cache2", MEMBERS, "enc", seed=9)
+    with pytest.raises(UsageError, match="holds another experiment"):
+        run(ask(place, name="one"), open_cache(place / "cache2"), quiet=True)
+
+
+def test_the_best_and_the_last_weights_of_every_run_are_kept(place: Path) -> None:
+    result = go(place, seeds=(0, 3))
+    files = sorted((result.path / "checkpoints").iterdir())
+    assert [path.name for path in files] == [f"{fold}-{seed}.safetensors" for fold in range(3) for seed in (0, 3)]
+    weights = load_file(files[0])
+    assert {name.split("/")[0] for name in weights} == {"best", "last", "probabilities", "embeddings"}
+    assert sum(weight.numel() for name, weight in weights.items() if name.startswith("best/")) == load(result, "config.json")["parameters"]
 
 
 def test_a_name_is_never_given_to_two_experiments(place: Path) -> None:

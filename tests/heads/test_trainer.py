@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,21 +11,22 @@ import pytest
 import torch
 
 from emocache.errors import ProtocolError
+from emocache.store import open_cache
 from heads import linear, trainer
 from heads.config import override
-from heads.data import Examples, PackedTensor
+from heads.data import Examples, Mapped, PackedTensor, to_tensor
 from heads.splits import split
-from tests.heads.toy import examples, utterances
+from tests.heads.toy import examples, extract, utterances
 
 MEMBERS = utterances()
 FOLD = split("loso", MEMBERS)[0]
 EXAMPLES, INPUT = examples(MEMBERS)
-PARTS = trainer.Parts(*(EXAMPLES.indices(ids) for ids in (FOLD.train, FOLD.validation, FOLD.test)))
+PARTS = trainer.Parts(*(EXAMPLES.indices(ids) for ids in (FOLD.train, FOLD.validation, FOLD.test, (*FOLD.train, *FOLD.validation))))
 QUICK = override(linear.Config(), ["epochs=3", "hidden=16", "lr=0.01"])
 
 
 def fit(data: Examples = EXAMPLES, *, config: linear.Config = QUICK, seed: int = 0, **options: Any) -> trainer.Fitted:
-    return trainer.fit(linear, config, [INPUT], data, PARTS, classes=3, seed=seed, **options)
+    return trainer.fit(linear, config, [INPUT], data, [PARTS], classes=3, seeds=[seed], **options)[0]
 
 
 def changed(which: torch.Tensor, change: Callable[[torch.Tensor], torch.Tensor]) -> Examples:
@@ -62,9 +64,63 @@ def test_the_test_part_has_no_say_in_what_is_learned() -> None:
 
 
 def test_the_validation_part_chooses_the_epoch_and_teaches_nothing() -> None:
-    other = fit(changed(PARTS.validation, lambda x: x * 50))
-    assert [e.train_loss for e in other.curve] == [e.train_loss for e in fit().curve]
-    assert [e.validation_loss for e in other.curve] != [e.validation_loss for e in fit().curve]
+    plain = override(QUICK, ["normalise=none"])
+    other, usual = fit(changed(PARTS.validation, lambda x: x * 50), config=plain), fit(config=plain)
+    assert [e.train_loss for e in other.curve] == [e.train_loss for e in usual.curve]
+    assert [e.validation_loss for e in other.curve] != [e.validation_loss for e in usual.curve]
+
+
+def test_features_are_standardised_with_the_training_folds_alone() -> None:
+    ((one,), _) = trainer.for_fold(linear, QUICK, [INPUT], EXAMPLES, PARTS.pool)
+    assert one.moments is not None
+    rows, _ = EXAMPLES.inputs[0].rows_of(PARTS.pool)
+    expected = EXAMPLES.inputs[0].values[:, rows].double()
+    torch.testing.assert_close(one.moments.mean.double(), expected.mean(1), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(one.moments.std.double(), expected.std(1, correction=0), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [(0, 1), (1,)])
+def test_seeds_that_are_trained_together_get_what_they_get_alone(layers: tuple[int, ...]) -> None:
+    seeds = [3, 0, 8]
+    folds = [split("loso", MEMBERS, seed=seed)[0] for seed in seeds]
+    pool = EXAMPLES.indices(sorted((*folds[0].train, *folds[0].validation)))
+    parts = [trainer.Parts(*(EXAMPLES.indices(ids) for ids in (fold.train, fold.validation, fold.test)), pool) for fold in folds]
+    config = override(QUICK, ["epochs=25", "lr=0.05", "patience=3"])
+    one = replace(INPUT, layers=layers)
+    data = replace(EXAMPLES, inputs=(PackedTensor(EXAMPLES.inputs[0].values[list(layers)], EXAMPLES.inputs[0].offsets),))
+    together = trainer.fit(linear, config, [one], data, parts, classes=3, seeds=seeds)
+    for seed, part, found in zip(seeds, parts, together, strict=True):
+        (alone,) = trainer.fit(linear, config, [one], data, [part], classes=3, seeds=[seed])
+        assert (alone.chosen, len(alone.curve)) == (found.chosen, len(found.curve))
+        np.testing.assert_allclose(found.probabilities, alone.probabilities, atol=1e-4)
+        losses = [[(epoch.train_loss, epoch.validation_loss) for epoch in run.curve] for run in (found, alone)]
+        np.testing.assert_allclose(*losses, rtol=1e-3, atol=1e-5)
+    assert len({len(found.curve) for found in together}) > 1, "they should not all stop in the same epoch, or nothing is shown"
+
+
+def test_accumulated_steps_are_one_step_of_a_larger_batch() -> None:
+    one, several = (override(QUICK, ["clip=0", "dropout=0", *more]) for more in (["batch=40"], ["batch=20", "accumulate=2"]))
+    pair = [fit(config=config).probabilities for config in (one, several)]
+    np.testing.assert_allclose(*pair, atol=0.05)
+    assert not np.allclose(fit(config=override(several, ["accumulate=1"])).probabilities, pair[1], atol=0.01)
+
+
+def test_half_precision_learns_about_the_same() -> None:
+    config = override(QUICK, ["epochs=20"])
+    exact, rough = fit(config=config), fit(config=override(config, ["precision=bf16"]))
+    assert (rough.probabilities.argmax(1) == exact.probabilities.argmax(1)).mean() > 0.9
+    assert not np.array_equal(rough.probabilities, exact.probabilities)
+
+
+def test_what_does_not_fit_into_memory_is_read_batch_by_batch_and_learnt_alike(tmp_path: Path) -> None:
+    extract(tmp_path / "cache", MEMBERS, "enc")
+    features = open_cache(tmp_path / "cache").features("toy", "enc")
+    ids = tuple(u.id for u in MEMBERS)
+    resident = to_tensor(features.load("frames", (0, 1), ids), "toy/enc", ids, torch.device("cpu"))
+    mapped = Mapped(features, "frames", (0, 1), ids, torch.device("cpu"))
+    here, there = (fit(replace(EXAMPLES, ids=ids, inputs=(one,))) for one in (resident, mapped))
+    assert [e.train_loss for e in here.curve] == pytest.approx([e.train_loss for e in there.curve], rel=1e-4)
+    np.testing.assert_allclose(here.probabilities, there.probabilities, atol=1e-4)
 
 
 def test_the_epoch_with_the_lowest_validation_loss_answers() -> None:
@@ -80,8 +136,8 @@ def test_a_refit_learns_from_the_validation_part_too_for_as_many_epochs_as_were_
     refit = override(QUICK, ["refit=true"])
     found, plain = fit(config=refit), fit()
     assert (found.curve, found.chosen) == (plain.curve, plain.chosen)
-    both = trainer.Parts(torch.cat([PARTS.train, PARTS.validation]), PARTS.validation, PARTS.test)
-    whole = trainer.fit(linear, override(QUICK, [f"epochs={found.chosen}"]), [INPUT], EXAMPLES, both, classes=3, seed=0)
+    both = replace(PARTS, train=PARTS.pool)
+    (whole,) = trainer.fit(linear, override(QUICK, [f"epochs={found.chosen}"]), [INPUT], EXAMPLES, [both], classes=3, seeds=[0])
     assert whole.chosen == found.chosen
     np.testing.assert_array_equal(found.probabilities, whole.probabilities)
     blind = replace(changed(PARTS.test, lambda x: x * 50), labels=EXAMPLES.labels.index_fill(0, PARTS.test, 0))
@@ -99,7 +155,7 @@ def test_a_cosine_ends_at_no_learning_rate_at_all() -> None:
 def test_layer_weights_learn_at_a_rate_of_their_own() -> None:
     def weight(*settings: str) -> torch.Tensor:
         config = override(QUICK, ["epochs=1", *settings])
-        learner = trainer._Learner(linear, config, [INPUT], EXAMPLES, PARTS.train, 3, 0)  # type: ignore[arg-type]
+        learner = trainer._Learner(linear, config, [INPUT], EXAMPLES, PARTS.train, None, 3, [0])
         learner.epoch()
         return learner.model.branch.mix.weight.detach()  # type: ignore[union-attr, no-any-return]
 
@@ -109,7 +165,7 @@ def test_layer_weights_learn_at_a_rate_of_their_own() -> None:
 
 def test_every_epoch_is_told() -> None:
     told: list[int] = []
-    fit(on_epoch=lambda number, epoch: told.append(number))
+    fit(on_epoch=lambda seed, number, epoch: told.append(number))
     assert told == [1, 2, 3]
 
 
@@ -134,7 +190,7 @@ def test_gradients_are_clipped_by_value() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.optim, "Adam", Watched)
         module = SimpleNamespace(Config=linear.Config, PAPER=linear.PAPER, NEEDS=linear.NEEDS, build=build, deviations=linear.deviations)
-        trainer.fit(module, QUICK, [INPUT], EXAMPLES, PARTS, classes=3, seed=0)
+        trainer.fit(module, QUICK, [INPUT], EXAMPLES, [PARTS], classes=3, seeds=[0])
     assert max(seen) == 1.0
 
 
@@ -144,5 +200,5 @@ def test_gradients_are_clipped_by_value() -> None:
 )
 def test_what_is_standardised_is_a_setting(normalise: str, text: bool, expected: bool) -> None:
     config = override(linear.Config(), [f"normalise={normalise}"])
-    (one,) = trainer.with_moments(config, [replace(INPUT, text=text)], EXAMPLES, PARTS.train)
+    ((one,), _) = trainer.for_fold(linear, config, [replace(INPUT, text=text)], EXAMPLES, PARTS.pool)
     assert (one.moments is not None) == expected

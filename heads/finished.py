@@ -1,0 +1,66 @@
+"""Runs that are done, one safetensors file each: an interrupted grid goes on where it stopped, and a finished one is not trained again.
+
+    runs/.NAME.DIGEST.part/0-3.safetensors    fold 0 with seed 3, while the grid is at work
+    runs/NAME/checkpoints/0-3.safetensors     the same once all are done
+
+Tensors `best/...` and `last/...` are the head's parameters, `probabilities` and `embeddings` what it says of the test part.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from heads.trainer import Epoch, Fitted
+
+
+def part_folder(target: Path, digest: str) -> Path:
+    """Where the runs of an experiment lie until all are done."""
+    return target.with_name(f".{target.name}.{digest[:8]}.part")
+
+
+def file_of(folder: Path, fold: int, seed: int) -> Path:
+    """The file of one run."""
+    return folder / f"{fold}-{seed}.safetensors"
+
+
+def save(path: Path, fitted: Fitted, seconds: float, digest: str) -> None:
+    """Write a run, whole or not at all."""
+    tensors = {f"best/{name}": weight.cpu().contiguous() for name, weight in fitted.best.items()}
+    tensors |= {f"last/{name}": weight.cpu().clone() for name, weight in fitted.last.items()}
+    tensors["probabilities"] = torch.from_numpy(fitted.probabilities)
+    if fitted.embeddings is not None:
+        tensors["embeddings"] = torch.from_numpy(fitted.embeddings)
+    curve = json.dumps([asdict(epoch) for epoch in fitted.curve])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    save_file(tensors, part, {"digest": digest, "curve": curve, "chosen": str(fitted.chosen), "seconds": f"{seconds:.3f}"})
+    part.replace(path)
+
+
+def load(path: Path, digest: str) -> tuple[Fitted, float] | None:
+    """A run and its seconds; None when it is not there, damaged, or of another experiment."""
+    try:
+        with safe_open(path, "pt") as file:
+            about: Mapping[str, Any] = file.metadata() or {}
+            if about.get("digest") != digest:
+                return None
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        curve = tuple(Epoch(**epoch) for epoch in json.loads(about["curve"]))
+        best, last = (_under(kind, tensors) for kind in ("best/", "last/"))
+        embeddings = tensors["embeddings"].numpy().astype(np.float16) if "embeddings" in tensors else None
+        fitted = Fitted(curve, int(about["chosen"]), tensors["probabilities"].numpy(), embeddings, best, last)
+        return fitted, float(about["seconds"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _under(kind: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin so, without that."""
+    return {name.removeprefix(kind): one for name, one in tensors.items() if name.startswith(kind)}

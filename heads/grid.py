@@ -1,0 +1,100 @@
+"""All folds and seeds of an experiment: which are trained together, which are done already, and how far it has come."""
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from heads import finished, trainer
+from heads.config import HeadModule, Training
+from heads.data import Examples, Input
+from heads.scoring import Run
+from heads.splits import Fold
+
+TOGETHER = {"cpu": 5, "cuda": 25}
+"""Most seeds of a fold that are trained as one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """What is to be trained. `own_validation`: the corpus brings its validation part, which is no part of the training folds."""
+
+    head: HeadModule
+    config: Training
+    inputs: Sequence[Input]
+    examples: Examples
+    folds: Mapping[int, Sequence[Fold]]
+    classes: int
+    own_validation: bool
+    digest: str
+
+    @property
+    def total(self) -> int:
+        """How many runs there are."""
+        return sum(map(len, self.folds.values()))
+
+    def train(self, folders: Sequence[Path], *, quiet: bool) -> list[Run]:
+        """Every run, seed by seed and fold by fold. What lies in one of `folders` is not trained again; in the end all lie in the last."""
+        done: dict[tuple[int, int], Run] = {}
+        with tqdm(total=self.total, desc="training", unit="run", delay=1, disable=quiet) as bar:
+            for number, seeds in self._stacks():
+                for seed in seeds:
+                    if run := self._finished(folders, number, seed):
+                        done[seed, number] = run
+                        bar.update()
+                for run in self._fit(number, [seed for seed in seeds if (seed, number) not in done], bar):
+                    done[run.seed, number] = run
+                    finished.save(finished.file_of(folders[-1], number, run.seed), run.fitted, run.seconds, self.digest)
+                    bar.update()
+        return [done[seed, number] for seed, made in self.folds.items() for number in range(len(made))]
+
+    def _finished(self, folders: Sequence[Path], number: int, seed: int) -> Run | None:
+        """A run that was done before."""
+        for folder in folders:
+            if (found := finished.load(path := finished.file_of(folder, number, seed), self.digest)) is not None:
+                if folder != folders[-1]:
+                    folders[-1].mkdir(exist_ok=True)
+                    shutil.copyfile(path, finished.file_of(folders[-1], number, seed))
+                return Run(self.folds[seed][number], seed, *found)
+        return None
+
+    def _stacks(self) -> Iterator[tuple[int, list[int]]]:
+        """Numbers of folds, and the seeds that are trained together on each: they have one test part and one pool."""
+        most = TOGETHER[self.examples.labels.device.type] if self.head.NEEDS.stacks else 1
+        alike: dict[tuple[int, tuple[str, ...], frozenset[str]], list[int]] = {}
+        for number in range(max(map(len, self.folds.values()))):
+            for seed, made in self.folds.items():
+                if number < len(made):
+                    alike.setdefault((number, made[number].test, frozenset(self._pool(made[number]))), []).append(seed)
+        for (number, _, _), seeds in alike.items():
+            yield from ((number, seeds[at : at + most]) for at in range(0, len(seeds), most))
+
+    def _pool(self, fold: Fold) -> tuple[str, ...]:
+        """What batches are made of; in an order that no seed has a say in."""
+        return tuple(sorted(fold.train if self.own_validation else (*fold.train, *fold.validation)))
+
+    def _fit(self, number: int, seeds: Sequence[int], bar: "tqdm[None]") -> Iterator[Run]:
+        """Train some seeds of a fold."""
+        if not seeds:
+            return
+        began = time.perf_counter()
+        folds = [self.folds[seed][number] for seed in seeds]
+
+        def on_epoch(seed: int, epoch: int, losses: trainer.Epoch) -> None:
+            text = f"fold {folds[0].name} seed {seed} epoch {epoch} validation loss {losses.validation_loss:.3f}"
+            bar.set_postfix_str(text, refresh=bar.format_dict["elapsed"] > 1)
+
+        parts = [self._parts(fold) for fold in folds]
+        fitted = trainer.fit(
+            self.head, self.config, self.inputs, self.examples, parts, classes=self.classes, seeds=seeds, on_epoch=on_epoch
+        )  # fmt: skip
+        seconds = (time.perf_counter() - began) / len(seeds)
+        yield from (Run(fold, seed, one, seconds) for fold, seed, one in zip(folds, seeds, fitted, strict=True))
+
+    def _parts(self, fold: Fold) -> trainer.Parts:
+        """Where the utterances of a fold lie."""
+        indices = self.examples.indices
+        return trainer.Parts(indices(fold.train), indices(fold.validation), indices(fold.test), indices(self._pool(fold)))
