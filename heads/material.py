@@ -127,12 +127,14 @@ def load(material: Material, sets: Sequence[Features], inputs: Sequence[Input], 
     """All rows that the experiment needs, read once, in their stored dtype, on the device."""
     ids = [utterance.id for utterance in material.utterances]
     pairs = list(zip(sets, inputs, strict=True))
-    packed = [_load(features, one, ids, device) for features, one in tqdm(pairs, "loading features", unit="set", delay=1, disable=quiet)]
+    packed = [
+        load_input(features, one, ids, device) for features, one in tqdm(pairs, "loading features", unit="set", delay=1, disable=quiet)
+    ]
     labels = torch.tensor([material.class_of(utterance) for utterance in material.utterances], device=device)
     return Examples(tuple(ids), tuple(packed), labels)
 
 
-def _load(features: Features, one: Input, ids: Sequence[str], device: torch.device) -> PackedTensor | Mapped:
+def load_input(features: Features, one: Input, ids: Sequence[str], device: torch.device) -> PackedTensor | Mapped:
     """Rows on the device, or where they would take more than half of its free memory, what reads them batch by batch."""
     offsets, dtype = features.outline(one.level, one.layers[0], ids)
     if int(offsets[-1]) * one.dim * len(one.layers) * dtype.itemsize > free_bytes(device) / 2:
