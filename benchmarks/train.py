@@ -206,8 +206,7 @@ def main() -> None:
                 found[way].append(json.loads(process.stdout.readline()))
                 print(way, found[way][-1], file=sys.stderr, flush=True)
         print(f"{options.utterances} utterances, {options.layers} layers of {DIM}, {options.epochs} epochs, {options.folds} folds")
-        print(f"{options.seeds} seeds together, on {torch.get_num_threads()} threads
-")
+        print(f"{options.seeds} seeds together, on {torch.get_num_threads()} threads\n")
         print("| way | s per epoch and seed | CPU s | times as fast as npy | as ram | peak GB | UA % |\n|---|---|---|---|---|---|---|")
         for way, turns in found.items():
             print(line(way, turns, found))
