@@ -65,7 +65,7 @@ def choose(native: Native, asked: Sequence[str], data: Path, corpus: str) -> dic
             continue
         kinds = [f"{kind}{SOURCE}ALIGNMENT" for kind in alignment.LEVELS] if has_segments(native) else []
         if text.partition(SOURCE)[0].partition("+")[0] not in alignment.LEVELS or not kinds:
-            raise UsageError(f"--levels: no level {text!r} here; there are {', '.join([*known, *kinds])}")
+            raise UsageError(f"--levels: no level {text!r} here; there are {', '.join([*known, *kinds])}{_untimed(native)}")
         name = parse_segments(text if SOURCE in text else _only(text, data, corpus))
         if name.source not in aligned:
             aligned[name.source] = alignment.load(data, corpus, name.source)
@@ -74,6 +74,13 @@ def choose(native: Native, asked: Sequence[str], data: Path, corpus: str) -> dic
             raise UsageError(f"--levels {text}: alignment {name.source!r} of {corpus} has {there}, but no {name.kind}s")
         chosen[str(name)] = segment_level(native, name, aligned[name.source])
     return chosen
+
+
+def _untimed(native: Native) -> str:
+    """Why frames have no levels of segments."""
+    if native.native != "frames" or has_segments(native):
+        return ""
+    return " (where its frames lie in time is not known; if an older release stored them, extract the level once)"
 
 
 def _only(text: str, data: Path, corpus: str) -> str:
