@@ -14,7 +14,7 @@ from torch import Tensor
 
 from emocache import alignment, pooling
 from emocache.alignment import Alignment, Segment
-from emocache.errors import UsageError
+from emocache.errors import CorpusError, UsageError
 from emocache.levels import Columns, Level, Native, has_segments, kinds_of, levels_of
 from emocache.places import plain_name
 from emocache.store import Features
@@ -96,9 +96,14 @@ def _only(text: str, data: Path, corpus: str) -> str:
 
 
 def segment_level(native: Native, name: SegmentName, aligned: Alignment) -> Level:
-    """The level of an alignment's segments."""
+    """The level of an alignment's segments; CorpusError for an utterance whose audio is another since it was aligned."""
 
     def segments(utterance: Utterance) -> Sequence[Segment]:
+        if aligned.audio.get(utterance.id) not in {None, utterance.audio_sha256}:
+            raise CorpusError(
+                f"{utterance.id}: alignment {name.source!r} was made of other audio than the corpus now has; "
+                "run `emocache align` again (with --from, once its files are of the new audio)"
+            )
         return aligned.of(name.kind, utterance.id, (utterance.samples or 0) / SAMPLE_RATE, silence=name.silence)
 
     def columns(utterance: Utterance) -> Columns:

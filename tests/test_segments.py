@@ -11,7 +11,7 @@ from emocache import alignment, manifest, pipeline
 from emocache.alignment import NOISE, SILENCE, SPEECH, WHOLE, Alignment, Segment
 from emocache.care.verify import verify
 from emocache.corpora.prepare import prepare
-from emocache.errors import CacheError, UsageError
+from emocache.errors import CacheError, CorpusError, UsageError
 from emocache.pool import pool
 from emocache.segments import parse_segments
 from emocache.store import Features, open_cache
@@ -257,3 +257,13 @@ def test_a_set_of_an_older_release_learns_of_segments_when_they_are_extracted(tm
     assert (features.levels, features.card.centre) == (("frames", "word@mfa"), 200)
     assert pool(features, tmp_path / "data", levels=["word+all"]).levels == ("word@mfa+all",)
     assert verify(features.paths).findings == ()
+
+
+def test_an_alignment_of_other_audio_is_refused(tmp_path: Path, corpus: Corpus, hubert: Path) -> None:
+    made = replace(alignment.load(tmp_path / "data", "tiny", "mfa"), audio={u.id: str(u.audio_sha256) for u in corpus.utterances})
+    alignment.save(made, tmp_path / "data", "tiny")
+    assert alignment.load(tmp_path / "data", "tiny", "mfa").audio == made.audio
+    extract(tmp_path, corpus, hubert, ["word"])
+    alignment.save(replace(made, audio={**made.audio, "u3": "0" * 64}), tmp_path / "data", "tiny")
+    with pytest.raises(CorpusError, match="u3: alignment 'mfa' was made of other audio"):
+        extract(tmp_path, corpus, hubert, ["word"]).read("u3")
