@@ -48,7 +48,7 @@ class Alignment:
     """One source's segments of a corpus: level -> utterance id -> segments in order of time, which do not overlap.
 
     `about` says in words how they were made. `without` maps the ids of utterances that have none to the reason, `notes` the
-    ids of those whose segments had to be mended to what was done.
+    ids of those whose segments had to be mended to what was done, `audio` ids to the SHA-256 of the audio that they tell of.
     """
 
     source: str
@@ -56,6 +56,7 @@ class Alignment:
     segments: Mapping[str, Mapping[str, tuple[Segment, ...]]]
     without: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    audio: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -103,7 +104,7 @@ def save(alignment: Alignment, data: Path, corpus: str) -> Path:
     """Write the table and what is known of it beside the manifest; where the table is."""
     folder = data / plain_name(corpus, "corpus") / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    about = {"about": alignment.about, "without": dict(alignment.without), "notes": dict(alignment.notes)}
+    about = {"about": alignment.about, "without": dict(alignment.without), "notes": dict(alignment.notes), "audio": dict(alignment.audio)}
     path = folder / f"{plain_name(alignment.source, 'alignment')}.csv"
     write_changed(path.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     rows = [_rows_text(name, level, one) for level in alignment.levels for name, one in alignment.segments[level].items()]
@@ -125,9 +126,10 @@ def load(data: Path, corpus: str, source: str) -> Alignment:
     try:
         about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         made, without, notes = str(about["about"]), dict(about["without"]), dict(about["notes"])
+        heard = dict(about.get("audio", {}))  # nothing is known of an alignment that an older release wrote
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorpusError(f"{path.with_suffix('.json')}: missing or damaged ({error}); align again") from None
-    return Alignment(source=source, about=made, segments=_read(path), without=without, notes=notes)
+    return Alignment(source=source, about=made, segments=_read(path), without=without, notes=notes, audio=heard)
 
 
 def _read(path: Path) -> dict[str, dict[str, tuple[Segment, ...]]]:

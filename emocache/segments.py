@@ -14,7 +14,7 @@ from torch import Tensor
 
 from emocache import alignment, pooling
 from emocache.alignment import Alignment, Segment
-from emocache.errors import UsageError
+from emocache.errors import CorpusError, UsageError
 from emocache.levels import Columns, Level, Native, has_segments, kinds_of, levels_of
 from emocache.places import plain_name
 from emocache.store import Features
@@ -65,7 +65,7 @@ def choose(native: Native, asked: Sequence[str], data: Path, corpus: str) -> dic
             continue
         kinds = [f"{kind}{SOURCE}ALIGNMENT" for kind in alignment.LEVELS] if has_segments(native) else []
         if text.partition(SOURCE)[0].partition("+")[0] not in alignment.LEVELS or not kinds:
-            raise UsageError(f"--levels: no level {text!r} here; there are {', '.join([*known, *kinds])}")
+            raise UsageError(f"--levels: no level {text!r} here; there are {', '.join([*known, *kinds])}{_untimed(native)}")
         name = parse_segments(text if SOURCE in text else _only(text, data, corpus))
         if name.source not in aligned:
             aligned[name.source] = alignment.load(data, corpus, name.source)
@@ -74,6 +74,13 @@ def choose(native: Native, asked: Sequence[str], data: Path, corpus: str) -> dic
             raise UsageError(f"--levels {text}: alignment {name.source!r} of {corpus} has {there}, but no {name.kind}s")
         chosen[str(name)] = segment_level(native, name, aligned[name.source])
     return chosen
+
+
+def _untimed(native: Native) -> str:
+    """Why frames have no levels of segments."""
+    if native.native != "frames" or has_segments(native):
+        return ""
+    return " (where its frames lie in time is not known; if an older release stored them, extract the level once)"
 
 
 def _only(text: str, data: Path, corpus: str) -> str:
@@ -89,9 +96,14 @@ def _only(text: str, data: Path, corpus: str) -> str:
 
 
 def segment_level(native: Native, name: SegmentName, aligned: Alignment) -> Level:
-    """The level of an alignment's segments."""
+    """The level of an alignment's segments; CorpusError for an utterance whose audio is another since it was aligned."""
 
     def segments(utterance: Utterance) -> Sequence[Segment]:
+        if aligned.audio.get(utterance.id) not in {None, utterance.audio_sha256}:
+            raise CorpusError(
+                f"{utterance.id}: alignment {name.source!r} was made of other audio than the corpus now has; "
+                "run `emocache align` again (with --from, once its files are of the new audio)"
+            )
         return aligned.of(name.kind, utterance.id, (utterance.samples or 0) / SAMPLE_RATE, silence=name.silence)
 
     def columns(utterance: Utterance) -> Columns:

@@ -107,18 +107,24 @@ def gather(
         features.check(kept)
         if features.card.digests == "imported":
             notes.append(f"{features.name} was imported: whether it is of the corpus's present audio or text nobody can check")
-    segments = _segments(kept, sets, inputs, data)
+    segments = _segments(kept, sets, inputs, data, notes)
     notes += [f"{name}: {count}" for name, count in segments.items()]
     classes = tuple(sorted({utterance.label(label) or "" for utterance in kept}))
     return Material(utterances=tuple(kept), label=label, classes=classes, left_out=left_out, notes=tuple(notes), segments=segments)
 
 
-def _segments(utterances: Sequence[Utterance], sets: Sequence[Features], inputs: Sequence[Input], data: Path) -> dict[str, Fallbacks]:
-    """What there is to know of the inputs that are made of segments; CacheError where the alignment is another one by now."""
+def _segments(
+    utterances: Sequence[Utterance], sets: Sequence[Features], inputs: Sequence[Input], data: Path, notes: list[str]
+) -> dict[str, Fallbacks]:
+    """What there is to know of the inputs that are made of segments; CacheError where the alignment is another one by now.
+
+    Where it is gone, `notes` grow by a word on that.
+    """
     found: dict[str, Fallbacks] = {}
     for features, one in zip(sets, inputs, strict=True):
         if SOURCE in one.level:
-            features.check_aligned(one.level, utterances, data)
+            if not features.check_aligned(one.level, utterances, data):
+                notes.append(f"{one.name}/{one.level}: its alignment is not in {data}, so whether that is another by now nobody can check")
             found[f"{one.name}/{one.level}"] = features.fallbacks(one.level, [utterance.id for utterance in utterances])
     return found
 

@@ -11,10 +11,11 @@ from emocache import alignment, manifest, pipeline
 from emocache.alignment import NOISE, SILENCE, SPEECH, WHOLE, Alignment, Segment
 from emocache.care.verify import verify
 from emocache.corpora.prepare import prepare
-from emocache.errors import CacheError, UsageError
+from emocache.errors import CacheError, CorpusError, UsageError
 from emocache.pool import pool
 from emocache.segments import parse_segments
 from emocache.store import Features, open_cache
+from emocache.store.card import to_text
 from emocache.types import Corpus
 from tests import checkpoints, small_corpus
 from tests.shell import Shell
@@ -213,3 +214,56 @@ def test_the_command_pools_and_counts_what_fell_back(tmp_path: Path, corpus: Cor
     assert "0 utterances pooled now" in shell.out
     assert "1 of 6 utterances (16.7 %) in one piece" in shell.out
     assert shell.run(f"pool tiny/{features.name} --levels frames --cache cache") == 2
+
+
+def test_a_changed_alignment_takes_nothing_from_the_levels_of_another(tmp_path: Path, corpus: Corpus, hubert: Path) -> None:
+    words = dict(alignment.load(tmp_path / "data", "tiny", "mfa").segments["word"])
+    align(tmp_path, words, "wdseg")
+    features = extract(tmp_path, corpus, hubert, ["frames", "utterance", "word@mfa", "word@wdseg"])
+    ids = [u.id for u in corpus.utterances]
+    before = features.read_many(ids, "word@wdseg")
+    align(tmp_path, {name: (Segment("KIDS", 0.1, 0.46),) for name in words})
+    pooled = pool(features, tmp_path / "data", levels=["word@mfa"])
+    assert pooled.utterances == len(words)
+    features = pooled.features
+    for level in ("word@mfa", "word@wdseg"):
+        features.check_aligned(level, corpus.utterances, tmp_path / "data")
+    np.testing.assert_array_equal(features.read_many(ids, "word@wdseg").values, before.values)
+    assert pool(features, tmp_path / "data", levels=["word@wdseg"]).utterances == 0
+    align(tmp_path, {}, "wdseg")
+    with pytest.raises(CacheError, match=r"word@wdseg of 5 utterances .* was made from another alignment"):
+        features.check_aligned("word@wdseg", corpus.utterances, tmp_path / "data")
+
+
+def test_frames_are_not_encoded_again_for_an_alignment_that_changed(tmp_path: Path, corpus: Corpus, hubert: Path) -> None:
+    features = extract(tmp_path, corpus, hubert, ["frames", "word"])
+    align(tmp_path, {"u1": (Segment("KIDS", 0.1, 0.46),)})
+    pool(features, tmp_path / "data", levels=["word"])
+    job = pipeline.prepare_job(corpus, tmp_path / "data", str(hubert), cache=tmp_path / "cache", device="cpu", levels=["frames", "word"])
+    assert pipeline.extract(job).encoded == 0
+
+
+def test_a_set_of_an_older_release_learns_of_segments_when_they_are_extracted(tmp_path: Path, corpus: Corpus, hubert: Path) -> None:
+    features = extract(tmp_path, corpus, hubert, ["frames"])
+    known = ("frames", "utterance")
+    older = replace(
+        features.card, centre=-1, levels={n: features.card.levels[n] for n in known}, dims={n: features.card.dims[n] for n in known}
+    )
+    features.paths.card.write_text(to_text(older))
+    features = open_cache(tmp_path / "cache").features("tiny", features.name)
+    with pytest.raises(UsageError, match=r"no level 'word' here.*extract the level once"):
+        pool(features, tmp_path / "data", levels=["word"])
+    features = extract(tmp_path, corpus, hubert, ["word"])
+    assert (features.levels, features.card.centre) == (("frames", "word@mfa"), 200)
+    assert pool(features, tmp_path / "data", levels=["word+all"]).levels == ("word@mfa+all",)
+    assert verify(features.paths).findings == ()
+
+
+def test_an_alignment_of_other_audio_is_refused(tmp_path: Path, corpus: Corpus, hubert: Path) -> None:
+    made = replace(alignment.load(tmp_path / "data", "tiny", "mfa"), audio={u.id: str(u.audio_sha256) for u in corpus.utterances})
+    alignment.save(made, tmp_path / "data", "tiny")
+    assert alignment.load(tmp_path / "data", "tiny", "mfa").audio == made.audio
+    extract(tmp_path, corpus, hubert, ["word"])
+    alignment.save(replace(made, audio={**made.audio, "u3": "0" * 64}), tmp_path / "data", "tiny")
+    with pytest.raises(CorpusError, match="u3: alignment 'mfa' was made of other audio"):
+        extract(tmp_path, corpus, hubert, ["word"]).read("u3")

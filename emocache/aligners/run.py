@@ -149,7 +149,8 @@ def _alignment(corpus: Corpus, aligner: Aligner, source: str, done: dict[str, En
     }
     notes = {name: done[name].note for name in order if name not in failed and done[name].note}
     without = {name: failed[name] for name in order if name in failed}
-    return Alignment(source=source, about=aligner.about, segments=segments, without=without, notes=notes)
+    heard = {name: done[name].key.partition("/")[0] for name in order if name not in failed}
+    return Alignment(source=source, about=aligner.about, segments=segments, without=without, notes=notes, audio=heard)
 
 
 def _bar(corpus: Corpus, source: str, todo: Sequence[Utterance]) -> "tqdm[None]":

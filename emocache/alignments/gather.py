@@ -29,6 +29,7 @@ def gather(
     segments: dict[str, dict[str, tuple[Segment, ...]]] = {}
     without: dict[str, str] = {}
     notes: dict[str, list[str]] = {}
+    audio: dict[str, str] = {}
     for utterance in utterances:
         try:
             tiers = tiers_of(utterance)
@@ -40,11 +41,13 @@ def gather(
         made, notes[utterance.id] = _tidied(tiers, duration_s(utterance))
         if not made:
             without[utterance.id] = "; ".join(notes[utterance.id]) or (EMPTY if tiers else NO_FILE)
+        elif utterance.audio_sha256 is not None:
+            audio[utterance.id] = utterance.audio_sha256
         for level, ones in made.items():
             segments.setdefault(level, {})[utterance.id] = ones
     said = {name: "; ".join([*notes[name], *_lacking(name, segments)]) for name in notes if name not in without}
     noted = {name: text for name, text in said.items() if text}
-    return Alignment(source=source, about=about, segments=segments, without=without, notes=noted)
+    return Alignment(source=source, about=about, segments=segments, without=without, notes=noted, audio=audio)
 
 
 def duration_s(utterance: Utterance) -> float:

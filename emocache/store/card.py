@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,12 @@ def check_key(there: Card, wanted: Card, where: str) -> None:
     """KeyMismatch that names each differing field, unless both cards have the same key."""
     if found := differing(there, wanted):
         raise KeyMismatch(f"{where} was made with other {'; '.join(found)}. Keep both with --name OTHER_NAME, or remove it first")
+
+
+def grown(there: Card, wanted: Card) -> Card:
+    """A card of the same key with the levels that only `wanted` knows, since an older release wrote it."""
+    levels, dims = {**wanted.levels, **there.levels}, {**wanted.dims, **there.dims}
+    return there if levels.keys() == there.levels.keys() else replace(there, centre=wanted.centre, levels=levels, dims=dims)
 
 
 def differing(there: Card, wanted: Card) -> list[str]:

@@ -126,22 +126,40 @@ class Index:
         return sum(len(generation.unit_numbers) for generation in self.generations)
 
     def made_from(self, level: str) -> NDArray[np.uint8]:
-        """What each place of a level was planned to be made from beside `digests` [places, 32]; zeros where that is nothing."""
+        """What each place of a level was planned to be made from beside `digests` [places, 32]; zeros where that is nothing.
+
+        Where a generation lacks the level, since another level's alignment asked for it, as the place before of the same input.
+        """
         if level not in self._made_from:
-            self._made_from[level] = _joined([generation.made_from(level) for generation in self.generations])
+            found = _joined([generation.made_from(level) for generation in self.generations])
+            lacks = np.repeat([not generation.has_level(level) for generation in self.generations], np.diff(self.first_place))
+            if lacks.any() and found.any():
+                seen: dict[tuple[str, bytes], int] = {}
+                for place, name in enumerate(self.names):
+                    before = seen.get(key := (name, bytes(self.digests[place])))
+                    if lacks[place] and before is not None:
+                        found[place] = found[before]
+                    seen[key] = place
+            self._made_from[level] = found
         return self._made_from[level]
 
     def older(self, level: str) -> Places:
-        """For each place the one before it of the same utterance, if it was made from the same input in a level; else -1."""
+        """For each place the one before it of the same utterance, if it was made from the same input in a level; else -1.
+
+        None lies before a removal: what was removed does not come back.
+        """
         if level not in self._older:
             older = np.full(len(self.names), -1, np.int64)
             if len(self.generations) > 1:
-                seen: dict[tuple[str, bytes, bytes], int] = {}
-                more = self.made_from(level)
+                seen: dict[str, dict[bytes, int]] = {}
+                more, removed = self.made_from(level), self.unit_of < 0
                 for place, name in enumerate(self.names):
-                    key = (name, bytes(self.digests[place]), bytes(more[place]))
-                    older[place] = seen.get(key, -1)
-                    seen[key] = place
+                    if removed[place]:
+                        seen.pop(name, None)
+                        continue
+                    before, key = seen.setdefault(name, {}), bytes(self.digests[place]) + bytes(more[place])
+                    older[place] = before.get(key, -1)
+                    before[key] = place
             self._older[level] = older
         return self._older[level]
 

@@ -220,15 +220,15 @@ class Features:
                 f"{self.card.digests} than the corpus now has; {self.card.again(self.name, self._index.commits.stored)}"
             )
 
-    def check_aligned(self, level: str, utterances: Iterable[Utterance], data: Path) -> None:
+    def check_aligned(self, level: str, utterances: Iterable[Utterance], data: Path) -> bool:
         """CacheError when a level of segments was made from another alignment than the prepared corpus in `data` now has.
 
-        Where that alignment is not at hand, nobody knows.
+        False where that alignment is not at hand, so that nobody knows.
         """
         kind, _, rest = level.partition(SOURCE)
         source, *variants = rest.split("+")
         if source not in alignment.sources(data, self.corpus):
-            return
+            return False
         aligned, known = alignment.load(data, self.corpus, source), self.aligned_as(level)
         stale = []
         for one in utterances:
@@ -241,6 +241,7 @@ class Features:
                 f"{self.corpus}/{self.name}: {level} of {len(stale)} utterances (first {stale[0]!r}) was made from another alignment "
                 f"than the corpus now has; run `emocache pool {self.corpus}/{self.name} --levels {level}`, or extract again"
             )
+        return True
 
     def read(self, name: str, level: str | None = None, layers: Sequence[int] | None = None) -> NDArray[Any]:
         """One utterance: [layers, rows, dim] in the stored dtype (by default the encoder's own level, all layers)."""

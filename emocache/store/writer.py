@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emocache.errors import CacheError
-from emocache.files import create_whole
+from emocache.files import create_whole, write_whole
 from emocache.store.background import Background
-from emocache.store.card import Card, check_key, read_card, to_text
+from emocache.store.card import Card, check_key, grown, read_card, to_text
 from emocache.store.claims import Use, claim, runs
 from emocache.store.index import SUPERSEDED, Array, Index, Places, arrays_of, committed, read_index
 from emocache.store.layout import DTYPES, FORMAT, FULL, Level, Paths, check_not_aside, disk, make_arrays, make_root, remedy, to_json
@@ -72,6 +72,7 @@ class FeatureWriter:
                 f"run `emocache migrate {corpus}/{name}` first (nothing is encoded again)"
             )
         check_key(self.card, card, f"{corpus}/{name}")
+        self.card = grown(self.card, card)
         self.dtype = DTYPES[self.card.key.dtype]
 
     def __enter__(self) -> Self:
@@ -107,6 +108,8 @@ class FeatureWriter:
                 self.on_wait("waiting for another writer that is planning")
         with disk(self.paths.root, "the plan"), claim(self.paths.claims, "plan"):
             settle(self.paths, index := read_index(self.paths))
+            if grown(there := read_card(self.paths.card), self.card) != there:
+                write_whole(self.paths.card, to_text(self.card))
             while (new := _unplaced(index, items, arrays, retry=retry)) or not _is_laid_out(index, arrays):
                 if new:
                     write_generation(self.paths, len(index.generations), new, self.card.native, self.card.unit_rows)
@@ -312,15 +315,24 @@ def _shards(index: Index, level: str) -> int:
     return max((int(generation.rows(level).shard[-1]) for generation in index.generations if not generation.removal), default=0)
 
 
+def _held(index: Index, items: Sequence[Item], array: Array, places: Places) -> NDArray[np.bool_]:
+    """Of each item, whether its newest or an older unit holds its rows in an array, made from the same input and as many."""
+    at = index.located(array, places)
+    rows = np.fromiter((item.rows[array[0]] for item in items), np.int64, len(items))
+    same: NDArray[np.bool_] = (at >= 0) & (index.table(array[0]).length[at] == rows)
+    return same
+
+
 def _work(index: Index, items: Sequence[Item], arrays: Sequence[Array], writer: FeatureWriter) -> list[Work]:
-    """The units that hold any of the items and lack any of the arrays."""
+    """The units that hold any of the items and lack any of the arrays; rows of the same input in older units are not made again."""
     places = _places(index, items)
+    held = {array: _held(index, items, array, places) for array in arrays}
     units = index.unit_of[places]
     order = np.lexsort((places, units))  # unit after unit, each in the plan's order
     found: list[tuple[int, Work]] = []
-    for held in np.split(order, np.flatnonzero(np.diff(units[order])) + 1) if items else ():
-        unit, members = int(units[held[0]]), [items[i] for i in held.tolist()]
-        if missing := tuple(array for array in arrays if unit not in index.commits.stored.get(array, {})):
+    for mine in np.split(order, np.flatnonzero(np.diff(units[order])) + 1) if items else ():
+        unit, members = int(units[mine[0]]), [items[i] for i in mine.tolist()]
+        if missing := tuple(a for a in arrays if unit not in index.commits.stored.get(a, {}) and not held[a][mine].all()):
             longest = max(item.length(writer.card.native) for item in members)
             found.append((longest, Work(unit, tuple(item.id for item in members), missing)))
     return [work for _, work in sorted(found, key=lambda pair: (-pair[0], pair[1].unit))]

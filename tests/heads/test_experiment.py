@@ -321,6 +321,12 @@ def test_an_alignment_that_changed_since_is_no_basis_for_a_result(place: Path) -
         go(place, encoders=("aligned",), levels=("word",))
 
 
+def test_segments_whose_alignment_is_gone_are_taken_and_the_result_says_so(place: Path) -> None:
+    extract_words(place / "cache", MEMBERS, "aligned")
+    result = go(place, encoders=("aligned",), levels=("word",))
+    assert any("its alignment is not in" in note and note.endswith("nobody can check") for note in result.notes)
+
+
 def test_speakers_can_be_standardised_one_by_one_and_the_result_says_so(place: Path) -> None:
     result = go(place, settings=(*QUICK, "normalise=speaker"))
     assert any("standardised over all of that speaker's utterances, tested ones too" in note for note in result.notes)
