@@ -118,7 +118,7 @@ def _classes(path: Path) -> dict[str, str]:
         return {}
     try:
         return {str(label): str(name) for label, name in json.loads(text(path)).items()}
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise CorpusError(f"{path}: damaged ({error}); restore the file") from None
 
 
