@@ -73,6 +73,15 @@ def test_audio_elsewhere_is_found_by_root(tmp_path: Path) -> None:
     assert corpus.utterances[0].path.startswith("downloads/toy/")
 
 
+def test_where_the_audio_lies_is_known_though_the_first_file_is_missing(tmp_path: Path) -> None:
+    home = trees.emobox(tmp_path / "clone")
+    first, *rest = emobox.read(home)
+    (home / first.path).unlink()
+    done = prepare("emobox", home, name="toy", data=tmp_path / "data", skip_broken=True)
+    assert list(done.skipped) == [first.id]
+    assert [utterance.id for utterance in done.corpus.utterances] == [utterance.id for utterance in rest]
+
+
 def test_the_second_spelling_of_a_file_is_not_read_beside_the_first(tmp_path: Path) -> None:
     home = trees.emobox(tmp_path)
     before = emobox.read(home)
