@@ -102,6 +102,8 @@ def _check(
         raise UsageError("--format, --shift and --skip-broken say how to read a folder; give it with --from")
     if source is not None and not source.exists():
         raise UsageError(f"--from {source}: no such folder or file; give where the aligner wrote")
+    if source is not None and language is not None:
+        raise UsageError("--language is for aligning, that is, without --from")
     if language not in (None, "any"):
         raise UsageError(f"--language {language}: expected any; the language of an utterance stands in the manifest")
     if (model is not None or source is not None) and (workers is not None or oov != "skip"):

@@ -102,6 +102,8 @@ def test_an_alignment_that_came_in_another_way_is_not_overwritten(tmp_path: Path
         ("--format textgrid", "give it with --from"),
         ("--shift 0.02", "give it with --from"),
         ("--language de", "--language de: expected any"),
+        ("--from . --language any", "--language is for aligning"),
+        ("--from . --shift nan", "a shift of nan s is none; give seconds"),
         ("--workers 0", "--workers 0: expected 1 or more"),
         ("--model wav2vec2-base-960h --workers 2", "--workers and --oov are for pocketsphinx"),
         ("--model wav2vec2-base-960h --oov guess", "--workers and --oov are for pocketsphinx"),
