@@ -12,7 +12,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,8 @@ KINDS = (SPEECH, SILENCE, NOISE, WHOLE)
 COLUMNS = ("utterance_id", "level", "label", "kind", "start_s", "end_s")
 LEAST_S = 1e-5
 """What is shorter is no segment."""
+LATEST_S = 100_000
+"""Nothing is spoken later than after a day and more; samples are counted in 32 bits."""
 OVERLAP_S = 0.001
 """Segments that overlap by more than this are said to have been mended; what is less is rounding."""
 
@@ -135,16 +136,20 @@ def load(data: Path, corpus: str, source: str) -> Alignment:
 def _read(path: Path) -> dict[str, dict[str, tuple[Segment, ...]]]:
     """The table: level -> id -> segments."""
     found: dict[str, dict[str, list[Segment]]] = {}
-    reader = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{path}: cannot be read ({error}); align again") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         if tuple(next(reader, ())) != COLUMNS:
             raise CorpusError(f"{path}: its columns are not {', '.join(COLUMNS)}; align again")
         for name, level, label, kind, start_s, end_s in reader:
             segment = Segment(label, float(start_s), float(end_s), kind)
-            if kind not in KINDS or level not in LEVELS or not 0 <= segment.start_s < segment.end_s < math.inf:
+            if kind not in KINDS or level not in LEVELS or not 0 <= segment.start_s < segment.end_s < LATEST_S:
                 raise ValueError(f"{level} {kind} from {start_s} to {end_s}")
             found.setdefault(level, {}).setdefault(name, []).append(segment)
-    except (ValueError, csv.Error, UnicodeDecodeError) as error:
+    except (ValueError, csv.Error) as error:
         raise CorpusError(f"{path}:{reader.line_num}: no segment ({error}); align again") from None
     return {level: {name: tuple(segments) for name, segments in by_id.items()} for level, by_id in found.items()}
 

@@ -102,6 +102,8 @@ def _check(
         raise UsageError("--format, --shift and --skip-broken say how to read a folder; give it with --from")
     if source is not None and not source.exists():
         raise UsageError(f"--from {source}: no such folder or file; give where the aligner wrote")
+    if source is not None and language is not None:
+        raise UsageError("--language is for aligning, that is, without --from")
     if language not in (None, "any"):
         raise UsageError(f"--language {language}: expected any; the language of an utterance stands in the manifest")
     if (model is not None or source is not None) and (workers is not None or oov != "skip"):
@@ -115,9 +117,12 @@ def _check(
 
 
 def _check_free(data: Path, corpus: str, source: str, *, made_here: bool) -> None:
-    """UsageError when a name is taken by an alignment that came in the other way: it would be lost. What is made here has a journal."""
+    """UsageError when a name is taken by an alignment that came in the other way: it would be lost. What is made here has a
+    journal, also when it is not finished.
+    """
     folder = data / corpus / alignment.FOLDER
-    if (folder / f"{source}.csv").is_file() and (folder / f"{source}.jsonl").is_file() != made_here:
+    begun = (folder / f"{source}.jsonl").is_file()
+    if begun != made_here and (begun or (folder / f"{source}.csv").is_file()):
         other = "was read from files" if made_here else "an aligner made here"
         raise UsageError(f"{corpus} has an alignment {source!r} that {other}; give another --name")
 

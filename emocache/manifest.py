@@ -135,11 +135,11 @@ def check_ids(utterances: Iterable[Utterance], where: object) -> None:
         raise CorpusError(f"{where}: holds no utterances")
     if repeated := [name for name, count in counts.items() if count > 1]:
         raise CorpusError(f"{where}: {len(repeated)} utterance ids stand more than once, first {repeated[0]!r}; ids must be unique")
-    if unfit := [name for name in counts if not _fit(name)]:
+    if unfit := [name for name in counts if not fit(name)]:
         raise CorpusError(f"{where}: {len(unfit)} utterance ids cannot be names, first {unfit[0]!r}; use no slashes or control characters")
 
 
-def _fit(name: str) -> bool:
+def fit(name: str) -> bool:
     """Ids become names of rows and files, so they hold no slashes and nothing invisible."""
     return name.isprintable() and not {"/", "\\"} & set(name) and name not in {"", ".", ".."}
 

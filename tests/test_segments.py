@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from emocache import alignment, manifest, pipeline
 from emocache.alignment import NOISE, SILENCE, SPEECH, WHOLE, Alignment, Segment
@@ -267,3 +268,17 @@ def test_an_alignment_of_other_audio_is_refused(tmp_path: Path, corpus: Corpus, 
     alignment.save(replace(made, audio={**made.audio, "u3": "0" * 64}), tmp_path / "data", "tiny")
     with pytest.raises(CorpusError, match="u3: alignment 'mfa' was made of other audio"):
         extract(tmp_path, corpus, hubert, ["word"]).read("u3")
+
+
+def test_rows_of_other_audio_are_not_pooled(tmp_path: Path, corpus: Corpus, hubert: Path) -> None:
+    features = extract(tmp_path, corpus, hubert, ["frames"])
+    soundfile.write(tmp_path / "audio" / "u3.wav", small_corpus.wave(99, 2.2), 16_000, subtype="FLOAT")
+    prepare("csv", tmp_path / "data" / "tiny" / "manifest.csv", name="tiny", data=tmp_path / "data", audio_root=tmp_path / "audio")
+    with pytest.raises(CacheError, match="u3"):
+        pool(features, tmp_path / "data", levels=["word"])
+
+
+def test_the_command_names_who_has_nothing_to_pool_from(tmp_path: Path, corpus: Corpus, hubert: Path, shell: Shell) -> None:
+    features = extract(tmp_path, replace(corpus, utterances=corpus.utterances[1:]), hubert, ["frames"])
+    assert shell.run(f"pool tiny/{features.name} --levels word --cache cache") == 1
+    assert "not pooled: u0: has no frames in the cache" in shell.err

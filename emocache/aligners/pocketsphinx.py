@@ -1,7 +1,8 @@
 """CMU pocketsphinx as a forced aligner: words, syllables and phones of English, with the model that its wheel brings.
 
 Two passes over the same audio, as the library wants it: the first places the words (and chooses between pronunciations), the
-second the phones in them. Each utterance is scaled by itself, so that what was aligned before changes nothing.
+second the phones in them. Each utterance is scaled by itself, and its noise estimated anew, so that what was aligned before
+changes nothing.
 """
 
 import hashlib
@@ -63,8 +64,8 @@ class PocketsphinxAligner:
     @property
     def about(self) -> str:
         """What it is; the digest is over the files of its model and dictionary."""
-        guessed = ", unknown words pronounced as espeak-ng would" if self.unknown == "guess" else ""
-        return f"pocketsphinx {version(NAME)}, its en-us model and CMU dictionary (sha256 {_model_digest()[:16]}){guessed}"
+        more = ", noise by utterance" + (", unknown words pronounced as espeak-ng would" if self.unknown == "guess" else "")
+        return f"pocketsphinx {version(NAME)}, its en-us model and CMU dictionary (sha256 {_model_digest()[:16]}){more}"
 
     def align(self, wave: Waveform, transcript: str) -> Aligned:
         """Words, syllables and phones (ARPAbet without stress); silences stand in each level, without a label."""
@@ -139,7 +140,8 @@ def _read(alignment: Any) -> list[_Entry]:
 
 
 def _pass(decoder: Any, raw: bytes, prepare: Callable[[], object]) -> None:
-    """One pass over all of an utterance (int16 samples)."""
+    """One pass over all of an utterance (int16 samples); what the library knows of noise from the audio before is forgotten."""
+    decoder.reinit_feat()
     prepare()
     decoder.start_utt()
     try:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from emocache.alignment import Segment
-from emocache.alignments.tiers import Tier, rows, seconds, segment, text_of
+from emocache.alignments.tiers import Tier, rows, seconds, segment, text_of, whole
 from emocache.errors import CorpusError
 
 
@@ -32,6 +32,5 @@ def read(path: Path) -> list[Tier]:
 
 def _channel(name: str, first: int) -> int | None:
     """The number of a channel, from 0; None for a name that says none."""
-    if name.isdecimal():
-        return int(name) - first
-    return {"A": 0, "B": 1}.get(name.upper())
+    number = whole(name)
+    return {"A": 0, "B": 1}.get(name.upper()) if number is None else number - first

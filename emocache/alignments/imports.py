@@ -5,6 +5,7 @@ CTM, the names of its recordings count. Folders inside are searched, and where a
 must be that of the audio. What has the audio's name tells of the whole file: an utterance cut out of it gets its stretch.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +57,8 @@ def read_folder(
     damaged file or two that exclude each other; with `skip_broken`, a damaged file's utterance is listed in `without`
     (but for a CTM, which does not say whose the damage is).
     """
+    if not math.isfinite(shift_s):
+        raise UsageError(f"a shift of {shift_s} s is none; give seconds")
     kind, files = chosen(root, format)
     everything = _held(kind, files)
     matches = _matches(utterances, everything)

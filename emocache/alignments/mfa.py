@@ -8,6 +8,7 @@ Begin,End,Label,Type,Speaker
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from emocache.alignment import Segment
 from emocache.alignments.tiers import Tier, named, seconds, segment, text_of
 from emocache.errors import CorpusError
 
+_LONE = re.compile("[\ud800-\udfff]")
+"""Half a character, which JSON can hold and no file of text."""
 COLUMNS = ["Begin", "End", "Label", "Type", "Speaker"]
 
 
@@ -24,6 +27,8 @@ def read_json(path: Path) -> list[Tier]:
         tiers = json.loads(text_of(path))["tiers"].items()
     except json.JSONDecodeError as error:
         raise CorpusError(f"{path}:{error.lineno}: is no JSON ({error.msg}); restore the file") from None
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{path}: is no JSON of an alignment ({error}); restore the file") from None
     except (KeyError, TypeError, AttributeError):
         raise CorpusError(f"{path}: has no object 'tiers'; give JSON as the Montreal Forced Aligner writes it") from None
     found = [(name, level, tier) for name, tier in tiers if (level := named(name))]
@@ -43,7 +48,7 @@ def _entries(tier: Any, where: str) -> tuple[Segment, ...]:
     segments = []
     for number, entry in enumerate(tier["entries"], start=1):
         match entry:
-            case [int() | float() as start_s, int() | float() as end_s, str(label)]:
+            case [int() | float() as start_s, int() | float() as end_s, str(label)] if not _LONE.search(label):
                 place = f"{where}, entry {number}"
                 segments.append(segment(label, seconds(str(start_s), place), seconds(str(end_s), place), place))
             case _:

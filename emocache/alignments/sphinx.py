@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emocache.alignment import Segment
-from emocache.alignments.tiers import Tier, rows, segment, text_of
+from emocache.alignments.tiers import Tier, rows, segment, text_of, whole
 from emocache.errors import CorpusError
 
 LEVELS = {".wdseg": "word", ".phseg": "phone", ".syseg": "syllable"}
@@ -44,8 +44,8 @@ def read(path: Path) -> list[Tier]:
 
 def _segment(fields: Sequence[str], where: str, suffix: str) -> Segment:
     """One row."""
-    if len(fields) not in _FIELDS[suffix] or not (fields[0].isdecimal() and fields[1].isdecimal()):
-        raise CorpusError(f"{where}: {' '.join(fields)!r} is no row of {_HEADS[suffix]!r}; restore the file")
-    first, last = int(fields[0]), int(fields[1])
+    first, last = whole(fields[0]), whole(fields[1]) if len(fields) > 1 else None
+    if len(fields) not in _FIELDS[suffix] or first is None or last is None:
+        raise CorpusError(f"{where}: {' '.join(fields)[:80]!r} is no row of {_HEADS[suffix]!r}; restore the file")
     label = _VARIANT.sub("", fields[_LABEL_AT[suffix]])
     return segment(label, first / _FRAMES_PER_S, (last + 1) / _FRAMES_PER_S, where)

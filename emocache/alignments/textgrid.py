@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emocache.alignment import Segment
-from emocache.alignments.tiers import Tier, named, segment, text_of
+from emocache.alignments.tiers import Tier, named, segment, text_of, whole
 from emocache.errors import CorpusError
 
 _TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"|![^\n]*|(?P<number>[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)(?=\s|$)|(?P<flag><\w+>)|[^\s"]+')
@@ -45,10 +45,11 @@ class _Tokens:
 
     def count(self, expected: str) -> int:
         """A whole number."""
-        found = self.take("number", expected)
-        if not found.isdecimal():
-            raise CorpusError(f"{self.where()}: {found!r} stands where {expected} should; restore the file")
-        return int(found)
+        text = self.take("number", expected)
+        found = whole(text)
+        if found is None:
+            raise CorpusError(f"{self.where()}: {text[:40]!r} stands where {expected} should; restore the file")
+        return found
 
     def finish(self) -> None:
         """Nothing may come after what was counted."""

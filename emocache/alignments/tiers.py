@@ -62,6 +62,11 @@ def seconds(text: str, where: str) -> float:
         raise CorpusError(f"{where}: {text!r} is no time in seconds; restore the file") from None
 
 
+def whole(text: str) -> int | None:
+    """A whole number of nine figures at most; None for anything else."""
+    return int(text) if text.isdecimal() and len(text) <= 9 else None
+
+
 def text_of(path: Path) -> str:
     """The text of a file that is UTF-8, or UTF-16 with a byte-order mark, with plain line feeds. CorpusError for any other."""
     raw = path.read_bytes()

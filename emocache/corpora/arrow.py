@@ -79,8 +79,19 @@ def _row(row: Mapping[str, Any], audio: str, features: Mapping[str, Any], path: 
 def _named(value: object, feature: object, where: str) -> str:
     """A value as text; a class's number as its name, and -1, which is no class, as nothing."""
     if not (isinstance(feature, dict) and feature.get("_type") == "ClassLabel") or not isinstance(value, int):
-        return "<bytes>" if isinstance(value, bytes) else cell(value)
+        return cell(_jsonable(value))
     names = feature.get("names", [])
     if not -1 <= value < len(names):
         raise CorpusError(f"{where} is {value}, but the schema names {len(names)} classes; download the data set again")
     return "" if value == -1 else str(names[value])
+
+
+def _jsonable(value: object) -> object:
+    """A value with text for whatever JSON does not know, such as dates; bytes are not shown."""
+    if isinstance(value, dict):
+        return {str(name): _jsonable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(one) for one in value]
+    if isinstance(value, bytes):
+        return "<bytes>"
+    return value if value is None or isinstance(value, str | int | float) else str(value)

@@ -118,14 +118,14 @@ def _classes(path: Path) -> dict[str, str]:
         return {}
     try:
         return {str(label): str(name) for label, name in json.loads(text(path)).items()}
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise CorpusError(f"{path}: damaged ({error}); restore the file") from None
 
 
 def _base(root: Path, rows: Mapping[str, Row]) -> str:
-    """What `wav` counts from, seen from `root`: the clone two folders above, where the first file is there; else `root`."""
-    _, first = next(iter(rows.values()), ("", {"wav": ""}))
-    return next((up for up in ("", "../", "../../") if (root / up / first["wav"]).is_file()), "")
+    """What `wav` counts from, seen from `root`: the clone two folders above, where the first file that is anywhere is; else `root`."""
+    tried = ((up, cells["wav"]) for _, cells in rows.values() for up in ("", "../", "../../"))
+    return next((up for up, wav in tried if (root / up / wav).is_file()), "")
 
 
 def _utterance(row: Row, base: str, classes: Mapping[str, str], division: Mapping[str, str]) -> Utterance:

@@ -9,7 +9,8 @@ Audio inside a table is written out once, byte by byte, to ROOT/audio-files, sin
 be listened to, cut and checked, and later commands need no pyarrow. That takes the same room again. Rows are counted within
 their split, in the order of the tables' names.
 
-Ids are those of a column `utterance_id` or `id`, else the audio files' names, where all differ; else split and row.
+Ids are those of a column `utterance_id` or `id`, else the audio files' names, where all differ and can be names of rows and
+files; else split and row.
 """
 
 import re
@@ -21,7 +22,7 @@ from pathlib import Path
 from emocache.corpora import arrow
 from emocache.corpora.tables import csv_rows, json_rows
 from emocache.errors import CorpusError
-from emocache.manifest import from_cells
+from emocache.manifest import fit, from_cells
 from emocache.types import CorpusInfo, Utterance
 
 FILES = "audio-files"
@@ -75,10 +76,10 @@ def read(root: Path) -> list[Utterance]:
 
 
 def _names(examples: Sequence[_Example]) -> list[str]:
-    """The ids: the first of those that a data set has of its own, all of them different; else split and row."""
+    """The ids: the first of those that a data set has of its own, all of them different and fit to be ids; else split and row."""
     columns = ([example.cells.get(column, "") for example in examples] for column in ("utterance_id", "id"))
     for names in (*columns, [Path(example.name).stem for example in examples]):
-        if all(names) and len(set(names)) == len(names):
+        if all(map(fit, names)) and len(set(names)) == len(names):
             return names
     counts: Counter[str] = Counter()
     names = []
@@ -130,7 +131,9 @@ def _split(table: Path, root: Path) -> str:
 def _audio_path(row: arrow.Row, table: Path, root: Path, stem: str, where: str) -> str:
     """Where the audio of a row lies, from `root`; audio that is inside the table is written to `stem` with a suffix."""
     if row.audio is not None:
-        suffix = Path(row.audio_path).suffix or next((end for magic, end in _MAGIC.items() if row.audio.startswith(magic)), ".wav")
+        own = Path(row.audio_path).suffix
+        told = next((end for magic, end in _MAGIC.items() if row.audio.startswith(magic)), ".wav")
+        suffix = own if re.fullmatch(r"\.\w{1,8}", own) else told
         _write(root / f"{stem}{suffix}", row.audio)
         return f"{stem}{suffix}"
     if not row.audio_path:
@@ -151,7 +154,9 @@ def _write(path: Path, content: bytes) -> None:
 
 def _from_metadata(root: Path) -> Iterator[_Example]:
     """The rows of metadata.csv and metadata.jsonl; a file of ROOT's own may name the split as the first folder of file_name."""
-    for table in sorted(path for end in ("csv", "jsonl") for path in root.rglob(f"metadata.{end}")):
+    for table in sorted(path for end in ("csv", "jsonl") for path in root.rglob(f"metadata.{end}") if _is_table(path, root)):
+        if table.suffix == ".csv" and (other := table.with_suffix(".jsonl")).is_file():
+            raise CorpusError(f"{table} and {other.name} beside it list the same audio twice; take one away")
         folder = table.parent.relative_to(root)
         for where, cells in csv_rows(table, ["file_name"]) if table.suffix == ".csv" else json_rows(table):
             if not cells.get("file_name"):

@@ -167,6 +167,8 @@ def _blocks(label_file: Path) -> Iterator[_Block]:
             block.votes.extend(_vote(vote))
         elif block is not None and (rating := _RATING.match(line)):
             block.ratings.append(f"{rating['who']}={rating['val']},{rating['act']},{rating['dom']}")
+        elif _ID.search(line):
+            _match(_TURN, line, f"{label_file}:{number}")  # a turn, but damaged
     if block is not None:
         yield block
 

@@ -71,7 +71,7 @@ def _rows(root: Path) -> list[Row]:
         return [
             (f"{path}: {name}", {"FileName": name} | {key: cell(value) for key, value in about.items()}) for name, about in labels.items()
         ]
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise CorpusError(f"{path}: damaged ({error}); restore the file") from None
 
 

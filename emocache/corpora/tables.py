@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from emocache.errors import CorpusError
 
+_LONE = re.compile("[\ud800-\udfff]")
+"""Half a character, which JSON can hold and no file of text."""
 Row = tuple[str, dict[str, str]]
 """Where a row stands (file and line), and its text by column."""
 
@@ -56,15 +59,17 @@ def json_rows(path: Path) -> list[Row]:
 
 def _row(line: str, where: str) -> dict[str, str]:
     try:
-        pairs = json.loads(line, object_pairs_hook=list)
-    except ValueError as error:
+        cells, pairs = json.loads(line), json.loads(line, object_pairs_hook=list)
+    except (ValueError, RecursionError) as error:
         raise CorpusError(f"{where}: no JSON ({error}); write one object a line") from None
     if not line.strip().startswith("{"):
         raise CorpusError(f"{where}: no JSON object; write one a line, with its fields by name")
+    if _LONE.search(json.dumps(pairs, ensure_ascii=False)):
+        raise CorpusError(f"{where}: holds half a character, which is no text (such as \\ud800); write it whole")
     names = [name for name, _ in pairs]
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise CorpusError(f"{where}: {repeated!r} stands twice; remove one")
-    return {name: cell(value) for name, value in pairs}
+    return {name: cell(value) for name, value in cells.items()}
 
 
 def cell(value: object) -> str:

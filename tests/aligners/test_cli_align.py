@@ -102,6 +102,8 @@ def test_an_alignment_that_came_in_another_way_is_not_overwritten(tmp_path: Path
         ("--format textgrid", "give it with --from"),
         ("--shift 0.02", "give it with --from"),
         ("--language de", "--language de: expected any"),
+        ("--from . --language any", "--language is for aligning"),
+        ("--from . --shift nan", "a shift of nan s is none; give seconds"),
         ("--workers 0", "--workers 0: expected 1 or more"),
         ("--model wav2vec2-base-960h --workers 2", "--workers and --oov are for pocketsphinx"),
         ("--model wav2vec2-base-960h --oov guess", "--workers and --oov are for pocketsphinx"),
@@ -131,3 +133,12 @@ def test_an_interrupted_run_says_that_it_goes_on(tmp_path: Path, shell: Shell, m
     monkeypatch.setattr(run, "_entries", interrupted)
     assert shell.run("align") == 130
     assert "the same command goes on from there" in shell.err
+
+
+def test_an_alignment_that_was_not_finished_keeps_its_name(tmp_path: Path, shell: Shell) -> None:
+    spoken(tmp_path, SENTENCE)
+    assert shell.run("align") == 0
+    (tmp_path / "data" / "said" / "alignments" / "pocketsphinx.csv").unlink()  # as a run leaves it that was killed
+    (tmp_path / "words.ctm").write_text("u0 1 0.10 0.20 hello\n")
+    assert shell.run("align --from words.ctm --name pocketsphinx") == 2
+    assert "an alignment 'pocketsphinx' that an aligner made here" in shell.err

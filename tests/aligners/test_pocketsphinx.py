@@ -146,3 +146,15 @@ def test_without_the_extra_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPa
 def test_it_needs_no_torch() -> None:
     code = "import sys; from emocache.aligners import pocketsphinx, run; pocketsphinx.find().about; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_noise_of_the_audio_before_changes_nothing() -> None:
+    draw = np.random.default_rng(0)
+    waves = [draw.normal(0, scale, 32_000).astype(np.float32) for scale in (0.3, 0.003, 0.1, 0.01, 0.05)]
+    alone = []
+    for wave in waves:
+        pocketsphinx._decoder.cache_clear()
+        alone.append(pocketsphinx.find().align(wave, "kids are talking").segments)
+    for order in ((0, 1, 2, 3, 4), (4, 3, 2, 1, 0)):
+        found = {i: pocketsphinx.find().align(waves[i], "kids are talking").segments for i in order}
+        assert [i for i in order if found[i] != alone[i]] == []

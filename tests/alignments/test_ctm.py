@@ -34,6 +34,11 @@ def test_the_file_name_says_that_tokens_are_phones(tmp_path: Path) -> None:
     assert levels == ["word", "phone"]
 
 
+def test_a_channel_of_any_name_is_read(tmp_path: Path) -> None:
+    [tier] = ctm.read(write(tmp_path / "x.ctm", f"r1 {5000 * '9'} 0.5 0.25 good\n"))
+    assert tier.channel is None
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

@@ -49,6 +49,9 @@ def test_csv_holds_the_same_and_the_speaker(tmp_path: Path) -> None:
         (text(notes=WORDS), r"u\.json: has no tier 'words', .* \(tiers: 'notes'\)"),
         (text(words={"type": "interval"}), r"u\.json: tier 'words': has no list 'entries'"),
         (text(words={"entries": [[0.0, 1.0, "a"], [1.0, "b"]]}), r"u\.json: tier 'words', entry 2: is \[1\.0, 'b'\]"),
+        (text(words={"entries": [[0.0, 1.0, "\ud800"]]}), r"u\.json: tier 'words', entry 1: is"),
+        ('{"tiers": {"words": {"entries": [[0, ' + 5000 * "1" + ', "a"]]}}}', r"u\.json: is no JSON of an alignment \(Exceeds the limit"),
+        (100_000 * "[", r"u\.json: is no JSON of an alignment \(maximum recursion depth"),
         (text(words={"entries": [[1.0, 0.5, "a"]]}), r"u\.json: tier 'words', entry 1: 'a' begins at 1 s and ends at 0\.5 s"),
     ],
 )

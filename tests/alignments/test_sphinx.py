@@ -77,6 +77,7 @@ def test_the_tier_says_its_level_and_recording(tmp_path: Path) -> None:
         ("u.wdseg", "", r"u\.wdseg:1: expected the header"),
         ("u.phseg", PHONES.replace("W SIL AH b", "W SIL"), r"u\.phseg:3: .* is no row"),
         ("u.syseg", SYLLABLES.replace("W_AH", "W AH"), r"u\.syseg:2: .* is no row"),
+        ("u.wdseg", WORDS.replace("72     -17530", f"{5000 * '7'}     -17530"), r"u\.wdseg:3: .* is no row"),
         ("u.syseg", PHONES, r"u\.syseg:1: expected the header 'SFrm EFrm Syllable'"),
     ],
 )

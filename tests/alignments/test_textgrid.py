@@ -112,6 +112,7 @@ def test_the_label_says_what_a_segment_holds(tmp_path: Path, label: str, kind: s
         (LONG.replace('"hello"', "hello"), r"u\.TextGrid:24: '1\.0' stands where the text of an interval"),
         (LONG.partition("        intervals [3]")[0], r"u\.TextGrid:22: breaks off where the time at which an interval begins"),
         (LONG.replace("size = 3", "size = 3.5"), r"u\.TextGrid:14: '3\.5' stands where the number of a tier's entries"),
+        (LONG.replace("size = 3", f"size = {5000 * '3'}"), r"u\.TextGrid:14: '3+' stands where the number of a tier's entries"),
         (SHORT.replace("\n3\n", "\n2\n"), r"u\.TextGrid:19: '1\.0' stands after all that its counts announce"),
         (SHORT.removesuffix('"<unk>"'), r"u\.TextGrid:20: breaks off where the text of an interval"),
         (LONG.replace("xmax = 1.0", "xmax = 0.2"), r"u\.TextGrid:22: 'hello' begins at 0\.25 s and ends at 0\.2 s"),

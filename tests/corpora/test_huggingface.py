@@ -1,6 +1,7 @@
 """Data sets of the Hugging Face kind: audio inside tables becomes files, classes get their names, AudioFolder is read."""
 
 import builtins
+import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -155,4 +156,42 @@ def test_ids_of_a_data_set_are_taken_where_all_differ(tmp_path: Path, column: st
 def test_metadata_without_a_file_name_is_named_by_line(tmp_path: Path) -> None:
     trees.write(tmp_path / "metadata.jsonl", '{"file_name": "a.wav"}\n{"label": "calm"}\n')
     with pytest.raises(CorpusError, match=r"metadata\.jsonl:2: no file_name"):
+        huggingface.read(tmp_path)
+
+
+def test_ids_that_cannot_be_names_are_not_taken(tmp_path: Path) -> None:
+    trees.write(tmp_path / "metadata.csv", "file_name,id\na.wav,ann/1\nb.wav,ann/2\n")
+    assert [(u.id, u.extra["id"]) for u in huggingface.read(tmp_path)] == [("a", "ann/1"), ("b", "ann/2")]
+
+
+def test_dates_and_what_else_json_does_not_know_are_text(tmp_path: Path) -> None:
+    made = table(tmp_path, (0,))
+    import pyarrow
+
+    more = {"day": [datetime.date(2020, 1, 31)], "takes": [[{"at": datetime.time(9, 30), "raw": b"1"}]], "raw": [b"1"]}
+    for name, values in more.items():
+        made = made.append_column(name, pyarrow.array(values))
+    parquet(tmp_path / "set" / "train.parquet", made)
+    [one] = huggingface.read(tmp_path / "set")
+    assert {name: one.extra[name] for name in more} == {
+        "day": "2020-01-31", "takes": '[{"at": "09:30:00", "raw": "<bytes>"}]', "raw": "<bytes>",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a.w\0v", f"a.{400 * 'w'}"])
+def test_a_suffix_that_cannot_be_one_is_told_from_the_audio(tmp_path: Path, name: str) -> None:
+    made = table(tmp_path, (0,))
+    import pyarrow
+
+    sound = pyarrow.array([made["audio"][0].as_py() | {"path": name}], made["audio"].type)
+    parquet(tmp_path / "set" / "train.parquet", made.set_column(0, "audio", sound))
+    assert [u.path for u in huggingface.read(tmp_path / "set")] == ["audio-files/train/000000.wav"]
+
+
+def test_hidden_metadata_is_none_and_metadata_in_two_forms_is_refused(tmp_path: Path) -> None:
+    trees.write(tmp_path / "metadata.csv", "file_name\na.wav\n")
+    trees.write(tmp_path / ".ipynb_checkpoints" / "metadata.csv", "file_name\na.wav\n")
+    assert len(huggingface.read(tmp_path)) == 1
+    trees.write(tmp_path / "metadata.jsonl", '{"file_name": "a.wav"}\n')
+    with pytest.raises(CorpusError, match=r"metadata\.csv and metadata\.jsonl beside it list the same audio twice"):
         huggingface.read(tmp_path)

@@ -126,6 +126,7 @@ def test_transcripts_are_utf_8_or_else_latin_1(tmp_path: Path, encoded: bytes, w
         "[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu",
         "[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000]",
         "[6.2901 - 8.2357]\tSes06F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]",
+        "6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]",
         "[6.2901 - 8.2357]\tSes01F_impro01_FXX0\tneu\t[2.5000, 2.5000, 2.5000]",
     ],
 )

@@ -20,6 +20,13 @@ def test_numbers_text_null_and_lists_are_taken_as_csv_would_say_them(tmp_path: P
     assert (c.emotion, c.channel, c.start_s, c.end_s) == ("angry", 1, 0.5, 0.6)
 
 
+def test_an_object_inside_a_line_is_its_json(tmp_path: Path) -> None:
+    root = trees.write(
+        tmp_path / "list.jsonl", '{"utterance_id": "a", "path": "a.wav", "emotion": "x", "room": {"name": "hall", "doors": [1]}}\n'
+    )
+    assert jsonl.read(root)[0].extra == {"room": '{"name": "hall", "doors": [1]}'}
+
+
 def test_two_sides_of_a_call_are_two_utterances_of_one_file(tmp_path: Path) -> None:
     root = trees.json_listed(tmp_path / "corpus")
     prepare("jsonl", root, name="tiny", data=tmp_path / "data")
@@ -40,6 +47,8 @@ def test_the_manifest_of_a_jsonl_corpus_reads_back_as_csv(tmp_path: Path) -> Non
         ("{", r"list\.jsonl:2: no JSON \("),
         ("[1]", r"list\.jsonl:2: no JSON object; write one a line"),
         ('{"utterance_id": "b", "path": "one.wav", "path": "two.wav"}', r"list\.jsonl:2: 'path' stands twice"),
+        ('{"utterance_id": "b", "path": "b.wav", "transcript": "\\ud800"}', r"list\.jsonl:2: holds half a character"),
+        (100_000 * "[", r"list\.jsonl:2: no JSON \(maximum recursion depth"),
         ('{"utterance_id": "b"}', r"list\.jsonl:2: path is empty"),
         ('{"utterance_id": "b", "path": "b.wav", "start": "soon"}', r"list\.jsonl:2: start is 'soon', expected seconds"),
         ('{"utterance_id": "b", "path": "b.wav", "valence": NaN}', r"list\.jsonl:2: valence is 'NaN', expected a number"),
