@@ -49,7 +49,8 @@ class Alignment:
     """One source's segments of a corpus: level -> utterance id -> segments in order of time, which do not overlap.
 
     `about` says in words how they were made. `without` maps the ids of utterances that have none to the reason, `notes` the
-    ids of those whose segments had to be mended to what was done, `audio` ids to the SHA-256 of the audio that they tell of.
+    ids of those whose segments had to be mended to what was done, `audio` and `texts` ids to the SHA-256 of
+    the audio that they tell of, and of the words that were placed in it; nothing where that is not known.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Alignment:
     without: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     audio: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -105,7 +107,8 @@ def save(alignment: Alignment, data: Path, corpus: str) -> Path:
     """Write the table and what is known of it beside the manifest; where the table is."""
     folder = data / plain_name(corpus, "corpus") / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    about = {"about": alignment.about, "without": dict(alignment.without), "notes": dict(alignment.notes), "audio": dict(alignment.audio)}
+    about: dict[str, object] = {"about": alignment.about}
+    about |= {name: dict(getattr(alignment, name)) for name in ("without", "notes", "audio", "texts")}
     path = folder / f"{plain_name(alignment.source, 'alignment')}.csv"
     write_changed(path.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     rows = [_rows_text(name, level, one) for level in alignment.levels for name, one in alignment.segments[level].items()]
@@ -127,10 +130,10 @@ def load(data: Path, corpus: str, source: str) -> Alignment:
     try:
         about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         made, without, notes = str(about["about"]), dict(about["without"]), dict(about["notes"])
-        heard = dict(about.get("audio", {}))  # nothing is known of an alignment that an older release wrote
+        heard, texts = dict(about.get("audio", {})), dict(about.get("texts", {}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorpusError(f"{path.with_suffix('.json')}: missing or damaged ({error}); align again") from None
-    return Alignment(source=source, about=made, segments=_read(path), without=without, notes=notes, audio=heard)
+    return Alignment(source=source, about=made, segments=_read(path), without=without, notes=notes, audio=heard, texts=texts)
 
 
 def _read(path: Path) -> dict[str, dict[str, tuple[Segment, ...]]]:

@@ -17,7 +17,7 @@ from emocache.alignment import Alignment, Segment
 from emocache.errors import CorpusError, UsageError
 from emocache.levels import Columns, Level, Native, has_segments, kinds_of, levels_of
 from emocache.places import plain_name
-from emocache.store import Features
+from emocache.store import Features, text_digest
 from emocache.store.layout import SOURCE
 from emocache.types import SAMPLE_RATE, Utterance
 
@@ -96,12 +96,14 @@ def _only(text: str, data: Path, corpus: str) -> str:
 
 
 def segment_level(native: Native, name: SegmentName, aligned: Alignment) -> Level:
-    """The level of an alignment's segments; CorpusError for an utterance whose audio is another since it was aligned."""
+    """The level of an alignment's segments; CorpusError for an utterance whose audio or words are others since it was aligned."""
 
     def segments(utterance: Utterance) -> Sequence[Segment]:
-        if aligned.audio.get(utterance.id) not in {None, utterance.audio_sha256}:
+        other = "audio" if aligned.audio.get(utterance.id) not in {None, utterance.audio_sha256} else ""
+        other = "words" if aligned.texts.get(utterance.id) not in {None, text_digest(utterance)} else other
+        if other:
             raise CorpusError(
-                f"{utterance.id}: alignment {name.source!r} was made of other audio than the corpus now has; "
+                f"{utterance.id}: alignment {name.source!r} was made of other {other} than the corpus now has; "
                 "run `emocache align` again (with --from, once its files are of the new audio)"
             )
         return aligned.of(name.kind, utterance.id, (utterance.samples or 0) / SAMPLE_RATE, silence=name.silence)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from emocache.corpora.prepare import prepare
 from emocache.demo import aligned, corpus, phones, script
 from emocache.demo.espeak import PAUSE, Speech, Timed, speak
 from emocache.demo.plan import dialogues
+from emocache.syllables import syllables
 from tests.corpora.trees import write
 
 FRAME_S = 0.01
@@ -112,7 +113,7 @@ def test_pauses_are_named_by_their_place(tmp_path: Path) -> None:
     ],
 )
 def test_a_syllable_takes_as_many_consonants_before_its_vowel_as_english_allows(word: str, ends: list[int]) -> None:
-    assert phones.syllable_ends(word.split()) == ends
+    assert list(accumulate(map(len, syllables(word.split())))) == ends
 
 
 def test_the_demo_brings_alignments_and_one_turn_lacks_them(tmp_path: Path) -> None:

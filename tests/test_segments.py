@@ -265,6 +265,9 @@ def test_an_alignment_of_other_audio_is_refused(tmp_path: Path, corpus: Corpus, 
     alignment.save(made, tmp_path / "data", "tiny")
     assert alignment.load(tmp_path / "data", "tiny", "mfa").audio == made.audio
     extract(tmp_path, corpus, hubert, ["word"])
+    alignment.save(replace(made, texts={"u3": "0" * 64}), tmp_path / "data", "tiny")
+    with pytest.raises(CorpusError, match="u3: alignment 'mfa' was made of other words"):
+        extract(tmp_path, corpus, hubert, ["word"])
     alignment.save(replace(made, audio={**made.audio, "u3": "0" * 64}), tmp_path / "data", "tiny")
     with pytest.raises(CorpusError, match="u3: alignment 'mfa' was made of other audio"):
         extract(tmp_path, corpus, hubert, ["word"]).read("u3")

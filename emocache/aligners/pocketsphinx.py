@@ -17,16 +17,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from emocache.aligners.base import Aligned, Waveform
-from emocache.aligners.syllables import syllables
 from emocache.aligners.words import INSTALL, plain, spoken
 from emocache.alignment import LEVELS, NOISE, SILENCE, Segment
 from emocache.errors import AlignmentError, UsageError
+from emocache.syllables import syllables
 from emocache.types import SAMPLE_RATE
 
 NAME = "pocketsphinx"
 MODEL, DICTIONARY = "en-us/en-us", "en-us/cmudict-en-us.dict"
 """In the wheel's folder of models."""
-HOP_S = 0.01
+HOP_S, WINDOW_S = 0.01, 0.025625
+LEAD_S = (WINDOW_S - HOP_S) / 2
+"""Frame f is computed from the samples of WINDOW_S from f HOP_S on, and stands for the HOP_S in the middle of these."""
 BEAM = 1e-250
 """Paths less probable than the best one by this factor are given up. The library's own 1e-48 is meant for recognition: it loses
 a quarter of emotional speech, whose words are known here. In its other way out of many words, `bestpath`, words get lost."""
@@ -64,7 +66,8 @@ class PocketsphinxAligner:
     @property
     def about(self) -> str:
         """What it is; the digest is over the files of its model and dictionary."""
-        more = ", noise by utterance" + (", unknown words pronounced as espeak-ng would" if self.unknown == "guess" else "")
+        more = ", noise by utterance, times of the middle of a frame"
+        more += ", unknown words pronounced as espeak-ng would" if self.unknown == "guess" else ""
         return f"pocketsphinx {version(NAME)}, its en-us model and CMU dictionary (sha256 {_model_digest()[:16]}){more}"
 
     def align(self, wave: Waveform, transcript: str) -> Aligned:
@@ -175,8 +178,9 @@ def _syllables(phones: Sequence[Segment]) -> Iterator[Segment]:
 
 
 def _times(entry: Any) -> tuple[float, float]:
-    """Begin and end in seconds: frame f stands for the 10 ms from 10 f on."""
-    return entry.start * HOP_S, (entry.start + entry.duration) * HOP_S
+    """Begin and end in seconds; the first frame stands for what is before it, too."""
+    start_s = entry.start * HOP_S + LEAD_S if entry.start else 0.0
+    return start_s, (entry.start + entry.duration) * HOP_S + LEAD_S
 
 
 def _library() -> Any:

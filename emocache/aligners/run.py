@@ -149,8 +149,11 @@ def _alignment(corpus: Corpus, aligner: Aligner, source: str, done: dict[str, En
     }
     notes = {name: done[name].note for name in order if name not in failed and done[name].note}
     without = {name: failed[name] for name in order if name in failed}
-    heard = {name: done[name].key.partition("/")[0] for name in order if name not in failed}
-    return Alignment(source=source, about=aligner.about, segments=segments, without=without, notes=notes, audio=heard)
+    keys = {name: done[name].key.partition("/") for name in order if name in done}
+    heard, texts = ({name: key[part] for name, key in keys.items()} for part in (0, 2))
+    return Alignment(
+        source=source, about=aligner.about, segments=segments, without=without, notes=notes, audio=heard, texts=texts
+    )  # fmt: skip
 
 
 def _bar(corpus: Corpus, source: str, todo: Sequence[Utterance]) -> "tqdm[None]":

@@ -7,10 +7,11 @@ Frames last 10 ms and the last one of a segment is inclusive. Words, phones and 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from emocache.demo import phones
 from emocache.demo.espeak import PAUSE, SPOKEN_RATE, Speech
+from emocache.syllables import syllables
 
 _FRAMES_PER_S = 100
 _SIL = "SIL"
@@ -94,8 +95,8 @@ def _syseg(framed: list[_Phone]) -> str:
     for word, group in _by_word(framed):
         if word is None:
             continue
-        bounds = [0, *phones.syllable_ends([phone.name for phone in group])]
-        for syllable in (group[begin:end] for begin, end in pairwise(bounds)):
-            label = "_".join(phone.name for phone in syllable)
+        rest = iter(group)
+        for names in syllables([phone.name for phone in group]):
+            label, syllable = "_".join(names), [next(rest) for _ in names]
             lines.append(f"\t{syllable[0].first:5d} {syllable[-1].end - 1:5d}  {label}\n")
     return "".join(lines)

@@ -1,10 +1,9 @@
-"""The synthesiser's phonemes in the phones of IEMOCAP's alignments, and phones to syllables.
+"""The synthesiser's phonemes in the phones of IEMOCAP's alignments.
 
 The phones are ARPAbet without stress, with AX, AXR and IX, as CMU Sphinx has them.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
 
 ARPABET: Mapping[str, tuple[str, ...]] = {
     "p": ("P",), "b": ("B",), "t": ("T",), "t#": ("T",), "t2": ("T",), "d": ("D",), "k": ("K",), "g": ("G",),
@@ -20,36 +19,9 @@ ARPABET: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Phonemes of espeak-ng's American English, without the mark of stress; what it speaks as one may be two phones."""
 
-VOWELS = frozenset({
-    "IY", "IH", "IX", "EH", "AE", "AH", "AA", "AO", "UH", "UW", "AX", "AXR", "ER", "AY", "EY", "OW", "AW", "OY",
-})  # fmt: skip
-ONSETS = frozenset({
-    "P", "B", "T", "D", "K", "G", "F", "V", "TH", "DH", "S", "Z", "SH", "ZH", "CH", "JH", "HH", "M", "N", "L", "R", "W", "Y",
-    "P R", "P L", "B R", "B L", "T R", "T W", "D R", "D W", "K R", "K L", "K W", "G R", "G L", "F R", "F L", "TH R", "SH R",
-    "S P", "S T", "S K", "S M", "S N", "S L", "S W", "P Y", "B Y", "K Y", "F Y", "V Y", "M Y", "HH Y",
-    "S P R", "S P L", "S T R", "S K R", "S K W",
-})  # fmt: skip
-"""What an English syllable may begin with before its vowel."""
-
 _STRESS = "',%="
 
 
 def phones(phoneme: str) -> tuple[str, ...]:
     """The phones of one of the synthesiser's phonemes; KeyError for one without a counterpart."""
     return ARPABET[phoneme.lstrip(_STRESS)]
-
-
-def syllable_ends(word: Sequence[str]) -> list[int]:
-    """After how many of a word's phones each of its syllables ends.
-
-    Each vowel makes one, and of the consonants between two vowels it has before it as many as may begin a syllable. What
-    stands before the first vowel and after the last stays there; a word without a vowel is one syllable.
-    """
-    nuclei = [position for position, phone in enumerate(word) if phone in VOWELS]
-    begins = [0]
-    for before, nucleus in pairwise(nuclei):
-        begin = nucleus
-        while begin - 1 > before and " ".join(word[begin - 1 : nucleus]) in ONSETS:
-            begin -= 1
-        begins.append(begin)
-    return [*begins[1:], len(word)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emocache.aligners.syllables import ONSETS, VOWELS, syllables
+from emocache.syllables import ONSETS, VOWELS, syllables
 
 SPLIT = {
     "K IH D Z": "K_IH_D_Z",
