@@ -20,6 +20,7 @@ from emocache.errors import UsageError
 from emocache.places import plain_name
 
 CONFIG = "config.json"
+RESULT = "result.json"
 
 
 def place(runs: Path, name: str, digest: str) -> Path:

@@ -9,16 +9,16 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from emocache.errors import ProtocolError, UsageError
 from emocache.types import Utterance
 from heads.protocols import PROTOCOLS, SPLITS, Fold, Options, groups
 
-__all__ = ["PROTOCOLS", "SELECTED_ON_TEST", "Fold", "Select", "TextOverlap", "check", "split", "text_overlap", "validation_rule"]
+__all__ = ["PROTOCOLS", "SELECTED_ON_TEST", "Fold", "TextOverlap", "check", "split", "text_overlap", "validation_rule"]
 
 VALIDATION_SHARE = 0.1
-Select = Literal["validation", "test"]
+SELECT = ("validation", "test")
+"""What the epoch may be chosen on."""
 SELECTED_ON_TEST = "the epoch is chosen on the test part (--select test), a habit of some papers: the scores are too high"
 
 
@@ -31,7 +31,7 @@ def split(
     validation: str = "random",
     k: int = 5,
     test_split: str | None = None,
-    select: Select = "validation",
+    select: str = "validation",
     allow_speaker_overlap: bool = False,
 ) -> list[Fold]:
     """The folds of a protocol, with the validation part of this seed, checked.
@@ -45,6 +45,8 @@ def split(
         raise UsageError(f"no protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}")
     if validation not in VALIDATIONS:
         raise UsageError(f"no validation rule {validation!r}; there are: {', '.join(VALIDATIONS)}")
+    if select not in SELECT:
+        raise UsageError(f"--select {select}: expected one of {', '.join(SELECT)}")
     for option, given in (("--allow-speaker-overlap", allow_speaker_overlap), ("--test-split", test_split)):
         if given and protocol != "given":
             raise UsageError(f"{option} goes with the protocol given alone, not with {protocol}")
