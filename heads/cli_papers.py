@@ -35,6 +35,7 @@ def reproduce(
     cache: Annotated[Path | None, typer.Option(help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
     allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Run although the corpus is not as published.")] = False,
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> None:
@@ -63,6 +64,7 @@ def reproduce(
         cache=cache.expanduser() if cache else cache_root(),
         device=device,
         allow_counts=allow_counts,
+        allow_missing=allow_missing,
     )
     table = run_rows(wish, quiet=quiet)
     typer.echo(json.dumps(paper_table.to_json(table)) if as_json else paper_table.to_text(table))

@@ -42,8 +42,8 @@ def _features(cache: Cache | None, corpus: str, encoder: str) -> Features | None
 
 
 def _holds(features: Features, level: str, ids: Sequence[str]) -> bool:
-    """Whether a level has the outputs of all blocks for all of these utterances."""
-    return level in features.levels and set(features.held(level, block_layers(features))) >= set(ids)
+    """Whether a level has the outputs of all blocks for all of these utterances, less those that could not be encoded."""
+    return level in features.levels and {*features.held(level, block_layers(features)), *features.failures} >= set(ids)
 
 
 def _extract(features: Features, levels: Sequence[str]) -> list[str]:

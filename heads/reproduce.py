@@ -1,6 +1,7 @@
 """A paper's table on a corpus at hand: which rows can be run, the experiment of each, and what of ours is not as the paper's."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class Wish:
     cache: Path = Path("cache")
     device: str | None = None
     allow_counts: bool = False
+    allow_missing: bool = False
 
     def encoder(self, source: Source) -> str:
         """Our feature set for an input."""
@@ -77,7 +79,7 @@ def check_features(wish: Wish, rows: Sequence[Row]) -> None:
     for source in dict.fromkeys(source for row in rows for source in row.sources):
         needed.setdefault(wish.encoder(source), []).append(wish.level(source))
     if commands := lacking.commands(cache, wish.corpus, needed, _ids(wish, cache)):
-        where = f"--data {wish.data} --cache {wish.cache}"
+        where = shlex.join(["--data", str(wish.data), "--cache", str(wish.cache)])
         listed = "\n".join(f"  {command} {where}" for command in commands)
         raise CacheError(
             f"{wish.corpus}: the cache lacks what {wish.recipe.name} needs; run, or name other features with --encoders:\n{listed}"
@@ -112,6 +114,7 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         data=wish.data,
         device=wish.device,
         allow_counts=wish.allow_counts,
+        allow_missing=wish.allow_missing,
     )
 
 
@@ -133,7 +136,7 @@ def _line(wish: Wish, row: Row, planned: experiment.Plan | None, *, quiet: bool)
         result=found,
         run=planned.target,
         reused=reused,
-        reduced=tuple(_reduced(wish, row, found)),
+        reduced=tuple(_reduced(wish, row, planned, found)),
         deviations=tuple(dict.fromkeys(deviations)),
     )
     return Line(row=row, ours=ours)
@@ -145,19 +148,20 @@ def _deviations(wish: Wish, row: Row) -> Iterator[str]:
         yield f"corpus {wish.corpus}; the paper has {wish.recipe.corpus}"
     for source in row.sources:
         if wish.encoder(source) != source.encoder:
-            yield f"{wish.encoder(source)} stands for {source.encoder} (--encoders)"
+            yield f"--encoders: {wish.encoder(source)} stands for {source.encoder}"
         if wish.level(source) != source.level:
-            yield f"{wish.level(source)} stands for {source.level} (--alignment)"
+            yield f"--alignment: {wish.level(source)} stands for {source.level}"
 
 
-def _reduced(wish: Wish, row: Row, found: Mapping[str, Any]) -> Iterator[str]:
+def _reduced(wish: Wish, row: Row, planned: experiment.Plan, found: Mapping[str, Any]) -> Iterator[str]:
     """What is smaller than in the recipe, in words."""
-    recipe, epochs = wish.recipe, config_of(row).epochs
-    folds = len({run["fold"] for run in found["runs"]})
-    sizes = (
+    recipe = wish.recipe
+    sizes = [
         (len(found["seeds"]), len(recipe.seeds), "seeds"),
-        (folds, recipe.folds, "folds"),
-        (min(wish.max_epochs or epochs, epochs), epochs, "epochs at most"),
+        (len({run["fold"] for run in found["runs"]}), recipe.folds, "folds"),
+        (planned.config.epochs, config_of(row).epochs, "epochs at most"),
         (found["n"], recipe.utterances, "utterances"),
-    )
+    ]
+    for one, source in zip(planned.inputs, row.sources, strict=True):
+        sizes += [(len(one.layers), source.blocks, f"layers of {one.name}"), (one.dim, source.dim, f"dimensions of {one.name}")]
     yield from (f"{ours} of {paper} {what}" for ours, paper, what in sizes if ours < paper)
