@@ -13,11 +13,15 @@ SCORES = ("ua", "wa", "wf1")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ours:
-    """What a run of ours came to: its result.json, what was cut in it, and where it is not as the paper describes."""
+    """What a run of ours came to: its result.json, what was cut in it, and where it is not as the paper describes.
+
+    `others` names what the paper had something else for: the corpus, or the features.
+    """
 
     result: Mapping[str, Any]
     run: Path
     reused: bool
+    others: tuple[str, ...]
     reduced: tuple[str, ...]
     deviations: tuple[str, ...]
 
@@ -25,7 +29,7 @@ class Ours:
     def marks(self) -> tuple[str, ...]:
         """What must be seen beside the number."""
         flags = {"reduced": bool(self.reduced), "segments*": self.result["marked"], "selected on test": self.result["selected_on_test"]}
-        return tuple(name for name, given in flags.items() if given)
+        return (*(f"other {name}" for name in self.others), *(name for name, given in flags.items() if given))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

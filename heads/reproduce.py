@@ -11,7 +11,7 @@ import heads
 from emocache import manifest
 from emocache.errors import CacheError, UsageError
 from emocache.store import Cache, open_cache
-from emocache.store.layout import SOURCE
+from emocache.store.layout import MARKER, SOURCE
 from heads import experiment, lacking, runfolder
 from heads.config import Training, override
 from heads.experiment import Experiment
@@ -33,6 +33,7 @@ class Wish:
     seeds: tuple[int, ...] = ()
     max_epochs: int | None = None
     alignment: str | None = None
+    select: str = "validation"
     runs: Path = Path("runs")
     data: Path = Path("data")
     cache: Path = Path("cache")
@@ -74,7 +75,7 @@ def check_names(wish: Wish) -> None:
 
 def check_features(wish: Wish, rows: Sequence[Row]) -> None:
     """CacheError with one command a line when the cache lacks anything that the rows need."""
-    cache = open_cache(wish.cache) if (wish.cache / "emocache.json").is_file() else None
+    cache = open_cache(wish.cache) if (wish.cache / MARKER).is_file() else None
     needed: dict[str, list[str]] = {}
     for source in dict.fromkeys(source for row in rows for source in row.sources):
         needed.setdefault(wish.encoder(source), []).append(wish.level(source))
@@ -110,6 +111,7 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         protocol=wish.recipe.protocol,
         seeds=wish.seeds or wish.recipe.seeds,
         settings=(*row.settings, *shorter),
+        select=wish.select,
         runs=wish.runs,
         data=wish.data,
         device=wish.device,
@@ -136,10 +138,19 @@ def _line(wish: Wish, row: Row, planned: experiment.Plan | None, *, quiet: bool)
         result=found,
         run=planned.target,
         reused=reused,
+        others=tuple(_others(wish, row)),
         reduced=tuple(_reduced(wish, row, planned, found)),
         deviations=tuple(dict.fromkeys(deviations)),
     )
     return Line(row=row, ours=ours)
+
+
+def _others(wish: Wish, row: Row) -> Iterator[str]:
+    """What the paper had something else for, so that the two numbers are not of one thing."""
+    if wish.corpus != wish.recipe.corpus:
+        yield "corpus"
+    if any((wish.encoder(one), wish.level(one)) != (one.encoder, one.level) for one in row.sources):
+        yield "features"
 
 
 def _deviations(wish: Wish, row: Row) -> Iterator[str]:

@@ -139,6 +139,7 @@ def test_another_corpus_and_other_features_are_deviations_by_name(place: Path) -
     assert found is not None
     assert "corpus toy; the paper has iemocap" in found.deviations
     assert "--encoders: enc stands for wav2vec2-base" in found.deviations
+    assert found.marks == ("other corpus", "other features")
 
 
 def test_another_alignment_is_a_deviation_by_name(place: Path) -> None:
@@ -147,6 +148,16 @@ def test_another_alignment_is_a_deviation_by_name(place: Path) -> None:
     found = line(go(place, recipe=aligned, alignment="mfa"), "speech").ours
     assert found is not None
     assert "--alignment: word@mfa stands for word@wdseg" in found.deviations
+    assert found.marks == ("other features",)
+
+
+def test_a_choice_on_the_test_part_is_marked_in_the_table(place: Path) -> None:
+    table = go(place, rows=("speech",), select="test")
+    found = line(table, "speech").ours
+    assert found is not None
+    assert found.marks == ("selected on test",)
+    assert any("chosen on the test part" in text for text in found.deviations)
+    assert next(text for text in paper_table.to_text(table).splitlines() if text.startswith("speech")).endswith("selected on test")
 
 
 def test_segments_that_fell_back_are_marked_in_the_table(place: Path) -> None:
