@@ -158,6 +158,8 @@ def _notes(ask: Experiment, config: Training, material: Material, overlap: split
         yield f"{overlap.shared} of {overlap.known} tested utterances say a text that was trained on too"
     if unknown := sum(not utterance.speaker for utterance in material.utterances):
         yield f"{unknown} utterances have no speaker: whether these are on both sides of a fold could not be checked"
+    if splits.PROTOCOLS[ask.protocol].speakers_cross:
+        yield f"speakers are on both sides of a fold (protocol {ask.protocol})"
     if ask.allow_speaker_overlap:
         yield "speakers may be on both sides of a fold (--allow-speaker-overlap)"
 

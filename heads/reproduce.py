@@ -171,7 +171,7 @@ def _reduced(wish: Wish, row: Row, planned: experiment.Plan, found: Mapping[str,
         (len(found["seeds"]), len(recipe.seeds), "seeds"),
         (len({run["fold"] for run in found["runs"]}), recipe.folds, "folds"),
         (planned.config.epochs, config_of(row).epochs, "epochs at most"),
-        (found["n"], recipe.utterances, "utterances"),
+        (len(planned.material.utterances), recipe.utterances, "utterances"),
     ]
     for one, source in zip(planned.inputs, row.sources, strict=True):
         sizes += [(len(one.layers), source.blocks, f"layers of {one.name}"), (one.dim, source.dim, f"dimensions of {one.name}")]

@@ -240,6 +240,7 @@ def test_a_protocol_of_shuffles_tests_every_seed_on_the_same_utterances(place: P
     folds = load(result, "splits.json")
     assert [fold["test"] for fold in folds[:10]] == [fold["test"] for fold in folds[10:]]
     assert len(result.scores.runs) == 20
+    assert "speakers are on both sides of a fold (protocol ra)" in result.notes
 
 
 def invoke(place: Path, *arguments: str) -> Any:

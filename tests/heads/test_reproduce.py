@@ -126,6 +126,14 @@ def test_whatever_is_smaller_than_the_recipe_is_marked_with_what_was_cut(place: 
     assert found.result["seeds"] == [4]
 
 
+def test_shuffles_that_miss_some_utterances_are_not_reduced(place: Path) -> None:
+    shuffled = replace(RECIPE, protocol="ra", folds=10, rows=(replace(RECIPE.rows[0], settings=("epochs=1", "hidden=4")),))
+    found = line(go(place, recipe=shuffled), "speech").ours
+    assert found is not None
+    assert found.result["n"] < 108
+    assert found.reduced == ()
+
+
 def test_more_epochs_than_the_recipe_has_are_not_run(place: Path) -> None:
     found = line(go(place, rows=("speech",), max_epochs=50), "speech").ours
     assert found is not None
