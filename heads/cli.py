@@ -11,6 +11,10 @@ from emocache.errors import UsageError
 from heads import HEADS
 
 MOST_SEEDS = 1_000_000
+PROTOCOL_HELP = (
+    "loso (session), lopo (person), speaker-folds, given (the manifest's fold or split), emotionnas (also -swap, -both); "
+    "with speakers on both sides: ra (ten shuffles), random-80-20."
+)
 EXAMPLES = (
     "emocache train linear --encoders whisper-tiny.en --protocol given",
     "emocache train late --corpus iemocap --encoders hubert-large,bert-base --protocol loso --seeds 0-4 --json",
@@ -20,12 +24,12 @@ EXAMPLES = (
 def train(
     head: Annotated[str, typer.Argument(help=f"Which head: {', '.join(HEADS)}.")],
     encoders: Annotated[str, typer.Option("--encoders", "--encoder", help="Feature sets in the cache, such as whisper-tiny.en,ecapa.")],
-    protocol: Annotated[str, typer.Option(help="loso (session), lopo (person), speaker-folds, or given (the manifest's fold or split).")],
+    protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)],
     corpus: Annotated[str | None, typer.Option(help="Which corpus (needed when several are prepared).")] = None,
     seeds: Annotated[str, typer.Option(help="0-2, or 0,3,5.")] = "0",
     label: Annotated[str, typer.Option(help="The manifest's column to learn.")] = "emotion",
     levels: Annotated[str | None, typer.Option(help="One level for all encoders, or one for each (default: the encoder's own).")] = None,
-    layers: Annotated[str, typer.Option(help="all, last, or numbers such as 0-3,6.")] = "all",
+    layers: Annotated[str, typer.Option(help="all, last, blocks (all but layer 0), or numbers such as 0-3,6.")] = "all",
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting such as lr=1e-4, repeatable")] = None,
     validation: Annotated[
         str | None,
@@ -34,6 +38,10 @@ def train(
         ),
     ] = None,
     folds: Annotated[int | None, typer.Option(help="How many speaker-folds (default: 5).")] = None,
+    test_split: Annotated[str | None, typer.Option(help="With given: which of several test splits, such as test1.")] = None,
+    select: Annotated[
+        str, typer.Option(help="Choose the epoch on validation; or on test, as some papers do: marked wherever the result is shown.")
+    ] = "validation",
     name: Annotated[str | None, typer.Option(help="What to call the run (default: made from head, corpus, protocol and a digest).")] = None,
     runs: Annotated[Path, typer.Option(help="Folder that runs are written to.")] = Path("runs"),
     data: Annotated[Path, typer.Option(help="Folder of prepared corpora.")] = Path("data"),
@@ -66,6 +74,8 @@ def train(
         settings=tuple(settings or ()),
         validation=validation,
         folds=folds,
+        test_split=test_split,
+        select=select,
         name=name,
         runs=runs,
         data=data,

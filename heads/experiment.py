@@ -53,6 +53,8 @@ class Experiment:
     settings: tuple[str, ...] = ()
     validation: str | None = None
     folds: int | None = None
+    test_split: str | None = None
+    select: str = "validation"
     name: str | None = None
     runs: Path = Path("runs")
     data: Path = Path("data")
@@ -62,33 +64,71 @@ class Experiment:
     allow_speaker_overlap: bool = False
 
 
-def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
-    """Train and test every fold with every seed, write the run folder and give back the result.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """An experiment that can be: what it works on, everything that decides its numbers, their digest, and its run folder."""
 
-    Raises UsageError, CacheError or ProtocolError before any training where the experiment cannot be, or is not honest.
+    ask: Experiment
+    head: HeadModule
+    config: Training
+    sets: Sequence[Features]
+    inputs: Sequence[Input]
+    material: Material
+    folds: Folds
+    about: Mapping[str, Any]
+    digest: str
+    target: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run folder holds the result of this very experiment."""
+        return (self.target / runfolder.RESULT).is_file()
+
+
+def plan(ask: Experiment, cache: Cache) -> Plan:
+    """All that can be known before training.
+
+    Raises UsageError, CacheError or ProtocolError where the experiment cannot be, or is not honest.
     """
-    began = time.perf_counter()
     head = heads.head(ask.head)
     config = override(head.Config(), ask.settings)
-    device = pick_device(ask.device)
     sets = [cache.features(ask.corpus, encoder) for encoder in ask.encoders]
     inputs = inputs_of(sets, head.NEEDS, levels=ask.levels, layers=ask.layers)
     material = gather(
         cache, ask.corpus, sets, inputs, label=ask.label, data=ask.data, allow_counts=ask.allow_counts, allow_missing=ask.allow_missing
     )  # fmt: skip
-    _check_asked(ask, material)
+    _check_asked(ask, config, material)
     folds = {seed: _folds(ask, material, seed) for seed in ask.seeds}
     about = _about(ask, head, config, inputs, sets, material)
     digest = _digest(about, folds, material)
     target = runfolder.place(ask.runs, ask.name or f"{ask.head}-{ask.corpus}-{ask.protocol}-{digest[:8]}", digest)
-    examples = load(material, sets, inputs, device, quiet=quiet)
+    return Plan(
+        ask=ask, head=head, config=config, sets=sets, inputs=inputs, material=material,
+        folds=folds, about=about, digest=digest, target=target,
+    )  # fmt: skip
+
+
+def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
+    """`plan` and `carry_out`; the same errors, before any training."""
+    pick_device(ask.device)
+    return carry_out(plan(ask, cache), quiet=quiet)
+
+
+def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
+    """Train and test every fold with every seed, write the run folder and give back the result."""
+    began = time.perf_counter()
+    ask, head, config, inputs, material, folds = (
+        planned.ask, planned.head, planned.config, planned.inputs, planned.material, planned.folds
+    )  # fmt: skip
+    about, target, device = planned.about, planned.target, pick_device(ask.device)
+    examples = load(material, planned.sets, inputs, device, quiet=quiet)
     if config.normalise == "speaker":
         examples = by_speaker(examples, inputs, material)
     grid = Grid(
         head=head, config=config, inputs=inputs, examples=examples, folds=folds, classes=len(material.classes),
-        own_validation=about["validation"] == "given", digest=digest,
+        own_validation=about["validation"] == "given", digest=planned.digest,
     )  # fmt: skip
-    unfinished = finished.part_folder(target, digest)
+    unfinished = finished.part_folder(target, planned.digest)
     done = grid.train([unfinished] if not target.exists() else [target / runfolder.CHECKPOINTS, unfinished], quiet=quiet)
     overlap = splits.text_overlap(folds[ask.seeds[0]], material.utterances)
     result = Result(
@@ -104,13 +144,16 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
         path=target,
         seconds=round(time.perf_counter() - began, 2),
         deviations=tuple(about["deviations"]),
-        notes=(*material.notes, *_notes(ask, config, material, overlap)),
+        notes=(*material.notes, *_notes(ask, config, material, overlap), *_unused(folds[ask.seeds[0]])),
         left_out=material.left_out,
         segments=material.segments,
         text_overlap=asdict(overlap),
+        selected_on_test=ask.select == "test",
     )
     versions = {"emocache": emocache.__version__, "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
-    _write(target, about | {"digest": digest, "device": str(device), "versions": versions}, material, folds, done, result, unfinished)
+    _write(
+        target, {**about, "digest": planned.digest, "device": str(device), "versions": versions}, material, folds, done, result, unfinished
+    )
     return result
 
 
@@ -122,23 +165,37 @@ def _notes(ask: Experiment, config: Training, material: Material, overlap: split
         yield f"{overlap.shared} of {overlap.known} tested utterances say a text that was trained on too"
     if unknown := sum(not utterance.speaker for utterance in material.utterances):
         yield f"{unknown} utterances have no speaker: whether these are on both sides of a fold could not be checked"
+    if splits.PROTOCOLS[ask.protocol].speakers_cross:
+        yield f"speakers are on both sides of a fold (protocol {ask.protocol})"
     if ask.allow_speaker_overlap:
         yield "speakers may be on both sides of a fold (--allow-speaker-overlap)"
 
 
-def _check_asked(ask: Experiment, material: Material) -> None:
+def _unused(folds: Sequence[Fold]) -> Iterator[str]:
+    """What no part of a fold holds."""
+    for fold in folds:
+        if fold.unused:
+            count, first = len(fold.unused), fold.unused[0]
+            yield f"fold {fold.name}: {count} utterances are in no part, first {first}; splits.json lists them as unused"
+
+
+def _check_asked(ask: Experiment, config: Training, material: Material) -> None:
     """UsageError for an option that this protocol would pass over."""
+    if ask.select == "test" and (ask.validation or config.refit):
+        other = f"--validation {ask.validation}" if ask.validation else "refit=true"
+        raise UsageError(f"--select test makes the test part the validation part, so {other} cannot go with it; leave one of them out")
     if ask.folds is not None and ask.protocol != "speaker-folds":
         raise UsageError(f"--folds goes with the protocol speaker-folds alone, not with {ask.protocol}")
     if ask.validation and splits.validation_rule(ask.protocol, material.utterances, ask.validation) != ask.validation:
-        raise UsageError(f"--validation {ask.validation}: {ask.corpus} brings a validation split of its own; leave the option out")
+        who = ask.protocol if splits.PROTOCOLS[ask.protocol].validates else ask.corpus
+        raise UsageError(f"--validation {ask.validation}: {who} brings a validation split of its own; leave the option out")
 
 
 def _folds(ask: Experiment, material: Material, seed: int) -> list[Fold]:
     """The folds of one seed."""
     return splits.split(
         ask.protocol, material.utterances, label=ask.label, seed=seed, validation=ask.validation or "random", k=ask.folds or 5,
-        allow_speaker_overlap=ask.allow_speaker_overlap,
+        test_split=ask.test_split, select=ask.select, allow_speaker_overlap=ask.allow_speaker_overlap,
     )  # fmt: skip
 
 
@@ -164,17 +221,27 @@ def _about(
         "protocol": ask.protocol,
         "protocol_about": splits.PROTOCOLS[ask.protocol].about,
         "folds": ask.folds or 5 if ask.protocol == "speaker-folds" else None,
-        "validation": splits.validation_rule(ask.protocol, material.utterances, ask.validation or "random"),
+        "validation": _validation(ask, material),
         "seeds": list(ask.seeds),
-        "selection": SELECTION[config.refit],
+        "test_split": ask.test_split,
+        "selection": splits.SELECTED_ON_TEST if ask.select == "test" else SELECTION[config.refit],
+        "selected_on_test": ask.select == "test",
         "left_out": material.left_out,
         "notes": list(material.notes),
         "deviations": [*head.deviations(config, inputs), *_departures(ask, head)],
     }
 
 
+def _validation(ask: Experiment, material: Material) -> str:
+    """What the epoch is chosen on."""
+    rule = splits.validation_rule(ask.protocol, material.utterances, ask.validation or "random")
+    return "test" if ask.select == "test" else rule
+
+
 def _departures(ask: Experiment, head: HeadModule) -> Iterator[str]:
     """Where the protocol is not the paper's."""
+    if ask.select == "test":
+        yield splits.SELECTED_ON_TEST
     if ask.protocol != head.PAPER.splits:
         yield f"protocol {ask.protocol}; the paper has {head.PAPER.splits}"
     if ask.validation == "speaker":
@@ -210,7 +277,7 @@ def _write(
             "splits.json": runfolder.to_json(_splits(folds)),
             "predictions.csv": runfolder.to_csv(header, prediction_rows(done, material)),
             "curves.json": runfolder.to_json(curves),
-            "result.json": runfolder.to_json(to_json(result)),
+            runfolder.RESULT: runfolder.to_json(to_json(result)),
             runfolder.CONFIG: runfolder.to_json(about),
         },
         np.concatenate(embeddings) if len(embeddings) == len(done) else None,

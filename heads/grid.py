@@ -73,8 +73,8 @@ class Grid:
             yield from ((number, seeds[at : at + most]) for at in range(0, len(seeds), most))
 
     def _pool(self, fold: Fold) -> tuple[str, ...]:
-        """What batches are made of; in an order that no seed has a say in."""
-        return tuple(sorted(fold.train if self.own_validation else (*fold.train, *fold.validation)))
+        """What batches are made of, in an order that no seed has a say in; never anything of the test part."""
+        return tuple(sorted(fold.train if self.own_validation else fold.learnt))
 
     def _fit(self, number: int, seeds: Sequence[int], bar: "tqdm[None]") -> Iterator[Run]:
         """Train some seeds of a fold."""

@@ -65,9 +65,9 @@ def inputs_of(sets: Sequence[Features], needs: Needs, *, levels: Sequence[str] =
 
 
 def _layers(features: Features, level: str, asked: str) -> tuple[int, ...]:
-    """The layers asked for: 'all' is all that are cached, 'last' the encoder's last. CacheError for one that is not cached."""
+    """The layers asked for: 'all' that are cached, 'last' or 'blocks' of the encoder's. CacheError for one that is not cached."""
     cached = features.layers_of(level)
-    wanted = cached if asked == "all" else parse_layers(asked, features.card.layers)
+    wanted = cached if asked == "all" else block_layers(features) if asked == "blocks" else parse_layers(asked, features.card.layers)
     if missing := [layer for layer in wanted if layer not in cached]:
         there = ", ".join(map(str, cached))
         raise CacheError(
@@ -75,6 +75,11 @@ def _layers(features: Features, level: str, asked: str) -> tuple[int, ...]:
             f"{features.card.again(features.name, [(level, layer) for layer in wanted])}"
         )
     return wanted
+
+
+def block_layers(features: Features) -> tuple[int, ...]:
+    """The outputs of all blocks: every layer of the encoder but 0, the first block's input, unless it has no other."""
+    return features.card.layers[1:] or features.card.layers
 
 
 def gather(

@@ -11,6 +11,8 @@ from heads.scoring import AGGREGATION, Scores
 
 MARK = f"more than {100 * MANY_FALLBACKS:g} % of the segments, or of the utterances, fell back to something else: see the notes"
 
+SELECTED = "SELECTED ON THE TEST PART: these scores are too high, and not to be compared with honest ones"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
@@ -32,6 +34,8 @@ class Result:
     left_out: Mapping[str, int] = field(default_factory=dict)
     segments: Mapping[str, Fallbacks] = field(default_factory=dict)
     text_overlap: Mapping[str, int] = field(default_factory=dict)
+    selected_on_test: bool = False
+    """Whether the epoch was chosen on the test part, so that the scores are too high."""
 
     @property
     def marked(self) -> bool:
@@ -55,6 +59,7 @@ def to_text(result: Result) -> str:
         f"{scores.tested} utterances tested, {len(result.classes)} classes, {result.parameters:,} parameters",
         f"{folds} folds x {len(result.seeds)} seeds = {len(scores.runs)} runs, {result.seconds:.0f} s",
         "",
+        *([SELECTED] if result.selected_on_test else []),
         _score("UA*" if result.marked else "UA", scores.ua, "mean recall of the classes"),
         _score("WA", scores.wa, "accuracy"),
         _score("WF1", scores.wf1, "weighted F1"),

@@ -25,6 +25,7 @@ from emocache.errors import UsageError
 from emocache.places import plain_name
 
 CONFIG = "config.json"
+RESULT = "result.json"
 EMBEDDINGS = "embeddings.npy"
 CHECKPOINTS = "checkpoints"
 

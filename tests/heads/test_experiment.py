@@ -130,6 +130,23 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(place: Path, monkeypatch: 
     assert repeated.scores == again.scores
 
 
+@pytest.mark.parametrize("select", ["validation", "test"])
+def test_nothing_of_the_test_part_is_learnt_or_standardised_with(place: Path, monkeypatch: pytest.MonkeyPatch, select: str) -> None:
+    seen: list[tuple[set[int], set[int], set[int]]] = []
+    fit = trainer.fit
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        seen.extend(({*one.pool.tolist()}, {*one.train.tolist()}, {*one.test.tolist()}) for one in arguments[4])
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(trainer, "fit", watched)
+    go(place, select=select)
+    assert len(seen) == 3
+    for pool, train, test in seen:
+        assert train <= pool
+        assert not pool & test
+
+
 def test_what_was_trained_on_other_features_is_not_taken_for_done(place: Path) -> None:
     go(place, name="one")
     extract(place / "cache2", MEMBERS, "enc", seed=9)
@@ -243,6 +260,52 @@ def test_what_cannot_be_is_refused_with_the_choices(place: Path, changes: dict[s
     with pytest.raises(error, match=message):
         go(place, **changes)
     assert not (place / "runs").exists()
+
+
+def test_a_choice_on_the_test_part_is_marked_wherever_the_result_goes(place: Path) -> None:
+    honest, habit = go(place), go(place, select="test")
+    assert honest.path != habit.path
+    assert (honest.selected_on_test, habit.selected_on_test) == (False, True)
+    assert any("chosen on the test part" in text for text in habit.deviations)
+    assert "SELECTED ON THE TEST PART" in report.to_text(habit)
+    assert "TEST PART" not in report.to_text(honest)
+    assert load(habit, "result.json")["selected_on_test"]
+    config = load(habit, "config.json")
+    assert (config["selected_on_test"], config["validation"]) == (True, "test")
+    for fold in load(habit, "splits.json"):
+        assert fold["validation"] == fold["test"]
+        assert not {*fold["train"]} & {*fold["test"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"select": "test", "settings": (*QUICK, "refit=true")}, "so refit=true cannot go with it"),
+        ({"select": "test", "validation": "speaker"}, "so --validation speaker cannot go with it"),
+        ({"select": "best"}, "--select best: expected one of validation, test"),
+        ({"protocol": "emotionnas", "validation": "random"}, "emotionnas brings a validation split of its own"),
+    ],
+)
+def test_a_choice_that_contradicts_another_is_refused(place: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        go(place, **changes)
+
+
+def test_a_test_part_that_is_not_asked_for_is_listed_as_unused(place: Path) -> None:
+    part = {"Ses1": "train", "Ses2": "test1", "Ses3": "test2"}
+    corpus(place / "data", [replace(u, fold=None, split=part[u.session or ""]) for u in MEMBERS])
+    result = go(place, protocol="given", test_split="test2")
+    (fold,) = load(result, "splits.json")
+    assert fold["unused"] == sorted(u.id for u in MEMBERS if u.session == "Ses2")
+    assert any("36 utterances are in no part, first s2-ang-0; splits.json lists them as unused" in note for note in result.notes)
+
+
+def test_a_protocol_of_shuffles_tests_every_seed_on_the_same_utterances(place: Path) -> None:
+    result = go(place, protocol="ra", seeds=(0, 1), settings=("epochs=1", "hidden=4"))
+    folds = load(result, "splits.json")
+    assert [fold["test"] for fold in folds[:10]] == [fold["test"] for fold in folds[10:]]
+    assert len(result.scores.runs) == 20
+    assert "speakers are on both sides of a fold (protocol ra)" in result.notes
 
 
 def invoke(place: Path, *arguments: str) -> Any:

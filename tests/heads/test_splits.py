@@ -9,7 +9,7 @@ import pytest
 from emocache.errors import ProtocolError, UsageError
 from emocache.types import Utterance
 from heads import splits
-from heads.splits import Fold, split
+from heads.splits import PROTOCOLS, Fold, split
 from tests.heads.toy import EMOTIONS, utterances
 
 MEMBERS = utterances()
@@ -27,13 +27,19 @@ def test_each_group_is_tested_once_and_never_trained_on_there(protocol: str, nam
     assert not any(column(name, fold.test) & column(name, fold.train + fold.validation) for fold in folds)
 
 
-@pytest.mark.parametrize("protocol", splits.PROTOCOLS)
+@pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if "emotionnas" not in name])
+def test_each_fold_of_a_protocol_that_draws_validation_has_some_of_every_class(protocol: str) -> None:
+    for fold in split(protocol, MEMBERS, k=3):
+        assert column("emotion", fold.validation) == set(EMOTIONS)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_parts_of_a_fold_are_the_whole_corpus_without_overlap(protocol: str) -> None:
     for fold in split(protocol, MEMBERS, k=3):
         assert sorted(fold.train + fold.validation + fold.test) == sorted(BY_ID)
 
 
-@pytest.mark.parametrize("protocol", splits.PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_order_of_the_manifest_does_not_matter(protocol: str) -> None:
     shuffled = random.Random(3).sample(MEMBERS, len(MEMBERS))
     assert split(protocol, shuffled, k=3, seed=1) == split(protocol, MEMBERS, k=3, seed=1)
@@ -86,6 +92,103 @@ def test_a_split_without_validation_draws_it_from_the_training_part() -> None:
     assert column("speaker", fold.test) == {"s5"}
 
 
+IEMOCAP = {"1F": 528, "1M": 557, "2F": 481, "2M": 542, "3F": 522, "3M": 629, "4F": 528, "4M": 503, "5F": 590, "5M": 651}
+"""Speakers of the four-class set -> utterances."""
+SESSIONS = (1085, 1023, 1151, 1031, 1241)
+
+
+@pytest.fixture(scope="module")
+def iemocap() -> tuple[Utterance, ...]:
+    """As many ids as IEMOCAP has; a dialogue's prefix names the other speaker in every second turn, as it does there."""
+    return tuple(
+        Utterance(
+            id=f"Ses0{speaker[0]}{'FM'[i % 2]}_impro01_{speaker[1]}{i:03d}", path="", emotion=EMOTIONS[i % 3],
+            speaker=f"Ses0{speaker}", session=f"Ses0{speaker[0]}",
+        )
+        for speaker, count in IEMOCAP.items()
+        for i in range(count)
+    )  # fmt: skip
+
+
+def test_the_folds_of_iemocap_have_the_known_sizes(iemocap: tuple[Utterance, ...]) -> None:
+    assert len(iemocap) == 5531
+    assert tuple(len(fold.test) for fold in split("loso", iemocap)) == SESSIONS
+    assert [len(fold.test) for fold in split("lopo", iemocap)] == list(IEMOCAP.values())
+    assert [len(fold.test) for fold in split("ra", iemocap)] == [553] * 10
+    assert [len(fold.test) for fold in split("random-80-20", iemocap)] == [1106]
+
+
+def test_emotionnas_takes_eight_speakers_one_and_one(iemocap: tuple[Utterance, ...]) -> None:
+    speaker = {u.id: u.speaker for u in iemocap}
+    for protocol, validates in (("emotionnas", "F"), ("emotionnas-swap", "M")):
+        for number, fold in enumerate(split(protocol, iemocap, seed=3), start=1):
+            tests = "M" if validates == "F" else "F"
+            assert len({speaker[i] for i in fold.train}) == 8
+            assert {speaker[i] for i in fold.validation} == {f"Ses0{number}{validates}"}
+            assert {speaker[i] for i in fold.test} == {f"Ses0{number}{tests}"}
+            assert len(fold.validation) == IEMOCAP[f"{number}{validates}"]
+    both = split("emotionnas-both", iemocap)
+    assert [fold.name for fold in both] == [f"Ses0{n}-Ses0{n}{g}" for n in range(1, 6) for g in "MF"]
+    assert sorted(i for fold in both for i in fold.test) == sorted(speaker)
+    assert splits.validation_rule("emotionnas", iemocap, "random") == "given"
+
+
+def test_the_shuffles_of_ra_differ_from_each_other_and_not_from_seed_to_seed() -> None:
+    tests = [fold.test for fold in split("ra", MEMBERS)]
+    assert len(set(tests)) == 10
+    assert [fold.test for fold in split("ra", MEMBERS, seed=4)] == tests
+
+
+def test_the_fifth_of_random_80_20_is_drawn_by_seed() -> None:
+    (one,), (other,), (again,) = (split("random-80-20", MEMBERS, seed=seed) for seed in (0, 1, 0))
+    assert one == again
+    assert one.test != other.test
+    assert len(one.test) == len(MEMBERS) // 5
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_who_lets_speakers_cross_says_so(protocol: str) -> None:
+    crosses = any(column("speaker", fold.test) & column("speaker", fold.train) for fold in split(protocol, MEMBERS, k=3))
+    assert crosses == PROTOCOLS[protocol].speakers_cross == ("speakers are on both sides" in PROTOCOLS[protocol].about)
+
+
+PODCAST = {"s0": "train", "s1": "train", "s2": "train", "s3": "dev", "s4": "test1", "s5": "test2"}
+
+
+def test_of_two_test_parts_one_is_chosen_and_the_other_is_kept_by_name() -> None:
+    members = [replace(u, fold=None, split=PODCAST[u.speaker or ""]) for u in MEMBERS]
+    (fold,) = split("given", members, test_split="test1")
+    assert (fold.name, column("speaker", fold.test), column("speaker", fold.unused)) == ("test1", {"s4"}, {"s5"})
+    with pytest.raises(UsageError, match="the test parts test1, test2; say which with --test-split"):
+        split("given", members)
+    with pytest.raises(UsageError, match="--test-split test3: no such test part; there are: test1, test2"):
+        split("given", members, test_split="test3")
+    with pytest.raises(UsageError, match="--test-split goes with the protocol given alone, not with loso"):
+        split("loso", members, test_split="test1")
+    with pytest.raises(UsageError, match="the manifest has folds"):
+        split("given", MEMBERS, test_split="test1")
+
+
+def test_selection_on_test_draws_nothing_and_the_fold_says_so() -> None:
+    for fold, honest in zip(split("loso", MEMBERS, select="test"), split("loso", MEMBERS), strict=True):
+        assert fold.selected_on_test
+        assert not honest.selected_on_test
+        assert fold.validation == fold.test == honest.test
+        assert fold.train == tuple(sorted((*honest.train, *honest.validation)))
+
+
+def test_selection_on_test_leaves_a_validation_part_of_the_corpus_s_own_unused() -> None:
+    members = [replace(u, fold=None, split=PODCAST[u.speaker or ""]) for u in MEMBERS]
+    (fold,) = split("given", members, test_split="test1", select="test")
+    assert column("speaker", fold.unused) == {"s3", "s5"}
+    assert column("speaker", fold.train) == {"s0", "s1", "s2"}
+
+
+def test_a_fold_that_is_selected_on_test_does_not_count_its_own_text_as_shared() -> None:
+    members = [replace(u, transcript=u.id) for u in MEMBERS]
+    assert splits.text_overlap(split("loso", members, select="test"), members).shared == 0
+
+
 def without(**fields: str | None) -> list[Utterance]:
     return [replace(u, **fields) for u in MEMBERS]  # type: ignore[arg-type]
 
@@ -102,6 +205,12 @@ def without(**fields: str | None) -> list[Utterance]:
         ("given", without(fold=None, split="test"), "no utterance in its train part"),
         ("loso", without(speaker="one"), "1 speakers are in both training and test, first one"),
         ("loso", [u for u in MEMBERS if u.emotion != "hap" or u.session == "Ses2"], "fold Ses2: no training utterance of class hap"),
+        ("given", without(fold=None, split="train"), "no utterance in its test part"),
+        ("emotionnas", without(session="one"), "emotionnas needs 2 sessions or more, there is one alone"),
+        ("emotionnas", [u for u in MEMBERS if u.speaker != "s1"], "two speakers in each session, Ses1 has 1"),
+        ("emotionnas", without(speaker=None), "column speaker is empty"),
+        ("ra", MEMBERS[:9], "9 utterances cannot give one of 10 to a test part"),
+        ("lopo", [u for u in MEMBERS if u.emotion != "hap" or u.speaker == "s2"], "fold s2: no training utterance of class hap"),
         ("speaker-folds", [u for u in MEMBERS if u.speaker in {"s0", "s1"}], "5 speaker-disjoint folds need 5 speakers, there are 2"),
     ],
 )  # fmt: skip
@@ -127,7 +236,7 @@ def test_an_utterance_in_two_parts_is_refused(one: str, other: str) -> None:
 
 
 def test_an_unknown_protocol_lists_them_all() -> None:
-    with pytest.raises(UsageError, match=r"no protocol 'losso'; there are: loso, lopo, speaker-folds, given"):
+    with pytest.raises(UsageError, match=r"no protocol 'losso'; there are: loso, lopo, speaker-folds, given, ra, random-80-20, emotionnas"):
         split("losso", MEMBERS)
 
 

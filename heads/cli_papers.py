@@ -1,0 +1,129 @@
+"""`emocache reproduce` and `emocache heads`: the papers' tables beside ours, and how large each head in them is."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emocache.errors import UsageError
+from emocache.places import cache_root
+from heads import HEADS
+from heads.cli import parse_seeds
+
+REPRODUCE_EXAMPLES = (
+    "emocache reproduce --list",
+    "emocache reproduce multilevel-table1",
+    "emocache reproduce multilevel-table1 --corpus demo --encoders wav2vec2-base=whisper-tiny.en,bert-base=all-minilm-l6-v2 --seeds 0",
+)
+HEADS_EXAMPLES = ("emocache heads", "emocache heads --json")
+
+
+def reproduce(
+    name: Annotated[str | None, typer.Argument(help="As --list names the tables.")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the papers' tables.")] = False,
+    corpus: Annotated[str | None, typer.Option(help="Which corpus (default: the paper's).")] = None,
+    encoders: Annotated[
+        str, typer.Option(help="Other features than the paper's: wav2vec2-base=whisper-tiny.en,... (named as a deviation).")
+    ] = "",
+    alignment: Annotated[str | None, typer.Option(help="Another alignment than the paper's, such as mfa (likewise).")] = None,
+    rows: Annotated[str, typer.Option(help="These rows alone, with commas between (default: all whose head is built).")] = "",
+    seeds: Annotated[str | None, typer.Option(help="0-2, or 0,3,5 (default: the recipe's).")] = None,
+    max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Cut longer trainings (marked as reduced).")] = None,
+    select: Annotated[str, typer.Option(help="As of `train`: test is a habit of some papers, and is marked.")] = "validation",
+    runs: Annotated[Path, typer.Option(help="Folder that runs are written to, and finished ones taken from.")] = Path("runs"),
+    data: Annotated[Path, typer.Option(help="Folder of prepared corpora.")] = Path("data"),
+    cache: Annotated[Path | None, typer.Option(help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
+    allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Run although the corpus is not as published.")] = False,
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON object.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
+) -> None:
+    """Run the rows of a paper's table, and print its numbers beside ours; finished runs are not run again."""
+    from heads import recipes
+
+    if listed or name is None:
+        _list(as_json=as_json, asked=listed)
+        return
+    recipe = recipes.recipe(name)
+
+    from heads import paper_table
+    from heads.reproduce import Wish
+    from heads.reproduce import reproduce as run_rows
+
+    wish = Wish(
+        recipe=recipe,
+        corpus=corpus or recipe.corpus,
+        encoders=parse_encoders(encoders),
+        rows=_names(rows),
+        seeds=parse_seeds(seeds) if seeds is not None else (),
+        max_epochs=max_epochs,
+        alignment=alignment,
+        select=select,
+        runs=runs,
+        data=data,
+        cache=cache.expanduser() if cache else cache_root(),
+        device=device,
+        allow_counts=allow_counts,
+        allow_missing=allow_missing,
+    )
+    table = run_rows(wish, quiet=quiet)
+    typer.echo(json.dumps(paper_table.to_json(table)) if as_json else paper_table.to_text(table))
+
+
+def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of JSON objects.")] = False) -> None:
+    """List every setting of every paper's table: its head, how many parameters it has, and the features that it needs."""
+    from heads.parameters import settings
+
+    found = settings()
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for one in found:
+        size = f"{one['parameters']:,} parameters" if one["parameters"] is not None else "not built yet"
+        needs = ", ".join(f"{source['encoder']}/{source['level']}" for source in one["needs"])
+        typer.echo(f"{one['recipe']:<18} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}")
+
+
+def parse_encoders(text: str) -> dict[str, str]:
+    """'a=b,c=d' as a mapping; UsageError for anything else."""
+    pairs = [part.partition("=") for part in _names(text)]
+    if wrong := [name for name, equals, ours in pairs if not (name and equals and ours)]:
+        raise UsageError(f"--encoders {wrong[0] or text}: expected PAPER=OURS, such as wav2vec2-base=whisper-tiny.en")
+    return {name.strip(): ours.strip() for name, _, ours in pairs}
+
+
+def _list(*, as_json: bool, asked: bool) -> None:
+    """The tables, with how many of their rows can be run."""
+    from heads import recipes
+
+    if not asked:
+        raise UsageError(f"which table? there are: {', '.join(recipes.RECIPES)} (--list says more)")
+    about = [
+        {
+            "name": one.name,
+            "paper": one.paper,
+            "table": one.table,
+            "about": one.about,
+            "corpus": one.corpus,
+            "protocol": one.protocol,
+            "rows": len(one.rows),
+            "built": sum(row.head in HEADS for row in one.rows),
+            "cited": len(one.cited),
+        }
+        for one in recipes.every()
+    ]
+    if as_json:
+        typer.echo(json.dumps(about))
+        return
+    for row in about:
+        typer.echo(f"{row['name']}: {row['table']} of {row['paper']}: {row['about']}, on {row['corpus']}")
+        typer.echo(
+            f"  {row['built']} of {row['rows']} rows can be run" + (f"; {row['cited']} rows of other authors" if row["cited"] else "")
+        )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names with commas between."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,136 @@
+"""A paper's table beside ours: as text for the terminal, and as one JSON object. All scores are in percent."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from heads.recipes.recipe import Recipe, Row
+
+DASH = "-"
+SCORES = ("ua", "wa", "wf1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ours:
+    """What a run of ours came to: its result.json, what was cut in it, and where it is not as the paper describes.
+
+    `others` names what the paper had something else for: the corpus, or the features.
+    """
+
+    result: Mapping[str, Any]
+    run: Path
+    reused: bool
+    others: tuple[str, ...]
+    reduced: tuple[str, ...]
+    deviations: tuple[str, ...]
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What must be seen beside the number."""
+        flags = {"reduced": bool(self.reduced), "segments*": self.result["marked"], "selected on test": self.result["selected_on_test"]}
+        return (*(f"other {name}" for name in self.others), *(name for name, given in flags.items() if given))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A row of the paper with ours, or why there is none."""
+
+    row: Row
+    ours: Ours | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """A recipe with what was run of it on a corpus."""
+
+    recipe: Recipe
+    corpus: str
+    lines: tuple[Line, ...]
+
+
+def to_text(table: Table) -> str:
+    """The table for people, then what must be known of it, each remark once with the rows that it is of."""
+    recipe = table.recipe
+    head = ["row", *(f"paper {name.upper()} %" for name in recipe.metrics)]
+    head += [title for name in recipe.metrics for title in (f"ours {name.upper()} %", "95 % interval")]
+    rows = [_cells(line, recipe.metrics) for line in table.lines]
+    rows += [[cited.name, *_printed(cited.printed, recipe.metrics), *[DASH] * (2 * len(recipe.metrics)), "cited"] for cited in recipe.cited]
+    return "\n".join(
+        [
+            f"{recipe.name}: {recipe.table} of {recipe.paper}, {recipe.url}",
+            f"paper: {recipe.about}, on {recipe.corpus}; ours: on {table.corpus}, protocol {recipe.protocol}",
+            "",
+            *_aligned([[*head, ""], *rows]),
+            "",
+            *_remarks(table),
+        ]
+    )
+
+
+def to_json(table: Table) -> dict[str, Any]:
+    """One JSON object; a number that was never run is null."""
+    recipe = table.recipe
+    return {
+        "recipe": recipe.name,
+        "paper": recipe.paper,
+        "url": recipe.url,
+        "table": recipe.table,
+        "about": recipe.about,
+        "paper_corpus": recipe.corpus,
+        "corpus": table.corpus,
+        "protocol": recipe.protocol,
+        "unit": "percent",
+        "rows": [_row_json(line) for line in table.lines],
+        "cited": [{"name": cited.name, "paper": dict(cited.printed)} for cited in recipe.cited],
+        "notes": list(recipe.notes),
+    }
+
+
+def _row_json(line: Line) -> dict[str, Any]:
+    """One row of `to_json`."""
+    about: dict[str, Any] = {"name": line.row.name, "head": line.row.head, "paper": dict(line.row.printed)}
+    if line.ours is None:
+        return about | {"ours": None, "why": line.why}
+    ours, found = line.ours, line.ours.result
+    scores = {name: {edge: round(100 * value, 2) for edge, value in found[name].items()} for name in SCORES}
+    more = {"parameters": found["parameters"], "n": found["n"], "seeds": found["seeds"], "runs": len(found["runs"])}
+    told = {"marks": list(ours.marks), "reduced": list(ours.reduced), "deviations": list(ours.deviations), "notes": found["notes"]}
+    return about | {"ours": scores} | more | told | {"run": str(ours.run), "reused": ours.reused}
+
+
+def _cells(line: Line, metrics: Sequence[str]) -> list[str]:
+    """One row for people."""
+    printed = _printed(line.row.printed, metrics)
+    if line.ours is None:
+        return [line.row.name, *printed, *[DASH] * (2 * len(metrics)), line.why]
+    scores = [line.ours.result[name] for name in metrics]
+    ours = [text for one in scores for text in (f"{100 * one['mean']:.2f}", f"{100 * one['low']:.2f} to {100 * one['high']:.2f}")]
+    return [line.row.name, *printed, *ours, ", ".join(line.ours.marks)]
+
+
+def _printed(printed: Mapping[str, float], metrics: Sequence[str]) -> list[str]:
+    """The paper's numbers; a dash where it prints none."""
+    return [f"{printed[name]:.2f}" if name in printed else DASH for name in metrics]
+
+
+def _remarks(table: Table) -> Iterator[str]:
+    """What was cut, what deviates and what is noted, then where the runs lie."""
+    done = {line.row.name: line.ours for line in table.lines if line.ours}
+    for title, of in (
+        ("reduced", {name: ours.reduced for name, ours in done.items()}),
+        ("deviates", {name: ours.deviations for name, ours in done.items()}),
+        ("note", {name: (*table.recipe.notes, *ours.result["notes"]) for name, ours in done.items()}),
+    ):
+        for text in dict.fromkeys(text for texts in of.values() for text in texts):
+            rows = [name for name, texts in of.items() if text in texts]
+            yield f"{title:<9} {text}" + ("" if len(rows) == len(done) else f" ({', '.join(rows)})")
+    for name, ours in done.items():
+        yield f"run       {name}: {ours.run}{' (of an earlier call)' if ours.reused else ''}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of equal width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,178 @@
+"""A paper's table on a corpus at hand: which rows can be run, the experiment of each, and what of ours is not as the paper's."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import heads
+from emocache import manifest
+from emocache.errors import CacheError, UsageError
+from emocache.store import Cache, open_cache
+from emocache.store.layout import MARKER, SOURCE
+from heads import experiment, lacking, runfolder
+from heads.config import Training, override
+from heads.experiment import Experiment
+from heads.paper_table import Line, Ours, Table
+from heads.recipes.recipe import Recipe, Row, Source
+
+NOT_BUILT = "head not built yet"
+NOT_ASKED = "not asked for"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What is asked for. `encoders` maps the paper's names to feature sets of ours; `alignment` replaces the paper's."""
+
+    recipe: Recipe
+    corpus: str
+    encoders: Mapping[str, str]
+    rows: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    max_epochs: int | None = None
+    alignment: str | None = None
+    select: str = "validation"
+    runs: Path = Path("runs")
+    data: Path = Path("data")
+    cache: Path = Path("cache")
+    device: str | None = None
+    allow_counts: bool = False
+    allow_missing: bool = False
+
+    def encoder(self, source: Source) -> str:
+        """Our feature set for an input."""
+        return self.encoders.get(source.encoder, source.encoder)
+
+    def level(self, source: Source) -> str:
+        """Our level for an input."""
+        kind, at, paper = source.level.partition(SOURCE)
+        return f"{kind}{at}{self.alignment or paper}" if at else kind
+
+
+def reproduce(wish: Wish, *, quiet: bool = False) -> Table:
+    """Run every row that is asked for and has a head, or take what an earlier call left in `runs`.
+
+    Raises UsageError for names that are not the recipe's, and CacheError that lists the commands which make what is lacking.
+    """
+    check_names(wish)
+    picked = [row for row in wish.recipe.pick(wish.rows) if row.head in heads.HEADS]
+    if not picked:
+        raise UsageError(f"{wish.recipe.name}: no head of these rows is built yet; there are: {', '.join(heads.HEADS)}")
+    check_features(wish, picked)
+    cache = open_cache(wish.cache)
+    plans = {row.name: experiment.plan(experiment_of(wish, row), cache) for row in picked}
+    lines = [_line(wish, row, plans.get(row.name), quiet=quiet) for row in wish.recipe.rows]
+    return Table(recipe=wish.recipe, corpus=wish.corpus, lines=tuple(lines))
+
+
+def check_names(wish: Wish) -> None:
+    """UsageError for an encoder that the paper does not have."""
+    if unknown := [name for name in wish.encoders if name not in wish.recipe.encoders]:
+        raise UsageError(f"--encoders {unknown[0]}=...: {wish.recipe.name} has the encoders {', '.join(wish.recipe.encoders)}")
+
+
+def check_features(wish: Wish, rows: Sequence[Row]) -> None:
+    """CacheError with one command a line when the cache lacks anything that the rows need."""
+    cache = open_cache(wish.cache) if (wish.cache / MARKER).is_file() else None
+    needed: dict[str, list[str]] = {}
+    for source in dict.fromkeys(source for row in rows for source in row.sources):
+        needed.setdefault(wish.encoder(source), []).append(wish.level(source))
+    if commands := lacking.commands(cache, wish.corpus, needed, _ids(wish, cache)):
+        where = shlex.join(["--data", str(wish.data), "--cache", str(wish.cache)])
+        listed = "\n".join(f"  {command} {where}" for command in commands)
+        raise CacheError(
+            f"{wish.corpus}: the cache lacks what {wish.recipe.name} needs; run, or name other features with --encoders:\n{listed}"
+        )
+
+
+def _ids(wish: Wish, cache: Cache | None) -> list[str]:
+    """The utterances that have an emotion; UsageError where the corpus is not prepared."""
+    if wish.corpus in manifest.names(wish.data):
+        corpus = manifest.load(wish.data, wish.corpus)
+    elif cache and wish.corpus in cache.corpora():
+        corpus = cache.corpus(wish.corpus)
+    else:
+        raise UsageError(f"no corpus {wish.corpus!r} in {wish.data} or the cache; run `emocache prepare`, or name another with --corpus")
+    return [utterance.id for utterance in corpus.utterances if utterance.emotion]
+
+
+def experiment_of(wish: Wish, row: Row) -> Experiment:
+    """The experiment of a row."""
+    epochs = config_of(row).epochs
+    shorter = (f"epochs={wish.max_epochs}",) if wish.max_epochs is not None and wish.max_epochs < epochs else ()
+    return Experiment(
+        head=row.head,
+        corpus=wish.corpus,
+        encoders=tuple(wish.encoder(source) for source in row.sources),
+        levels=tuple(wish.level(source) for source in row.sources),
+        layers="blocks",
+        protocol=wish.recipe.protocol,
+        seeds=wish.seeds or wish.recipe.seeds,
+        settings=(*row.settings, *shorter),
+        select=wish.select,
+        runs=wish.runs,
+        data=wish.data,
+        device=wish.device,
+        allow_counts=wish.allow_counts,
+        allow_missing=wish.allow_missing,
+    )
+
+
+def config_of(row: Row) -> Training:
+    """The configuration of a row as the recipe has it."""
+    return override(heads.head(row.head).Config(), row.settings)
+
+
+def _line(wish: Wish, row: Row, planned: experiment.Plan | None, *, quiet: bool) -> Line:
+    """A row with what we have of it; a row without a plan is a dash."""
+    if planned is None:
+        return Line(row=row, why=NOT_BUILT if row.head not in heads.HEADS else NOT_ASKED)
+    reused = planned.finished
+    if not reused:
+        experiment.carry_out(planned, quiet=quiet)
+    found: dict[str, Any] = json.loads((planned.target / runfolder.RESULT).read_text(encoding="utf-8"))
+    deviations = (*_deviations(wish, row), *row.deviations, *found["deviations"])
+    ours = Ours(
+        result=found,
+        run=planned.target,
+        reused=reused,
+        others=tuple(_others(wish, row)),
+        reduced=tuple(_reduced(wish, row, planned, found)),
+        deviations=tuple(dict.fromkeys(deviations)),
+    )
+    return Line(row=row, ours=ours)
+
+
+def _others(wish: Wish, row: Row) -> Iterator[str]:
+    """What the paper had something else for, so that the two numbers are not of one thing."""
+    if wish.corpus != wish.recipe.corpus:
+        yield "corpus"
+    if any((wish.encoder(one), wish.level(one)) != (one.encoder, one.level) for one in row.sources):
+        yield "features"
+
+
+def _deviations(wish: Wish, row: Row) -> Iterator[str]:
+    """Where what is asked for is not the paper's."""
+    if wish.corpus != wish.recipe.corpus:
+        yield f"corpus {wish.corpus}; the paper has {wish.recipe.corpus}"
+    for source in row.sources:
+        if wish.encoder(source) != source.encoder:
+            yield f"--encoders: {wish.encoder(source)} stands for {source.encoder}"
+        if wish.level(source) != source.level:
+            yield f"--alignment: {wish.level(source)} stands for {source.level}"
+
+
+def _reduced(wish: Wish, row: Row, planned: experiment.Plan, found: Mapping[str, Any]) -> Iterator[str]:
+    """What is smaller than in the recipe, in words."""
+    recipe = wish.recipe
+    sizes = [
+        (len(found["seeds"]), len(recipe.seeds), "seeds"),
+        (len({run["fold"] for run in found["runs"]}), recipe.folds, "folds"),
+        (planned.config.epochs, config_of(row).epochs, "epochs at most"),
+        (len(planned.material.utterances), recipe.utterances, "utterances"),
+    ]
+    for one, source in zip(planned.inputs, row.sources, strict=True):
+        sizes += [(len(one.layers), source.blocks, f"layers of {one.name}"), (one.dim, source.dim, f"dimensions of {one.name}")]
+    yield from (f"{ours} of {paper} {what}" for ours, paper, what in sizes if ours < paper)

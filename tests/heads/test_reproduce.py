@@ -1,0 +1,267 @@
+"""A paper's table beside ours: what is run, what is marked, what is a dash, and what is refused before any training."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emocache.errors import CacheError, UsageError
+from emocache.types import Utterance
+from heads import cli_papers, paper_table, reproduce
+from heads.paper_table import Line, Table
+from heads.recipes import recipe
+from heads.recipes.recipe import Cited, Recipe, Row, Source
+from heads.reproduce import Wish
+from tests.heads.toy import DIM, corpus, extract, extract_words, utterances
+from tests.shell import Shell
+
+MEMBERS = utterances()
+FRAMES = Source(encoder="enc", level="frames", blocks=1, dim=DIM)
+TOKENS = Source(encoder="words", level="tokens", blocks=1, dim=DIM, text=True)
+WORDS = Source(encoder="segments", level="word@mfa", blocks=1, dim=DIM)
+QUICK = ("epochs=2", "hidden=8", "lr=0.02")
+RECIPE = Recipe(
+    name="toy-table1", paper="A toy", url="https://example.org", table="Table 1", about="a test", corpus="toy", utterances=108,
+    protocol="loso", folds=3, seeds=(0,), metrics=("ua",),
+    rows=(
+        Row(name="speech", head="linear", sources=(FRAMES,), printed={"ua": 61.25}, settings=QUICK),
+        Row(name="both", head="late", sources=(TOKENS, FRAMES), printed={"ua": 72.5}, settings=QUICK, deviations=("a remark",)),
+        Row(name="fused", head="oracle", sources=(TOKENS, FRAMES), printed={"ua": 99.5}),
+    ),
+    cited=(Cited(name="Others, 2001", printed={"ua": 41.75}),),
+    notes=("one thing is not printed",),
+)  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A prepared corpus with the features that the toy table needs."""
+    corpus(tmp_path / "data")
+    extract(tmp_path / "cache", MEMBERS, "enc")
+    extract(tmp_path / "cache", MEMBERS, "words", native="tokens", seed=1)
+    return tmp_path
+
+
+def wish(place: Path, **changes: Any) -> Wish:
+    base = Wish(
+        recipe=RECIPE, corpus="toy", encoders={}, runs=place / "runs", data=place / "data", cache=place / "cache", device="cpu",
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+def go(place: Path, **changes: Any) -> Table:
+    return reproduce.reproduce(wish(place, **changes), quiet=True)
+
+
+def line(table: Table, name: str) -> Line:
+    return next(one for one in table.lines if one.row.name == name)
+
+
+def test_a_row_is_run_as_the_recipe_has_it_and_carries_no_mark(place: Path) -> None:
+    found = line(go(place), "speech").ours
+    assert found is not None
+    assert (found.reduced, found.marks) == ((), ())
+    assert (found.result["n"], found.result["seeds"], len(found.result["runs"])) == (108, [0], 3)
+    assert all(run["epochs"] == 2 for run in found.result["runs"])
+    assert (found.run / "predictions.csv").is_file()
+
+
+def test_paper_and_ours_stand_side_by_side_and_what_was_not_run_is_a_dash(place: Path) -> None:
+    table = go(place, rows=("speech", "fused"))
+    text = paper_table.to_text(table).splitlines()
+    rows = {line.split("  ")[0]: line for line in text}
+    ours = line(table, "speech").ours
+    assert ours is not None
+    assert f"{100 * ours.result['ua']['mean']:.2f}" in rows["speech"]
+    assert "61.25" in rows["speech"]
+    assert rows["both"].split() == ["both", "72.50", "-", "-", "not", "asked", "for"]
+    assert rows["fused"].split() == ["fused", "99.50", "-", "-", "head", "not", "built", "yet"]
+    assert rows["Others, 2001"].split() == ["Others,", "2001", "41.75", "-", "-", "cited"]
+    assert any("one thing is not printed" in line for line in text)
+
+
+def test_the_json_has_every_row_and_null_for_what_was_not_run(place: Path) -> None:
+    found = paper_table.to_json(go(place))
+    speech, both, fused = found["rows"]
+    assert (speech["paper"], fused["paper"], fused["ours"], fused["why"]) == ({"ua": 61.25}, {"ua": 99.5}, None, "head not built yet")
+    assert 0 <= speech["ours"]["ua"]["low"] <= speech["ours"]["ua"]["mean"] <= speech["ours"]["ua"]["high"] <= 100
+    assert "a remark" in both["deviations"]
+    assert "a remark" not in speech["deviations"]
+    assert found["cited"] == [{"name": "Others, 2001", "paper": {"ua": 41.75}}]
+
+
+def test_a_second_call_takes_the_runs_of_the_first(place: Path) -> None:
+    first = line(go(place), "both").ours
+    assert first is not None
+    before = (first.run / "result.json").stat().st_mtime_ns
+    again = line(go(place), "both").ours
+    assert again is not None
+    assert (first.reused, again.reused) == (False, True)
+    assert again.result == first.result
+    assert (again.run / "result.json").stat().st_mtime_ns == before
+
+
+def test_features_that_changed_are_run_anew(place: Path) -> None:
+    first = line(go(place, rows=("speech",)), "speech").ours
+    extract(place / "cache", [*MEMBERS, replace(MEMBERS[0], id="more")], "enc")
+    again = line(go(place, rows=("speech",)), "speech").ours
+    assert first is not None
+    assert again is not None
+    assert (again.reused, again.run == first.run) == (False, False)
+
+
+def test_whatever_is_smaller_than_the_recipe_is_marked_with_what_was_cut(place: Path) -> None:
+    full = replace(
+        RECIPE, seeds=(0, 1, 2), folds=5, utterances=5531,
+        rows=(replace(RECIPE.rows[0], sources=(replace(FRAMES, blocks=12, dim=768),)),),
+    )  # fmt: skip
+    found = line(go(place, recipe=full, seeds=(4,), max_epochs=1), "speech").ours
+    assert found is not None
+    assert found.marks == ("reduced",)
+    assert found.reduced == (
+        "1 of 3 seeds", "3 of 5 folds", "1 of 2 epochs at most", "108 of 5531 utterances",
+        "1 of 12 layers of enc", "6 of 768 dimensions of enc",
+    )  # fmt: skip
+    assert found.result["seeds"] == [4]
+
+
+def test_shuffles_that_miss_some_utterances_are_not_reduced(place: Path) -> None:
+    shuffled = replace(RECIPE, protocol="ra", folds=10, rows=(replace(RECIPE.rows[0], settings=("epochs=1", "hidden=4")),))
+    found = line(go(place, recipe=shuffled), "speech").ours
+    assert found is not None
+    assert found.result["n"] < 108
+    assert found.reduced == ()
+
+
+def test_more_epochs_than_the_recipe_has_are_not_run(place: Path) -> None:
+    found = line(go(place, rows=("speech",), max_epochs=50), "speech").ours
+    assert found is not None
+    assert found.reduced == ()
+    assert max(run["epochs"] for run in found.result["runs"]) == 2
+
+
+def test_another_corpus_and_other_features_are_deviations_by_name(place: Path) -> None:
+    abroad = replace(RECIPE, corpus="iemocap", rows=(replace(RECIPE.rows[0], sources=(replace(FRAMES, encoder="wav2vec2-base"),)),))
+    found = line(go(place, recipe=abroad, encoders={"wav2vec2-base": "enc"}), "speech").ours
+    assert found is not None
+    assert "corpus toy; the paper has iemocap" in found.deviations
+    assert "--encoders: enc stands for wav2vec2-base" in found.deviations
+    assert found.marks == ("other corpus", "other features")
+
+
+def test_another_alignment_is_a_deviation_by_name(place: Path) -> None:
+    extract_words(place / "cache", MEMBERS, "segments")
+    aligned = replace(RECIPE, rows=(replace(RECIPE.rows[0], sources=(replace(WORDS, level="word@wdseg"),)),))
+    found = line(go(place, recipe=aligned, alignment="mfa"), "speech").ours
+    assert found is not None
+    assert "--alignment: word@mfa stands for word@wdseg" in found.deviations
+    assert found.marks == ("other features",)
+
+
+def test_a_choice_on_the_test_part_is_marked_in_the_table(place: Path) -> None:
+    table = go(place, rows=("speech",), select="test")
+    found = line(table, "speech").ours
+    assert found is not None
+    assert found.marks == ("selected on test",)
+    assert any("chosen on the test part" in text for text in found.deviations)
+    assert next(text for text in paper_table.to_text(table).splitlines() if text.startswith("speech")).endswith("selected on test")
+
+
+def test_segments_that_fell_back_are_marked_in_the_table(place: Path) -> None:
+    extract_words(place / "cache", MEMBERS, "segments", whole=len(MEMBERS) // 10)
+    found = line(go(place, recipe=replace(RECIPE, rows=(replace(RECIPE.rows[0], sources=(WORDS,)),))), "speech").ours
+    assert found is not None
+    assert found.marks == ("segments*",)
+
+
+def commands(place: Path, *sources: Source, **changes: Any) -> list[str]:
+    rows = (replace(RECIPE.rows[0], head="late", sources=sources),)
+    with pytest.raises(CacheError, match="the cache lacks what toy-table1 needs") as caught:
+        go(place, recipe=replace(RECIPE, rows=rows), **changes)
+    where = f" --data {place / 'data'} --cache {changes.get('cache', place / 'cache')}"
+    assert not (place / "runs").exists()
+    return [line.strip().removesuffix(where) for line in str(caught.value).splitlines()[1:]]
+
+
+def test_features_that_are_not_there_are_listed_as_commands_and_nothing_is_encoded(place: Path) -> None:
+    absent, base = replace(FRAMES, encoder="hubert-base"), replace(WORDS, encoder="enc")
+    assert commands(place, absent, FRAMES, replace(absent, level="word@mfa"), base) == [
+        "emocache extract --model hubert-base --corpus toy --levels frames,word@mfa",
+        "emocache pool toy/enc --levels word@mfa",
+    ]
+
+
+def test_features_of_some_utterances_alone_are_listed_too(place: Path) -> None:
+    corpus(place / "data", [*MEMBERS, replace(MEMBERS[0], id="late-comer")])
+    assert commands(place, FRAMES, TOKENS) == [
+        "emocache extract --model enc --layers 1 --corpus toy",
+        "emocache extract --model words --layers 1 --corpus toy",
+    ]
+
+
+def test_segments_of_frames_that_are_not_complete_need_the_frames_first(place: Path) -> None:
+    corpus(place / "data", [*MEMBERS, replace(MEMBERS[0], id="late-comer")])
+    assert commands(place, TOKENS, replace(WORDS, encoder="enc"))[1:] == [
+        "emocache extract --model enc --layers 1 --corpus toy",
+        "emocache pool toy/enc --levels word@mfa",
+    ]
+
+
+def test_without_a_cache_everything_is_lacking(place: Path) -> None:
+    found = commands(place, FRAMES, TOKENS, cache=place / "nowhere")
+    assert [line.split()[3] for line in found] == ["enc", "words"]
+
+
+def test_utterances_without_a_label_need_no_features(place: Path) -> None:
+    unlabelled: Utterance = replace(MEMBERS[0], id="unlabelled", emotion=None)
+    corpus(place / "data", [*MEMBERS, unlabelled])
+    assert line(go(place, rows=("speech",)), "speech").ours is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rows": ("speach",)}, "--rows speach: no such row in toy-table1; there are: speech, both, fused"),
+        ({"rows": ("fused",)}, "no head of these rows is built yet"),
+        ({"encoders": {"bert": "words"}}, "--encoders bert=...: toy-table1 has the encoders enc, words"),
+        ({"corpus": "tyo"}, "no corpus 'tyo' in .* or the cache"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_choices(place: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        go(place, **changes)
+    assert not (place / "runs").exists()
+
+
+@pytest.mark.parametrize("text", ["enc", "a=", "=b", "a=b,c"])
+def test_a_mapping_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected PAPER=OURS"):
+        cli_papers.parse_encoders(text)
+
+
+def test_a_mapping_is_read_with_its_spaces() -> None:
+    assert cli_papers.parse_encoders("a=b, c = d") == {"a": "b", "c": "d"}
+    assert cli_papers.parse_encoders("") == {}
+
+
+def test_the_command_lists_what_is_lacking_and_exits_with_2(shell: Shell, tmp_path: Path) -> None:
+    corpus(tmp_path / "data")
+    assert shell.run("reproduce multilevel-table1 --corpus toy --encoders bert-base=all-minilm-l6-v2") == 2
+    lines = shell.err.splitlines()
+    assert lines[0].startswith("emocache: toy: the cache lacks what multilevel-table1 needs")
+    assert [line.split()[:4] for line in lines[1:]] == [
+        ["emocache", "extract", "--model", "all-minilm-l6-v2"],
+        ["emocache", "extract", "--model", "wav2vec2-base"],
+    ]
+    assert "--levels frames,phone@wdseg,syllable@wdseg,word@wdseg" in lines[2]
+
+
+def test_the_command_prints_the_table(shell: Shell, place: Path) -> None:
+    rows = f"--rows frame-linear --encoders wav2vec2-base=enc --cache {place}/cache --device cpu"
+    assert shell.run(f"reproduce multilevel-table1 --corpus toy {rows} --seeds 0 --max-epochs 1 -q") == 0
+    assert "reduced   1 of 100 epochs at most" in shell.out
+    assert next(line for line in shell.out.splitlines() if line.startswith("frame-linear")).split()[1] == "65.44"
+    assert len([line for line in shell.out.splitlines() if "head not built yet" in line]) == sum(
+        row.head == "transformer" for row in recipe("multilevel-table1").rows
+    )
