@@ -50,7 +50,7 @@ def dense(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     runs, outputs, _ = weight.shape
     if len(rows) == 1:
         together = F.linear(rows[0], weight.flatten(0, 1), bias.flatten())
-        return together.view(-1, runs, outputs).transpose(0, 1)
+        return together.view(-1, runs, outputs).transpose(0, 1).contiguous()
     return torch.baddbmm(bias[:, None], rows, weight.transpose(1, 2))
 
 
