@@ -17,6 +17,7 @@ from emocache import __version__, cli_corpora, cli_encoders, cli_exchange, cli_p
 from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
 from heads import cli as heads_cli
+from heads import cli_results
 
 if TYPE_CHECKING:
     from emocache.pipeline import Job, Outcome
@@ -57,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 app.command("train", epilog=_examples(*heads_cli.EXAMPLES))(heads_cli.train)
+app.command("report", epilog=_examples(*cli_results.REPORT_EXAMPLES))(cli_results.report)
+app.command("compare", epilog=_examples(*cli_results.COMPARE_EXAMPLES))(cli_results.compare)
 app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
 app.command("pool", epilog=_examples(*cli_pool.EXAMPLES))(cli_pool.pool)
 app.command("corpora", epilog=_examples(*cli_corpora.EXAMPLES))(cli_corpora.corpora)

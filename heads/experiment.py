@@ -4,7 +4,7 @@ import hashlib
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ import heads
 from emocache.devices import pick_device
 from emocache.errors import UsageError
 from emocache.store import Cache, Features
-from heads import runfolder, splits, trainer
+from heads import command, marks, runfolder, splits, trainer
 from heads.config import HeadModule, Training, override
 from heads.data import Examples, Input
+from heads.floor import with_permuted_labels
 from heads.material import Material, by_speaker, gather, inputs_of, load
+from heads.predictions import COLUMNS
 from heads.report import Result, to_json
 from heads.scoring import Run, prediction_rows, scores_of
 from heads.splits import Fold
@@ -60,6 +62,13 @@ class Experiment:
     allow_counts: bool = False
     allow_missing: bool = False
     allow_speaker_overlap: bool = False
+    random_labels: bool = False
+    """Learn permuted labels, as a floor."""
+
+    def command(self) -> str:
+        """What one would type to ask for this."""
+        usual = {one.name: one.default for one in fields(self) if one.default is not MISSING}
+        return command.spelled({one.name: getattr(self, one.name) for one in fields(self)}, usual)
 
 
 def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
@@ -80,11 +89,12 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
     folds = {seed: _folds(ask, material, seed) for seed in ask.seeds}
     about = _about(ask, head, config, inputs, sets, material)
     digest = _digest(about, folds, material)
-    target = runfolder.place(ask.runs, ask.name or f"{ask.head}-{ask.corpus}-{ask.protocol}-{digest[:8]}", digest)
+    kind = "-random-labels" if ask.random_labels else ""
+    target = runfolder.place(ask.runs, ask.name or f"{ask.head}-{ask.corpus}-{ask.protocol}{kind}-{digest[:8]}", digest)
     examples = load(material, sets, inputs, device, quiet=quiet)
     if config.normalise == "speaker":
         examples = by_speaker(examples, inputs, material)
-    done = list(_train(head, config, inputs, examples, folds, len(material.classes), quiet=quiet))
+    done = list(_train(ask, head, config, inputs, examples, folds, len(material.classes), quiet=quiet))
     overlap = splits.text_overlap(folds[ask.seeds[0]], material.utterances)
     result = Result(
         head=ask.head,
@@ -100,13 +110,29 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
         seconds=round(time.perf_counter() - began, 2),
         deviations=tuple(about["deviations"]),
         notes=(*material.notes, *_notes(ask, config, material, overlap)),
+        marks=tuple(_marks(ask, material)),
         left_out=material.left_out,
         segments=material.segments,
         text_overlap=asdict(overlap),
     )
     versions = {"emocache": emocache.__version__, "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
-    _write(target, about | {"digest": digest, "device": str(device), "versions": versions}, material, folds, done, result)
+    _write(
+        target,
+        about | {"digest": digest, "device": str(device), "versions": versions, "command": ask.command()},
+        material,
+        folds,
+        done,
+        result,
+    )
     return result
+
+
+def _marks(ask: Experiment, material: Material) -> Iterator[str]:
+    """What makes the scores something else than a plain result."""
+    if ask.random_labels:
+        yield marks.RANDOM_LABELS
+    if any(count.many for count in material.segments.values()):
+        yield marks.FELL_BACK
 
 
 def _notes(ask: Experiment, config: Training, material: Material, overlap: splits.TextOverlap) -> Iterator[str]:
@@ -162,6 +188,7 @@ def _about(
         "validation": splits.validation_rule(ask.protocol, material.utterances, ask.validation or "random"),
         "seeds": list(ask.seeds),
         "selection": SELECTION[config.refit],
+        "random_labels": ask.random_labels,
         "left_out": material.left_out,
         "notes": list(material.notes),
         "deviations": [*head.deviations(config, inputs), *_departures(ask, head)],
@@ -190,8 +217,9 @@ def _splits(folds: Folds) -> list[dict[str, Any]]:
 
 
 def _train(
-    head: HeadModule, config: Training, inputs: Sequence[Input], examples: Examples, folds: Folds, classes: int, *, quiet: bool
-) -> Iterator[Run]:
+    ask: Experiment, head: HeadModule, config: Training, inputs: Sequence[Input], examples: Examples, folds: Folds, classes: int, *,
+    quiet: bool,
+) -> Iterator[Run]:  # fmt: skip
     """Every seed and fold, one after the other, with a progress bar on stderr."""
     grid = [(seed, fold) for seed, made in folds.items() for fold in made]
     with tqdm(total=len(grid), desc="training", unit="run", delay=1, disable=quiet) as bar:
@@ -203,14 +231,16 @@ def _train(
                 bar.set_postfix_str(text, refresh=bar.format_dict["elapsed"] > 1)
 
             parts = trainer.Parts(examples.indices(fold.train), examples.indices(fold.validation), examples.indices(fold.test))
-            fitted = trainer.fit(head, config, inputs, examples, parts, classes=classes, seed=seed, on_epoch=on_epoch)
+            where = f"{fold.name}/{seed}"
+            learnt = with_permuted_labels(examples, (fold.train, fold.validation), where) if ask.random_labels else examples
+            fitted = trainer.fit(head, config, inputs, learnt, parts, classes=classes, seed=seed, on_epoch=on_epoch)
             bar.update()
             yield Run(fold, seed, fitted, time.perf_counter() - began)
 
 
 def _write(target: Path, about: Mapping[str, Any], material: Material, folds: Folds, done: Sequence[Run], result: Result) -> None:
     """The run folder."""
-    header = ["id", "speaker", "fold", "seed", "label", "predicted", *(f"p_{name}" for name in material.classes)]
+    header = [*COLUMNS, *(f"p_{name}" for name in material.classes)]
     curves = [
         {"seed": one.seed, "fold": one.fold.name, "chosen": one.fitted.chosen, "epochs": [asdict(epoch) for epoch in one.fitted.curve]}
         for one in done

@@ -9,6 +9,10 @@ from heads import metrics
 HAND = np.array([[8, 2, 0], [1, 1, 0], [2, 0, 2]])
 
 
+def intervals(counts: np.ndarray) -> dict[str, metrics.Interval]:
+    return metrics.intervals(counts, metrics.resampled(counts))
+
+
 def test_scores_of_a_confusion_matrix_by_hand() -> None:
     assert metrics.wa(HAND) == pytest.approx(11 / 16)
     assert metrics.ua(HAND) == pytest.approx((0.8 + 0.5 + 0.5) / 3)
@@ -54,25 +58,25 @@ def test_counts_by_group_and_seed_add_up_to_the_confusion_matrix() -> None:
 
 def test_the_score_is_the_mean_over_seeds_of_pooled_scores() -> None:
     counts = np.stack([np.stack([HAND, HAND.T]), np.stack([HAND.T, HAND.T])])  # [groups, seeds, C, C]
-    found = metrics.intervals(counts)["ua"]
+    found = intervals(counts)["ua"]
     assert found.mean == pytest.approx((metrics.ua(HAND + HAND.T) + metrics.ua(2 * HAND.T)) / 2)
     assert found.low <= found.mean <= found.high
 
 
 def test_groups_that_are_alike_leave_no_doubt() -> None:
-    found = metrics.intervals(np.broadcast_to(HAND, (10, 1, 3, 3)))["wa"]
+    found = intervals(np.broadcast_to(HAND, (10, 1, 3, 3)))["wa"]
     assert (found.low, found.high) == pytest.approx((11 / 16, 11 / 16))
 
 
 def test_the_interval_of_an_accuracy_is_the_binomial_one() -> None:
     right, wrong = np.diag([1, 0]), np.array([[0, 1], [0, 0]])
-    found = metrics.intervals(np.array([right] * 300 + [wrong] * 100)[:, None])["wa"]
+    found = intervals(np.array([right] * 300 + [wrong] * 100)[:, None])["wa"]
     half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
     assert (found.low, found.high) == pytest.approx((0.75 - half, 0.75 + half), abs=0.01)
 
 
 def test_speakers_that_differ_widen_the_interval() -> None:
     good, bad = np.diag([20, 0]), np.array([[0, 20], [0, 0]])
-    speakers = metrics.intervals(np.array([good] * 5 + [bad] * 5)[:, None])["wa"]
-    alone = metrics.intervals(np.array([np.diag([1, 0])] * 100 + [bad // 20] * 100)[:, None])["wa"]
+    speakers = intervals(np.array([good] * 5 + [bad] * 5)[:, None])["wa"]
+    alone = intervals(np.array([np.diag([1, 0])] * 100 + [bad // 20] * 100)[:, None])["wa"]
     assert speakers.high - speakers.low > 3 * (alone.high - alone.low)
