@@ -20,18 +20,22 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write tables and one self-contained page of the results of runs."""
+    from heads import stored
     from heads.reporting import entries, files, tables
     from heads.scores import bootstrap_of
 
     kind = bootstrap_of(bootstrap)
     command = shlex.join(["emocache", "report", *map(str, runs), "--out", str(out), "--bootstrap", kind])
-    found = entries.read(runs, bootstrap=kind)
-    written = files.write(found, out, command)
+    places = stored.find(runs)
+    left_out = [f"{path} is left out: it has no result yet" for path in places.unfinished]
+    found = entries.read(places.runs, bootstrap=kind)
+    written = files.write(found, out, command, left_out)
     if as_json:
         paths = {ending: str(path) for ending, path in written.items()}
-        typer.echo(json.dumps({"runs": [entries.to_json(entry) for entry in found], "files": paths, "command": command}))
+        rows = [entries.to_json(entry) for entry in found]
+        typer.echo(json.dumps({"runs": rows, "left_out": left_out, "files": paths, "command": command}))
         return
-    typer.echo(tables.plain(found))
+    typer.echo("\n".join([tables.plain(found), *left_out]))
     for path in written.values():
         typer.echo(f"written  {path}")
 

@@ -141,7 +141,7 @@ def _test(only_a: int, only_b: int) -> McNemar:
 
 def _warnings(a: StoredRun, b: StoredRun) -> list[str]:
     """What makes the runs unlike."""
-    found = [f"{one.path.name} is {text}" for one in (a, b) for text in explained(one.marks)]
+    found = [f"{one.path.name} is marked {text}" for one in (a, b) for text in explained(one.marks)]
     facts = [(what, getattr(a, what), getattr(b, what)) for what in ("corpus", "protocol", "label")]
     found += [f"the {what} differs: {one} and {other}" for what, one, other in facts if one != other]
     if {*a.seeds} != {*b.seeds}:

@@ -58,6 +58,15 @@ class Scores:
     runs: tuple[RunScore, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class SpeakerScore:
+    """UA and WA of one speaker, mean over seeds, in 0..1, and how many utterances of theirs were tested."""
+
+    ua: float
+    wa: float
+    tested: int
+
+
 def bootstrap_of(text: str) -> Bootstrap:
     """What `--bootstrap` names, or a UsageError that lists what there is."""
     for name in get_args(Bootstrap):
@@ -108,16 +117,16 @@ def drawn(predictions: Predictions, bootstrap: Bootstrap) -> tuple[tuple[str, ..
     return predictions.ids, f"{count}, since {why}: too narrow where speakers differ"
 
 
-def by_speaker(predictions: Predictions) -> dict[str, dict[str, float]]:
-    """UA and WA of each known speaker (mean over seeds), and how many utterances (`n`), lowest UA first."""
+def by_speaker(predictions: Predictions) -> dict[str, SpeakerScore]:
+    """The scores of each known speaker, lowest UA first."""
     counts = counts_of(predictions, predictions.speakers)
     said = Counter(speaker for _, speaker in {*zip(predictions.ids, predictions.speakers, strict=True)})
     found = {
-        name: {"ua": _mean(metrics.ua(one), one), "wa": _mean(metrics.wa(one), one), "n": said[name]}
+        name: SpeakerScore(_mean(metrics.ua(one), one), _mean(metrics.wa(one), one), said[name])
         for name, one in zip(sorted(said), counts, strict=True)
         if name
     }
-    return dict(sorted(found.items(), key=lambda item: item[1]["ua"]))
+    return dict(sorted(found.items(), key=lambda item: item[1].ua))
 
 
 def _by_fold(counts: NDArray[np.int64], metric: Any) -> NDArray[np.float64]:

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emocache.errors import UsageError
-from heads import predictions, runfolder
+from heads import metrics, predictions, runfolder
 from heads.marks import marked_name
 from heads.predictions import Predictions
 
+RESULT = "result.json"
+PREDICTIONS = "predictions.csv"
 EMBEDDINGS = "embeddings.npy"
 """Optional: float16 [rows of predictions.csv, dim], what the head made of each tested utterance before its last layer."""
 
@@ -57,35 +59,54 @@ class StoredRun:
 
 def read(folder: Path) -> StoredRun:
     """The run in a folder. UsageError that names the file which is missing or is not as a run writes it."""
-    config, result = _json(folder, runfolder.CONFIG), _json(folder, "result.json")
+    config, result = _json(folder, runfolder.CONFIG), _json(folder, RESULT)
     try:
-        classes = tuple(config["classes"])
-        return StoredRun(
-            path=folder,
-            head=config["head"],
-            corpus=config["corpus"],
-            protocol=config["protocol"],
-            label=config["label"],
-            encoders=tuple(result["encoders"]),
-            classes=classes,
-            seeds=tuple(config["seeds"]),
-            parameters=int(config["parameters"]),
-            seconds=float(result["seconds"]),
-            predictions=predictions.read(_file(folder, "predictions.csv"), classes),
-            marks=tuple(result.get("marks", ())),
-            notes=tuple(result["notes"]),
-            deviations=tuple(result["deviations"]),
-            config=config,
-        )
+        run, counted = _run(folder, config, result), result["confusion"]
     except KeyError as error:
-        raise UsageError(f"{folder}: its config.json or result.json lacks {error}; train this run again") from None
+        raise UsageError(f"{folder}: its {runfolder.CONFIG} or {RESULT} lacks {error}; train this run again") from None
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{folder}: its config.json or result.json is not as a run writes it ({error}); train this run again") from None
+        raise UsageError(
+            f"{folder}: its {runfolder.CONFIG} or {RESULT} is not as a run writes it ({error}); train this run again"
+        ) from None
+    if metrics.confusion(run.predictions.truth, run.predictions.predicted, len(run.classes)).tolist() != counted:
+        raise UsageError(f"{folder}: {PREDICTIONS} is not what {RESULT} was computed from, or was cut short; train this run again")
+    return run
 
 
-def find(places: Sequence[Path]) -> list[Path]:
+def _run(folder: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> StoredRun:
+    """The run of these files."""
+    classes = tuple(config["classes"])
+    return StoredRun(
+        path=folder,
+        head=config["head"],
+        corpus=config["corpus"],
+        protocol=config["protocol"],
+        label=config["label"],
+        encoders=tuple(result["encoders"]),
+        classes=classes,
+        seeds=tuple(config["seeds"]),
+        parameters=int(config["parameters"]),
+        seconds=float(result["seconds"]),
+        predictions=predictions.read(_file(folder, PREDICTIONS), classes),
+        marks=tuple(result.get("marks", ())),
+        notes=tuple(result["notes"]),
+        deviations=tuple(result["deviations"]),
+        config=config,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Run folders, each once, and those beside them that hold no result yet."""
+
+    runs: tuple[Path, ...]
+    unfinished: tuple[Path, ...]
+
+
+def find(places: Sequence[Path]) -> Found:
     """The run folders that `places` name: each a run, or a folder of runs. UsageError for one that is neither."""
     found: list[Path] = []
+    unfinished: list[Path] = []
     for place in places:
         if (place / runfolder.CONFIG).is_file():
             found.append(place)
@@ -93,10 +114,12 @@ def find(places: Sequence[Path]) -> list[Path]:
         if not place.is_dir():
             raise UsageError(f"{place}: no such folder; give run folders such as runs/NAME, or the folder that holds them")
         inside = sorted(one.parent for one in place.glob(f"*/{runfolder.CONFIG}") if not one.parent.name.startswith("."))
-        if not inside:
-            raise UsageError(f"{place}: is no run and holds none (a run has {runfolder.CONFIG}); give folders that `emocache train` wrote")
-        found += inside
-    return list({path.resolve(): path for path in found}.values())
+        whole = [path for path in inside if (path / RESULT).is_file()]
+        if not whole:
+            raise UsageError(f"{place}: is no finished run and holds none; give folders that `emocache train` wrote")
+        found += whole
+        unfinished += [path for path in inside if path not in whole]
+    return Found(tuple({path.resolve(): path for path in found}.values()), tuple(unfinished))
 
 
 def curves(folder: Path) -> list[Curve]:
@@ -135,7 +158,7 @@ def _file(folder: Path, name: str) -> Path:
     """A file of a run, or a UsageError."""
     path = folder / name
     if not path.is_file():
-        raise UsageError(f"{path}: is missing, so {folder} is no whole run; train it again")
+        raise UsageError(f"{path}: is missing, so {folder} is no whole run of `emocache train`; train it again, or give another folder")
     return path
 
 

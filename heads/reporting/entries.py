@@ -8,8 +8,12 @@ from typing import Any
 
 from heads import scores, stored
 from heads.marks import explained, marked_name
-from heads.scores import Bootstrap, Scores
+from heads.scores import Bootstrap, Scores, SpeakerScore
 from heads.stored import StoredRun
+
+TASK = {"corpora": "corpus", "protocols": "protocol", "label columns": "label", "classes": "classes"}
+"""What makes a task, in words -> the field of a run."""
+DEVIATION = "±: standard deviation (n - 1), of the seeds' pooled scores or of the folds' own; in brackets the extremes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +23,12 @@ class Entry:
     name: str
     run: StoredRun
     scores: Scores
-    speakers: Mapping[str, Mapping[str, float]]
+    speakers: Mapping[str, SpeakerScore]
 
 
-def read(places: Sequence[Path], *, bootstrap: Bootstrap = "speakers") -> list[Entry]:
+def read(folders: Sequence[Path], *, bootstrap: Bootstrap = "speakers") -> list[Entry]:
     """The runs in these folders. UsageError for a folder that is no whole run."""
-    runs = [stored.read(folder) for folder in stored.find(places)]
+    runs = [stored.read(folder) for folder in folders]
     alike = Counter(run.path.name for run in runs)
     return [
         Entry(
@@ -40,12 +44,19 @@ def read(places: Sequence[Path], *, bootstrap: Bootstrap = "speakers") -> list[E
 def footnotes(entries: Sequence[Entry]) -> list[str]:
     """What a reader of a table of these runs must know: how scores and intervals come about, marks, and what is not alike."""
     lines = [f"Scores: {scores.AGGREGATION}. Mean of folds: {scores.OVER_FOLDS}."]
-    lines += [f"Intervals: 95 % bootstrap over {text}." for text in dict.fromkeys(entry.scores.resampled for entry in entries)]
-    lines.append("±: standard deviation (n - 1) over the seeds' pooled scores, or over the folds' own scores.")
-    for what, values in (("corpora", "corpus"), ("protocols", "protocol"), ("label columns", "label"), ("classes", "classes")):
-        if len({getattr(entry.run, values) for entry in entries}) > 1:
-            lines.append(f"The rows differ in their {what}: their scores are not of the same task.")
+    over: dict[str, list[str]] = {}
+    for entry in entries:
+        over.setdefault(entry.scores.resampled, []).append(entry.name)
+    lines += [f"Intervals{f' of {_listed(names)}' if len(over) > 1 else ''}: 95 % bootstrap over {text}." for text, names in over.items()]
+    several = [what for what, values in TASK.items() if len({getattr(entry.run, values) for entry in entries}) > 1]
+    if several:
+        lines.append(f"The rows differ in {_listed(several)}: their scores are not of the same task.")
     return lines + [f"{text}." for text in explained(mark for entry in entries for mark in entry.run.marks)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence."""
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
 
 
 def to_json(entry: Entry) -> dict[str, Any]:
@@ -58,5 +69,9 @@ def to_json(entry: Entry) -> dict[str, Any]:
         {"name": entry.name, "path": str(run.path)}
         | {fact: getattr(run, fact) for fact in facts}
         | about
-        | {"speakers": entry.speakers, "aggregation": scores.AGGREGATION, "command": run.config.get("command")}
+        | {
+            "speakers": {name: asdict(one) for name, one in entry.speakers.items()},
+            "aggregation": scores.AGGREGATION,
+            "command": run.config.get("command"),
+        }
     )

@@ -13,6 +13,8 @@ from heads.stored import Curve
 MOST_PANELS = 30
 MOST_SPEAKERS = 60
 MOST_IN_LEGEND = 30
+DARK = 0.66
+"""From this share on, white letters are easier to read on a cell than black ones."""
 VALIDATION, TRAINING = PALETTE[0], PALETTE[1]
 
 
@@ -40,9 +42,9 @@ def confusion(entry: Entry) -> str:
 def _cell(truth: str, predicted: str, count: int, total: int) -> str:
     """One cell: white for none, dark for all of the row."""
     share = count / total if total else 0.0
-    ink = "#fff" if share > 0.5 else "#111"
+    ink = "#fff" if share > DARK else "#111"
     hover = f"{truth} taken for {predicted}: {count} of {total}" if truth != predicted else f"{truth} recognised: {count} of {total}"
-    return f'<td style="background:rgba(0,90,160,{share:.2f});color:{ink}" title="{escape(hover)}">{100 * share:.1f}</td>'
+    return f'<td style="background:rgba(0,60,120,{share:.2f});color:{ink}" title="{escape(hover)}">{100 * share:.1f}</td>'
 
 
 def class_recalls(entry: Entry) -> str:
@@ -58,7 +60,7 @@ def speakers(entry: Entry) -> str:
         return "<p>The speakers are not known.</p>"
     shown = dict(list(entry.speakers.items())[:MOST_SPEAKERS])
     rows = [
-        Dot(name, one["ua"], hover=f"{name}: UA {100 * one['ua']:.1f} %, WA {100 * one['wa']:.1f} %, {one['n']:.0f} utterances")
+        Dot(name, one.ua, hover=f"{name}: UA {100 * one.ua:.1f} %, WA {100 * one.wa:.1f} %, {one.tested} utterances")
         for name, one in shown.items()
     ]
     picture = svg.dots(rows, "UA of each speaker", rule=entry.scores.ua.mean)
@@ -84,7 +86,7 @@ def curves(entry: Entry) -> str:
     left = len(folds) - len(shown)
     rest = f"<p>{left} more folds are in curves.json of the run folder.</p>" if left else ""
     about = "Loss by epoch, a pair of lines for each seed; the dot is the epoch that was chosen. Losses above the frame are cut off."
-    legend = _legend({"validation": VALIDATION, "training (with dropout, while it learns)": TRAINING})
+    legend = _legend({"validation (solid)": VALIDATION, "training (dashed; with dropout, while it learns)": TRAINING})
     return f"{legend}<p>{about}</p><div class=grid>{''.join(panels)}</div>{rest}"
 
 

@@ -44,14 +44,17 @@ def maps_of(run: StoredRun) -> Maps:
         return Maps((), f"No map of embeddings: the run folder has no {stored.EMBEDDINGS}.")
     predictions, seed = run.predictions, run.seeds[0]
     folds = list(dict.fromkeys(fold for fold, one in zip(predictions.folds, predictions.seeds, strict=True) if one == seed))
-    of = {fold: np.flatnonzero((np.array(predictions.folds) == fold) & (predictions.seeds == seed)) for fold in folds}
+    finite = np.isfinite(values).all(1)
+    of = {fold: np.flatnonzero((np.array(predictions.folds) == fold) & (predictions.seeds == seed) & finite) for fold in folds}
     large = [fold for fold in folds if len(of[fold]) >= FEWEST_POINTS]
     drawn = tuple(_map(run, values, fold, of[fold]) for fold in large[:MOST_MAPS])
     about = [f"t-SNE of the head's embeddings of tested utterances, seed {seed}; each fold has trained a head, and so a space, of its own."]
+    if missing := int((~finite).sum()):
+        about.append(f"{missing} of {len(values)} embeddings are too large for float16, and left out.")
     if len(large) > MOST_MAPS:
         about.append(f"{MOST_MAPS} of {len(large)} folds are shown.")
     if len(large) < len(folds):
-        about.append(f"{len(folds) - len(large)} folds test fewer than {FEWEST_POINTS} utterances and have no map.")
+        about.append(f"{len(folds) - len(large)} folds have fewer than {FEWEST_POINTS} utterances to draw and no map.")
     about += [
         f"Fold {one.fold}: {len(one.points)} of {one.tested} utterances, drawn at random." for one in drawn if len(one.points) < one.tested
     ]
@@ -82,7 +85,9 @@ def _embedded(values: NDArray[np.float32]) -> tuple[tuple[float, float], ...]:
         return ((0.5, 0.5),) * len(values)
     with warnings.catch_warnings():  # that all points may be one is no news to whoever looks at the map
         warnings.simplefilter("ignore")
-        plane = TSNE(init="random", perplexity=min(30, (len(values) - 1) / 3), random_state=0).fit_transform(values)
+        plane = TSNE(
+            init="pca" if values.shape[1] > 1 else "random", perplexity=min(30, (len(values) - 1) / 3), random_state=0
+        ).fit_transform(values)
     scaled = (plane - plane.min(0)) / np.maximum(np.ptp(plane, axis=0), 1e-9)
     return tuple((float(x), float(y)) for x, y in scaled)
 

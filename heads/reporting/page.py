@@ -8,20 +8,18 @@ from typing import Any
 from heads.marks import explained
 from heads.metrics import METRICS, WORDS
 from heads.reporting import figures, tables
-from heads.reporting.entries import Entry, footnotes
+from heads.reporting.entries import DEVIATION, Entry, footnotes
 
 STYLE = Path(__file__).with_name("style.css")
 
 
-def html(entries: Sequence[Entry], command: str) -> str:
-    """The whole page."""
-    names = [f'<li><a href="#run-{i}">{escape(entry.name)}</a></li>' for i, entry in enumerate(entries)]
-    contents = f"<ul>{''.join(names)}</ul>" if len(names) > 1 else ""
+def html(entries: Sequence[Entry], command: str, left_out: Sequence[str] = ()) -> str:
+    """The whole page; `left_out` are lines on runs that are not in it."""
     body = [
         "<h1>Results</h1>",
         _results(entries),
-        f"<ul class=notes>{''.join(f'<li>{escape(line)}</li>' for line in (_words(), *footnotes(entries)))}</ul>",
-        f"<h3>UA % with 95 % intervals</h3>{figures.side_by_side(entries)}{contents}",
+        f"<ul class=notes>{''.join(f'<li>{escape(line)}</li>' for line in (_words(), *footnotes(entries), DEVIATION, *left_out))}</ul>",
+        f"<h3>UA % with 95 % intervals</h3>{figures.side_by_side(entries)}",
         *(_section(i, entry) for i, entry in enumerate(entries)),
         f"<h2>Made by</h2><pre>{escape(command)}</pre>",
     ]

@@ -41,7 +41,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     if high <= low:
         return [low]
     rough = (high - low) / most
-    scale = 10 ** math.floor(math.log10(rough))
+    scale = 10.0 ** math.floor(math.log10(rough))
     step = next(scale * one for one in (1, 2, 5, 10) if scale * one >= rough)
     return [step * i for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
@@ -62,7 +62,7 @@ def stroke(x0: float, y0: float, x1: float, y1: float, kind: str) -> str:
     return f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" class="{kind}"/>'
 
 
-def dots(rows: Sequence[Dot], about: str, *, rule: float | None = None, width: float = 720) -> str:
+def dots(rows: Sequence[Dot], about: str, *, rule: float | None = None, width: float = 720.0) -> str:
     """A dot plot in percent, a row for each dot, on a scale that all share; `rule` draws a vertical line."""
     left, right, step = min(330.0, 16 + 7.0 * max(len(row.name) for row in rows)), 60.0, 22.0
     ends = [one for row in rows for one in (row.value, row.low, row.high) if one is not None]
@@ -75,11 +75,11 @@ def dots(rows: Sequence[Dot], about: str, *, rule: float | None = None, width: f
     parts = []
     for tick in ticks(100 * low, 100 * high, 8):
         parts += [
-            stroke(at(tick / 100), 4, at(tick / 100), height - 20, "grid"),
+            stroke(at(tick / 100), 4.0, at(tick / 100), height - 20, "grid"),
             text(at(tick / 100), height - 6, f"{tick:g}", anchor="middle"),
         ]
     if rule is not None:
-        parts.append(stroke(at(rule), 4, at(rule), height - 20, "rule"))
+        parts.append(stroke(at(rule), 4.0, at(rule), height - 20, "rule"))
     for i, row in enumerate(rows):
         y = step * i + 16
         parts += [f"<g><title>{escape(row.hover or row.name)}</title>", text(left - 10, y + 4, _cut(row.name, left), anchor="end")]
@@ -102,17 +102,17 @@ def _cut(name: str, room: float) -> str:
 def lines(title: str, curves: Sequence[Line], *, longest: int, top: float, about: str) -> str:
     """A small panel of curves; all panels of a figure share `longest` (largest x) and `top` (largest y), both from 0."""
     width, height, left, base = 228.0, 150.0, 34.0, 124.0
-    parts = [text(left, 12, title, kind="panel")]
+    parts = [text(left, 12.0, title, kind="panel")]
 
     def place(x: float, y: float) -> tuple[float, float]:
         return left + x / max(longest, 1) * (width - left - 10), base - min(y / (top or 1), 1) * (base - 22)
 
-    for tick in ticks(0, top, 4):
-        y = place(0, tick)[1]
+    for tick in ticks(0.0, top, 4):
+        y = place(0.0, tick)[1]
         parts += [stroke(left, y, width - 10, y, "grid"), text(left - 5, y + 4, f"{tick:g}", anchor="end")]
-    parts += [text(place(tick, 0)[0], base + 15, f"{tick:g}", anchor="middle") for tick in ticks(0, longest, 5)]
+    parts += [text(place(tick, 0.0)[0], base + 15, f"{tick:g}", anchor="middle") for tick in ticks(0.0, float(longest), 5)]
     for curve in curves:
-        points = [place(x, y) for x, y in enumerate(curve.values, start=1)]
+        points = [place(float(x), y) for x, y in enumerate(curve.values, start=1)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         dash = ' stroke-dasharray="4 3"' if curve.dashed else ""
         parts.append(f"<g><title>{escape(curve.hover)}</title>")
@@ -124,7 +124,7 @@ def lines(title: str, curves: Sequence[Line], *, longest: int, top: float, about
     return picture(width, height, parts, about)
 
 
-def cloud(points: Sequence[tuple[float, float]], kinds: Sequence[int], count: int, about: str, *, size: float = 330) -> str:
+def cloud(points: Sequence[tuple[float, float]], kinds: Sequence[int], count: int, about: str, *, size: float = 330.0) -> str:
     """Points in 0..1 in the colours of their kinds (numbers below `count`); odd kinds are squares, even ones are round."""
     parts = [f'<rect width="{size:g}" height="{size:g}" class="frame"/>']
     for kind in range(count):
