@@ -17,6 +17,7 @@ def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold some.")],
     out: Annotated[Path, typer.Option(help="Folder to write report.md, .csv, .tex and .html to.")] = Path("report"),
     bootstrap: BootstrapOption = "speakers",
+    no_maps: Annotated[bool, typer.Option("--no-maps", help="Leave out the t-SNE maps, which take most of the time.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write tables and one self-contained page of the results of runs."""
@@ -25,11 +26,12 @@ def report(
     from heads.scores import bootstrap_of
 
     kind = bootstrap_of(bootstrap)
-    command = shlex.join(["emocache", "report", *map(str, runs), "--out", str(out), "--bootstrap", kind])
+    options = ["--out", str(out), "--bootstrap", kind, *(["--no-maps"] if no_maps else [])]
+    command = shlex.join(["emocache", "report", *map(str, runs), *options])
     places = stored.find(runs)
-    left_out = [f"{path} is left out: it has no result yet" for path in places.unfinished]
+    left_out = tuple(f"{path} is left out: it has no result yet" for path in places.unfinished)
     found = entries.read(places.runs, bootstrap=kind)
-    written = files.write(found, out, command, left_out)
+    written = files.write(entries.Report(entries=found, command=command, left_out=left_out, maps=not no_maps), out)
     if as_json:
         paths = {ending: str(path) for ending, path in written.items()}
         rows = [entries.to_json(entry) for entry in found]

@@ -1,9 +1,8 @@
 """A floor to hold results against: a head that learns labels which tell nothing of the features."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
-
-import torch
 
 from heads.data import Examples
 
@@ -13,9 +12,8 @@ def with_permuted_labels(examples: Examples, parts: Sequence[Sequence[str]], whe
 
     So every part has as many of each class as before. `where` names fold and seed and decides the permutation.
     """
-    labels, draw = examples.labels.clone(), torch.Generator().manual_seed(int.from_bytes(where.encode()) % 2**63)
+    labels, draw = examples.labels.clone(), random.Random(where)
     for part in parts:
         at = examples.indices(part)
-        order = torch.randperm(len(at), generator=draw).to(at.device)
-        labels[at] = examples.labels[at[order]]
+        labels[at] = examples.labels[at[draw.sample(range(len(at)), len(at))]]
     return replace(examples, labels=labels)

@@ -26,11 +26,21 @@ class Entry:
     speakers: Mapping[str, SpeakerScore]
 
 
-def read(folders: Sequence[Path], *, bootstrap: Bootstrap = "speakers") -> list[Entry]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """The runs of a report, the command that made it, lines on runs that were `left_out`, and whether `maps` are drawn."""
+
+    entries: tuple[Entry, ...]
+    command: str
+    left_out: tuple[str, ...] = ()
+    maps: bool = True
+
+
+def read(folders: Sequence[Path], *, bootstrap: Bootstrap = "speakers") -> tuple[Entry, ...]:
     """The runs in these folders. UsageError for a folder that is no whole run."""
     runs = [stored.read(folder) for folder in folders]
     alike = Counter(run.path.name for run in runs)
-    return [
+    return tuple(
         Entry(
             run.name if alike[run.path.name] == 1 else marked_name(str(run.path), run.marks),
             run,
@@ -38,7 +48,7 @@ def read(folders: Sequence[Path], *, bootstrap: Bootstrap = "speakers") -> list[
             scores.by_speaker(run.predictions),
         )
         for run in runs
-    ]
+    )
 
 
 def footnotes(entries: Sequence[Entry]) -> list[str]:

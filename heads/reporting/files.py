@@ -1,22 +1,18 @@
 """The four files of a report."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from heads.reporting import page, tables
-from heads.reporting.entries import Entry
+from heads.reporting.entries import Report
 
 
-def write(entries: Sequence[Entry], out: Path, command: str, left_out: Sequence[str] = ()) -> dict[str, Path]:
-    """Write report.md, .csv, .tex and .html to a folder, in the place of older ones; where each is, by its ending.
-
-    `command` is printed as what made the report, and so are lines on runs that were `left_out`.
-    """
+def write(report: Report, out: Path) -> dict[str, Path]:
+    """Write report.md, .csv, .tex and .html to a folder, in the place of older ones; where each is, by its ending."""
     texts = {
-        "md": tables.markdown(entries, command, left_out),
-        "csv": tables.csv(entries),
-        "tex": tables.latex(entries),
-        "html": page.html(entries, command, left_out),
+        "md": tables.markdown(report),
+        "csv": tables.csv(report.entries),
+        "tex": tables.latex(report.entries),
+        "html": page.html(report),
     }
     out.mkdir(parents=True, exist_ok=True)
     for ending, text in texts.items():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from heads import stored
 from heads.stored import StoredRun
@@ -47,7 +48,8 @@ def maps_of(run: StoredRun) -> Maps:
     finite = np.isfinite(values).all(1)
     of = {fold: np.flatnonzero((np.array(predictions.folds) == fold) & (predictions.seeds == seed) & finite) for fold in folds}
     large = [fold for fold in folds if len(of[fold]) >= FEWEST_POINTS]
-    drawn = tuple(_map(run, values, fold, of[fold]) for fold in large[:MOST_MAPS])
+    bar = tqdm(large[:MOST_MAPS], f"maps of {run.path.name}", unit="map", delay=2)
+    drawn = tuple(_map(run, values, fold, of[fold]) for fold in bar)
     about = [f"t-SNE of the head's embeddings of tested utterances, seed {seed}; each fold has trained a head, and so a space, of its own."]
     if missing := int((~finite).sum()):
         about.append(f"{missing} of {len(values)} embeddings are too large for float16, and left out.")

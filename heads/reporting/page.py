@@ -8,20 +8,21 @@ from typing import Any
 from heads.marks import explained
 from heads.metrics import METRICS, WORDS
 from heads.reporting import figures, tables
-from heads.reporting.entries import DEVIATION, Entry, footnotes
+from heads.reporting.entries import DEVIATION, Entry, Report, footnotes
 
 STYLE = Path(__file__).with_name("style.css")
 
 
-def html(entries: Sequence[Entry], command: str, left_out: Sequence[str] = ()) -> str:
-    """The whole page; `left_out` are lines on runs that are not in it."""
+def html(report: Report) -> str:
+    """The whole page."""
+    entries = report.entries
     body = [
         "<h1>Results</h1>",
         _results(entries),
-        f"<ul class=notes>{''.join(f'<li>{escape(line)}</li>' for line in (_words(), *footnotes(entries), DEVIATION, *left_out))}</ul>",
+        f"<ul class=notes>{_items((_words(), *footnotes(entries), DEVIATION, *report.left_out))}</ul>",
         f"<h3>UA % with 95 % intervals</h3>{figures.side_by_side(entries)}",
-        *(_section(i, entry) for i, entry in enumerate(entries)),
-        f"<h2>Made by</h2><pre>{escape(command)}</pre>",
+        *(_section(i, entry, maps=report.maps) for i, entry in enumerate(entries)),
+        f"<h2>Made by</h2><pre>{escape(report.command)}</pre>",
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -58,7 +59,7 @@ def _two_lines(cell: str) -> str:
     return escape(cell)
 
 
-def _section(number: int, entry: Entry) -> str:
+def _section(number: int, entry: Entry, *, maps: bool) -> str:
     """All there is of one run."""
     badges = "".join(f" <span class=mark>{escape(mark)}</span>" for mark in entry.run.marks)
     title = entry.run.path.name if entry.run.marks else entry.name
@@ -73,7 +74,7 @@ def _section(number: int, entry: Entry) -> str:
         f"<h3>Over seeds and folds</h3>{figures.spreads(entry)}",
         f"<h3>Speakers, UA %</h3>{figures.speakers(entry)}",
         f"<h3>Learning curves</h3>{figures.curves(entry)}",
-        f"<h3>Embeddings</h3>{figures.maps(entry)}",
+        f"<h3>Embeddings</h3>{figures.maps(entry)}" if maps else "",
         f"<h3>The command that made it</h3><pre>{escape(tables.made_by(entry))}</pre></section>",
     ]
     return "".join(parts)
@@ -110,7 +111,12 @@ def _layers(layers: Sequence[int]) -> str:
 
 def _list(title: str, lines: Sequence[str]) -> str:
     """A headed list, nothing where it would be empty."""
-    return f"<h3>{title}</h3><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>" if lines else ""
+    return f"<h3>{title}</h3><ul>{_items(lines)}</ul>" if lines else ""
+
+
+def _items(lines: Sequence[str]) -> str:
+    """Lines as items of a list."""
+    return "".join(f"<li>{escape(line)}</li>" for line in lines)
 
 
 def _precisions(entry: Entry) -> str:

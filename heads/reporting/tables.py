@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from heads import runfolder
 from heads.metrics import METRICS, Interval, Spread
-from heads.reporting.entries import DEVIATION, Entry, footnotes
+from heads.reporting.entries import DEVIATION, Entry, Report, footnotes
 
 HEADER = ("run", "corpus", "protocol", "tested", *(f"{name.upper()} %" for name in METRICS), "UA over seeds", "UA, mean of folds")
 TEX = {
@@ -50,16 +50,16 @@ def plain(entries: Sequence[Entry]) -> str:
     return "\n".join([*lines, "", *footnotes(entries)])
 
 
-def markdown(entries: Sequence[Entry], command: str, left_out: Sequence[str] = ()) -> str:
-    """The table, its footnotes, each run's remarks and commands; `left_out` are lines on runs that are not in it."""
+def markdown(report: Report) -> str:
+    """The table, its footnotes, each run's remarks and commands."""
     lines = ["# Results", "", _bars(HEADER), _bars(["---", "---", "---", "---:", *["---:"] * (len(HEADER) - 4)])]
-    lines += [_bars([cell.replace("|", "\\|") for cell in cells(entry)]) for entry in entries]
-    lines += ["", *(f"- {line}" for line in (*footnotes(entries), DEVIATION, *left_out))]
-    for entry in entries:
+    lines += [_bars([cell.replace("|", "\\|") for cell in cells(entry)]) for entry in report.entries]
+    lines += ["", *(f"- {line}" for line in (*footnotes(report.entries), DEVIATION, *report.left_out))]
+    for entry in report.entries:
         lines += ["", f"## {entry.name}", "", *_classes(entry), ""]
         lines += [f"- deviates: {text}" for text in entry.run.deviations] + [f"- note: {text}" for text in entry.run.notes]
         lines += ["", "```console", f"$ {made_by(entry)}", "```"]
-    return "\n".join([*lines, "", "Made by:", "", "```console", f"$ {command}", "```", ""])
+    return "\n".join([*lines, "", "Made by:", "", "```console", f"$ {report.command}", "```", ""])
 
 
 def made_by(entry: Entry) -> str:

@@ -46,7 +46,8 @@ def runs(tmp_path: Path) -> Path:
 
 def report(runs: Path, **options: str) -> dict[str, str]:
     found = entries.read(stored.find([runs]).runs, **options)  # type: ignore[arg-type]
-    return {ending: path.read_text() for ending, path in files.write(found, runs.parent / "out", "emocache report runs").items()}
+    made = entries.Report(entries=found, command="emocache report runs")
+    return {ending: path.read_text() for ending, path in files.write(made, runs.parent / "out").items()}
 
 
 def test_four_files_hold_the_scores_of_every_run(runs: Path) -> None:
@@ -192,8 +193,9 @@ def test_the_command_writes_and_lists_the_files(shell: Shell, runs: Path) -> Non
 
 
 def test_the_command_prints_one_json_object(shell: Shell, runs: Path) -> None:
-    assert shell.run("report runs/good_one runs/floor --json") == 0
+    assert shell.run("report runs/good_one runs/floor --no-maps --json") == 0
     found = json.loads(shell.out)
+    assert "coloured by speaker" not in Path(found["files"]["html"]).read_text()
     runs_ = [(one["name"], one["marks"], one["n"]) for one in found["runs"]]
     assert runs_ == [("good_one", [], 72), ("floor (random labels)", ["random labels"], 72)]
     assert found["runs"][0]["recall"].keys() == {*CLASSES}
