@@ -55,7 +55,8 @@ def _two_lines(cell: str) -> str:
     for bracket in (" [", " ("):
         before, found, after = cell.partition(bracket)
         if found:
-            return f"{escape(before)}<small>{escape(found.strip() + after)}</small>"
+            unbroken = (found.strip() + after).replace(", ", ",\N{NO-BREAK SPACE}")
+            return f"{escape(before)}<small>{escape(unbroken)}</small>"
     return escape(cell)
 
 

@@ -125,11 +125,14 @@ def lines(title: str, curves: Sequence[Line], *, longest: int, top: float, about
 
 
 def cloud(points: Sequence[tuple[float, float]], kinds: Sequence[int], count: int, about: str, *, size: float = 330.0) -> str:
-    """Points in 0..1 in the colours of their kinds (numbers below `count`); odd kinds are squares, even ones are round."""
+    """Points in 0..1 in the colours of their kinds (numbers below `count`); odd kinds are squares, even ones are round.
+
+    A point is a line of next to no length: printers leave out those of none.
+    """
     parts = [f'<rect width="{size:g}" height="{size:g}" class="frame"/>']
     for kind in range(count):
         path = "".join(
-            f"M{8 + x * (size - 16):.1f} {8 + y * (size - 16):.1f}h0" for (x, y), one in zip(points, kinds, strict=True) if one == kind
+            f"M{8 + x * (size - 16):.1f} {8 + y * (size - 16):.1f}h.01" for (x, y), one in zip(points, kinds, strict=True) if one == kind
         )
         cap = ("round", "square")[kind % 2]
         width = (4.5, 3.6)[kind % 2]
