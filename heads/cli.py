@@ -18,6 +18,7 @@ PROTOCOL_HELP = (
 EXAMPLES = (
     "emocache train linear --encoders whisper-tiny.en --protocol given",
     "emocache train late --corpus iemocap --encoders hubert-large,bert-base --protocol loso --seeds 0-4 --json",
+    "emocache train linear --encoders hubert-large --protocol loso --random-labels",
 )
 
 
@@ -50,6 +51,10 @@ def train(
     allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Train although the corpus is not as published.")] = False,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")] = False,
     allow_speaker_overlap: Annotated[bool, typer.Option("--allow-speaker-overlap", help="Accept given folds that share speakers.")] = False,
+    random_labels: Annotated[bool, typer.Option("--random-labels", help="Learn permuted labels: a floor, marked as such.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the curves as event files too, to RUNS/NAME/tensorboard/.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> None:
@@ -59,9 +64,12 @@ def train(
     chosen, numbers = corpus or only_corpus(data), parse_seeds(seeds)
 
     from emocache.store import open_cache
-    from heads import report
+    from heads import report, stored
+    from heads import tensorboard as events
     from heads.experiment import Experiment, run
 
+    if tensorboard:
+        events.writer()
     ask = Experiment(
         head=head,
         corpus=chosen,
@@ -83,8 +91,11 @@ def train(
         allow_counts=allow_counts,
         allow_missing=allow_missing,
         allow_speaker_overlap=allow_speaker_overlap,
+        random_labels=random_labels,
     )
     result = run(ask, open_cache(cache), quiet=quiet)
+    if tensorboard:
+        events.write(result.path, stored.curves(result.path))
     typer.echo(json.dumps(report.to_json(result)) if as_json else report.to_text(result))
 
 

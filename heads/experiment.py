@@ -4,7 +4,7 @@ import hashlib
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ import heads
 from emocache.devices import pick_device
 from emocache.errors import UsageError
 from emocache.store import Cache, Features
-from heads import finished, runfolder, splits
+from heads import command, finished, marks, runfolder, splits
 from heads.config import HeadModule, Training, override
 from heads.data import Input
 from heads.grid import Grid
 from heads.material import Material, by_speaker, gather, inputs_of, load
+from heads.predictions import COLUMNS
 from heads.report import Result, to_json
 from heads.scoring import Run, prediction_rows, scores_of
 from heads.splits import Fold
@@ -62,6 +63,13 @@ class Experiment:
     allow_counts: bool = False
     allow_missing: bool = False
     allow_speaker_overlap: bool = False
+    random_labels: bool = False
+    """Learn permuted labels, as a floor."""
+
+    def command(self) -> str:
+        """What one would type to ask for this."""
+        usual = {one.name: one.default for one in fields(self) if one.default is not MISSING}
+        return command.spelled({one.name: getattr(self, one.name) for one in fields(self)}, usual)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +109,8 @@ def plan(ask: Experiment, cache: Cache) -> Plan:
     folds = {seed: _folds(ask, material, seed) for seed in ask.seeds}
     about = _about(ask, head, config, inputs, sets, material)
     digest = _digest(about, folds, material)
-    target = runfolder.place(ask.runs, ask.name or f"{ask.head}-{ask.corpus}-{ask.protocol}-{digest[:8]}", digest)
+    kind = "-random-labels" if ask.random_labels else ""
+    target = runfolder.place(ask.runs, ask.name or f"{ask.head}-{ask.corpus}-{ask.protocol}{kind}-{digest[:8]}", digest)
     return Plan(
         ask=ask, head=head, config=config, sets=sets, inputs=inputs, material=material,
         folds=folds, about=about, digest=digest, target=target,
@@ -126,7 +135,7 @@ def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
         examples = by_speaker(examples, inputs, material)
     grid = Grid(
         head=head, config=config, inputs=inputs, examples=examples, folds=folds, classes=len(material.classes),
-        own_validation=about["validation"] == "given", digest=planned.digest,
+        own_validation=about["validation"] == "given", digest=planned.digest, random_labels=ask.random_labels,
     )  # fmt: skip
     unfinished = finished.part_folder(target, planned.digest)
     done = grid.train([unfinished] if not target.exists() else [target / runfolder.CHECKPOINTS, unfinished], quiet=quiet)
@@ -145,6 +154,7 @@ def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
         seconds=round(time.perf_counter() - began, 2),
         deviations=tuple(about["deviations"]),
         notes=(*material.notes, *_notes(ask, config, material, overlap), *_unused(folds[ask.seeds[0]])),
+        marks=tuple(_marks(ask, material)),
         left_out=material.left_out,
         segments=material.segments,
         text_overlap=asdict(overlap),
@@ -152,9 +162,25 @@ def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
     )
     versions = {"emocache": emocache.__version__, "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
     _write(
-        target, {**about, "digest": planned.digest, "device": str(device), "versions": versions}, material, folds, done, result, unfinished
+        target,
+        {**about, "digest": planned.digest, "device": str(device), "versions": versions, "command": ask.command()},
+        material,
+        folds,
+        done,
+        result,
+        unfinished,
     )
     return result
+
+
+def _marks(ask: Experiment, material: Material) -> Iterator[str]:
+    """What makes the scores something else than a plain result."""
+    if ask.random_labels:
+        yield marks.RANDOM_LABELS
+    if ask.select == "test":
+        yield marks.TEST_SELECTED
+    if any(count.many for count in material.segments.values()):
+        yield marks.FELL_BACK
 
 
 def _notes(ask: Experiment, config: Training, material: Material, overlap: splits.TextOverlap) -> Iterator[str]:
@@ -226,6 +252,7 @@ def _about(
         "test_split": ask.test_split,
         "selection": splits.SELECTED_ON_TEST if ask.select == "test" else SELECTION[config.refit],
         "selected_on_test": ask.select == "test",
+        "random_labels": ask.random_labels,
         "left_out": material.left_out,
         "notes": list(material.notes),
         "deviations": [*head.deviations(config, inputs), *_departures(ask, head)],
@@ -265,7 +292,7 @@ def _write(
     target: Path, about: Mapping[str, Any], material: Material, folds: Folds, done: Sequence[Run], result: Result, checkpoints: Path
 ) -> None:
     """The run folder."""
-    header = ["id", "speaker", "fold", "seed", "label", "predicted", *(f"p_{name}" for name in material.classes)]
+    header = [*COLUMNS, *(f"p_{name}" for name in material.classes)]
     curves = [
         {"seed": one.seed, "fold": one.fold.name, "chosen": one.fitted.chosen, "epochs": [asdict(epoch) for epoch in one.fitted.curve]}
         for one in done

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from heads import finished, trainer
 from heads.config import HeadModule, Training
 from heads.data import Examples, Input
+from heads.floor import with_permuted_labels
 from heads.scoring import Run
 from heads.splits import Fold
 
@@ -20,7 +21,10 @@ TOGETHER = {"cpu": 5, "cuda": 25}
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """What is to be trained. `own_validation`: the corpus brings its validation part, which is no part of the training folds."""
+    """What is to be trained. `own_validation`: the corpus brings its validation part, which is no part of the training folds.
+
+    With `random_labels`, every run learns labels of its own that tell nothing, so none are trained together.
+    """
 
     head: HeadModule
     config: Training
@@ -30,6 +34,7 @@ class Grid:
     classes: int
     own_validation: bool
     digest: str
+    random_labels: bool = False
 
     @property
     def total(self) -> int:
@@ -63,7 +68,7 @@ class Grid:
 
     def _stacks(self) -> Iterator[tuple[int, list[int]]]:
         """Numbers of folds, and the seeds that are trained together on each: they have one test part and one pool."""
-        most = TOGETHER[self.examples.labels.device.type] if self.head.NEEDS.stacks else 1
+        most = TOGETHER[self.examples.labels.device.type] if self.head.NEEDS.stacks and not self.random_labels else 1
         alike: dict[tuple[int, tuple[str, ...], frozenset[str]], list[int]] = {}
         for number in range(max(map(len, self.folds.values()))):
             for seed, made in self.folds.items():
@@ -88,11 +93,19 @@ class Grid:
             bar.set_postfix_str(text, refresh=bar.format_dict["elapsed"] > 1)
 
         parts = [self._parts(fold) for fold in folds]
+        examples = self._labelled(folds[0], seeds[0])
         fitted = trainer.fit(
-            self.head, self.config, self.inputs, self.examples, parts, classes=self.classes, seeds=seeds, on_epoch=on_epoch
+            self.head, self.config, self.inputs, examples, parts, classes=self.classes, seeds=seeds, on_epoch=on_epoch
         )  # fmt: skip
         seconds = (time.perf_counter() - began) / len(seeds)
         yield from (Run(fold, seed, one, seconds) for fold, seed, one in zip(folds, seeds, fitted, strict=True))
+
+    def _labelled(self, fold: Fold, seed: int) -> Examples:
+        """The examples, with permuted labels where that is asked for; those of the test part stay."""
+        if not self.random_labels:
+            return self.examples
+        parts = [fold.train] if fold.selected_on_test else [fold.train, fold.validation]
+        return with_permuted_labels(self.examples, parts, f"{fold.name}/{seed}")
 
     def _parts(self, fold: Fold) -> trainer.Parts:
         """Where the utterances of a fold lie."""

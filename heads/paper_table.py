@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from heads.marks import FELL_BACK
 from heads.recipes.recipe import Recipe, Row
 
 DASH = "-"
@@ -28,7 +29,11 @@ class Ours:
     @property
     def marks(self) -> tuple[str, ...]:
         """What must be seen beside the number."""
-        flags = {"reduced": bool(self.reduced), "segments*": self.result["marked"], "selected on test": self.result["selected_on_test"]}
+        flags = {
+            "reduced": bool(self.reduced),
+            "segments*": FELL_BACK in self.result["marks"],
+            "selected on test": self.result["selected_on_test"],
+        }
         return (*(f"other {name}" for name in self.others), *(name for name, given in flags.items() if given))
 
 

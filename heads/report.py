@@ -5,18 +5,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emocache.store import MANY_FALLBACKS, Fallbacks
-from heads.metrics import Interval
-from heads.scoring import AGGREGATION, Scores
-
-MARK = f"more than {100 * MANY_FALLBACKS:g} % of the segments, or of the utterances, fell back to something else: see the notes"
+from emocache.store import Fallbacks
+from heads import marks, metrics
+from heads.metrics import Interval, Spread
+from heads.scores import AGGREGATION, OVER_FOLDS, Scores
 
 SELECTED = "SELECTED ON THE TEST PART: these scores are too high, and not to be compared with honest ones"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """The scores of a head on a corpus, and what a reader must know of them; `segments` by the inputs that are made of them."""
+    """The scores of a head on a corpus, and what a reader must know of them; `segments` by the inputs that are made of them.
+
+    `marks` (`heads.marks`) say that the scores are not, or not in whole, of what the names say.
+    """
 
     head: str
     corpus: str
@@ -31,6 +33,7 @@ class Result:
     seconds: float
     deviations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     segments: Mapping[str, Fallbacks] = field(default_factory=dict)
     text_overlap: Mapping[str, int] = field(default_factory=dict)
@@ -39,15 +42,16 @@ class Result:
 
     @property
     def marked(self) -> bool:
-        """Whether many segments of an input are not what their name says, so that the scores are of something else in part."""
-        return any(count.many for count in self.segments.values())
+        """Whether the scores are of something else than the names say, at least in part."""
+        return bool(self.marks)
 
 
 def to_json(result: Result) -> dict[str, Any]:
     """The result as one flat JSON object; `n` is the number of utterances tested with each seed."""
     about = asdict(result)
     scores: dict[str, Any] = about.pop("scores")
-    return scores | about | {"marked": result.marked, "path": str(result.path), "n": scores.pop("tested"), "aggregation": AGGREGATION}
+    words = {"aggregation": AGGREGATION, "over_folds_is": OVER_FOLDS}
+    return scores | about | words | {"marked": result.marked, "path": str(result.path), "n": scores.pop("tested")}
 
 
 def to_text(result: Result) -> str:
@@ -60,25 +64,49 @@ def to_text(result: Result) -> str:
         f"{folds} folds x {len(result.seeds)} seeds = {len(scores.runs)} runs, {result.seconds:.0f} s",
         "",
         *([SELECTED] if result.selected_on_test else []),
-        _score("UA*" if result.marked else "UA", scores.ua, "mean recall of the classes"),
-        _score("WA", scores.wa, "accuracy"),
-        _score("WF1", scores.wf1, "weighted F1"),
+        *(_score(name, scores, starred=result.marked) for name in metrics.METRICS),
         f"     {AGGREGATION}",
         f"     95 % bootstrap over {scores.resampled}",
+        *_spreads(scores),
         "",
         *_confusion(result.classes, scores.confusion),
         "",
+        *_recalls(scores),
+        "",
         *(f"deviates  {text}" for text in result.deviations),
-        *([f"*         {MARK}"] if result.marked else []),
+        *(f"*         {text}" for text in marks.explained(result.marks)),
         *(f"note      {text}" for text in result.notes),
         f"written   {result.path}",
     ]
     return "\n".join(lines)
 
 
-def _score(name: str, score: Interval, about: str) -> str:
+def _score(name: str, scores: Scores, *, starred: bool) -> str:
     """One line of the table."""
-    return f"{name:<4} {100 * score.mean:6.2f} %  [{100 * score.low:.2f}, {100 * score.high:.2f}]  {about}"
+    score: Interval = getattr(scores, name)
+    title = name.upper() + "*" * starred
+    return f"{title:<4} {100 * score.mean:6.2f} %  [{100 * score.low:.2f}, {100 * score.high:.2f}]  {metrics.WORDS[name]}"
+
+
+def _spreads(scores: Scores) -> list[str]:
+    """The spread of UA over seeds and over folds, where there are several."""
+    several = {"seeds": scores.over_seeds["ua"], "folds": scores.over_folds["ua"]}
+    return [f"     UA over {one.count} {name}: {spread_text(one)}" for name, one in several.items() if one.count > 1]
+
+
+def spread_text(one: Spread) -> str:
+    """Mean, standard deviation and extremes in percent."""
+    deviation = "" if one.std is None else f" ± {100 * one.std:.2f}"
+    return f"{100 * one.mean:.2f}{deviation} %, {100 * one.low:.2f} to {100 * one.high:.2f}"
+
+
+def _recalls(scores: Scores) -> list[str]:
+    """Recall with its interval, and precision, of each class that occurs."""
+    width = max(6, *(len(name) for name in scores.recall))
+    return [f"{'class':<{width}} {'recall %':>8}  95 % interval   precision %"] + [
+        f"{name:<{width}} {100 * one.mean:8.1f}  [{100 * one.low:5.1f}, {100 * one.high:5.1f}]  {100 * scores.precision[name]:11.1f}"
+        for name, one in scores.recall.items()
+    ]
 
 
 def _confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:

@@ -1,12 +1,13 @@
 """The folder of an experiment, `runs/NAME/`: it appears whole or not at all, and never in the place of another experiment.
 
-config.json       everything that decides the numbers, and the versions that computed them
+config.json       everything that decides the numbers, the versions that computed them, and the command
 splits.json       the ids of every part, by seed and fold
 predictions.csv   id, speaker, fold, seed, label, predicted, and one probability for each class
 curves.json       losses of every epoch, by seed and fold
-result.json       scores, intervals, confusion matrix: what `--json` prints
+result.json       scores, intervals, spread, marks, confusion matrix: what `--json` prints
 embeddings.npy    float16 [rows of predictions.csv, width]: each tested utterance before the head's last layer, where it has one
 checkpoints/      the weights of every run, and what it needs not to be trained again (finished.py)
+tensorboard/      the curves again, as event files: with `--tensorboard`
 """
 
 import csv

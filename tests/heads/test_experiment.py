@@ -340,6 +340,23 @@ def test_the_command_prints_a_table_for_people(place: Path) -> None:
     assert [part for part in shown if part not in text] == []
 
 
+def test_a_floor_with_event_files_by_command(place: Path) -> None:
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
+    found = json.loads(invoke(place, "linear", "--encoders", "enc", "--random-labels", "--tensorboard", "--json").stdout)
+    assert (found["marks"], found["marked"]) == (["random labels"], True)
+    assert len(list(Path(found["path"], "tensorboard").iterdir())) == 3
+
+
+def test_the_result_has_macro_f1_recall_and_spread(place: Path) -> None:
+    result = go(place, seeds=(0, 1))
+    found = load(result, "result.json")
+    assert found["recall"].keys() == {*EMOTIONS}
+    assert (found["over_seeds"]["mf1"]["count"], found["over_folds"]["mf1"]["count"]) == (2, 3)
+    assert found["mf1"]["mean"] == pytest.approx(found["over_seeds"]["mf1"]["mean"])
+    text = report.to_text(result)
+    assert [part for part in ("MF1 ", "UA over 2 seeds: ", "UA over 3 folds: ", "precision %") if part not in text] == []
+
+
 def test_several_corpora_need_a_choice(place: Path) -> None:
     corpus(place / "data" / "more")
     (place / "data" / "more" / "toy").rename(place / "data" / "second")

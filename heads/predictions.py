@@ -1,0 +1,79 @@
+"""The predictions of a run: what `predictions.csv` holds, without the probabilities."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emocache.errors import UsageError
+
+COLUMNS = ("id", "speaker", "fold", "seed", "label", "predicted")
+"""The columns of `predictions.csv` before the probabilities, of which there is one for each class, `p_CLASS`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Predictions:
+    """One entry for each tested utterance, fold and seed, in the order of the file; '' is a speaker who is not known.
+
+    `truth` and `predicted` are numbers of `classes`.
+    """
+
+    ids: tuple[str, ...]
+    speakers: tuple[str, ...]
+    folds: tuple[str, ...]
+    seeds: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def take(self, which: NDArray[np.int64]) -> "Predictions":
+        """The entries `which`, in that order."""
+        chosen = which.tolist()
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in chosen),
+            speakers=tuple(self.speakers[i] for i in chosen),
+            folds=tuple(self.folds[i] for i in chosen),
+            seeds=self.seeds[which],
+            truth=self.truth[which],
+            predicted=self.predicted[which],
+        )
+
+
+def read(path: Path, classes: Sequence[str]) -> Predictions:
+    """The predictions in a `predictions.csv`. UsageError that names the line which is not as a run writes it."""
+    expected = [*COLUMNS, *(f"p_{name}" for name in classes)]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.reader(file)
+            header = next(lines, [])
+            if header != expected:
+                raise UsageError(f"{path}: line 1: expected the columns {', '.join(expected)}; train this run again")
+            return _parsed(path, lines, classes)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: is no CSV of a run ({error}); train this run again") from None
+
+
+def _parsed(path: Path, lines: Iterable[list[str]], classes: Sequence[str]) -> Predictions:
+    """The lines after the header."""
+    number = {name: i for i, name in enumerate(classes)}
+    rows: list[tuple[str, str, str, int, int, int]] = []
+    for at, line in enumerate(lines, start=2):
+        try:
+            name, speaker, fold, seed, label, predicted = line[: len(COLUMNS)]
+            if len(line) != len(COLUMNS) + len(classes):
+                raise ValueError
+            rows.append((name, speaker, fold, int(seed), number[label], number[predicted]))
+        except (ValueError, KeyError):
+            raise UsageError(f"{path}: line {at}: is cut short, or names no class or seed of this run; train it again") from None
+    if not rows:
+        raise UsageError(f"{path}: holds no prediction; train this run again")
+    ids, speakers, folds, seeds, truth, guesses = zip(*rows, strict=True)
+    numbers = (np.array(one, dtype=np.int64) for one in (seeds, truth, guesses))
+    seeds_, truth_, predicted_ = numbers
+    return Predictions(
+        ids=ids, speakers=speakers, folds=folds, seeds=seeds_, truth=truth_, predicted=predicted_, classes=tuple(classes)
+    )  # fmt: skip
