@@ -49,7 +49,8 @@ UNALIGNED = ("Ses03F_impro07_M030", "Ses03M_impro03_M001")
 _ID = re.compile(r"Ses0(?P<session>[1-5])[FM]_(?P<kind>impro|script)(?:\d\d[ab]?|\d\d_\d[b]?)_(?P<speaker>[FM])(?P<turn>\d{3})")
 _TURN = re.compile(r"\[(?P<start>[\d.]+)\s*-\s*(?P<end>[\d.]+)\]\s+(?P<id>\S+)\s+(?P<emotion>\S+)\s+\[(?P<averages>[^\]]*)\]")
 _VOTE = re.compile(r"(?P<who>C-\w+):(?P<labels>[^(]*)")
-_RATING = re.compile(r"(?P<who>A-\w+):\s*val\s*(?P<val>[\d.]*)\s*;\s*act\s*(?P<act>[\d.]*)\s*;\s*dom\s*(?P<dom>[\d.]*)\s*;")
+_RATING = re.compile(r"(?P<who>A-\w+):(?P<ratings>[^(]*)")
+_RATED = [re.compile(rf"\b{name}\s*([^\s;]*)") for name in ("val", "act", "dom")]
 _WORDS = re.compile(r"(?P<id>Ses\w+)\s*\[[^\]]*\]:?\s*(?P<words>.*)")
 _KINDS = {"impro": "improvised", "script": "scripted"}
 
@@ -166,7 +167,7 @@ def _blocks(label_file: Path) -> Iterator[_Block]:
         elif block is not None and (vote := _VOTE.match(line)):
             block.votes.extend(_vote(vote))
         elif block is not None and (rating := _RATING.match(line)):
-            block.ratings.append(f"{rating['who']}={rating['val']},{rating['act']},{rating['dom']}")
+            block.ratings.append(_rating(rating))
         elif _ID.search(line):
             _match(_TURN, line, f"{label_file}:{number}")  # a turn, but damaged
     if block is not None:
@@ -177,6 +178,12 @@ def _vote(vote: re.Match[str]) -> list[str]:
     """'C-E2: Happiness; Excited; ;' as ['C-E2=Happiness+Excited']; nothing for an evaluator who named no label."""
     labels = [label.strip() for label in vote["labels"].split(";") if label.strip()]
     return [f"{vote['who']}={'+'.join(labels)}"] if labels else []
+
+
+def _rating(rating: re.Match[str]) -> str:
+    """'A-E3: val 3; act 2; dom  ;' as 'A-E3=3,2,': what stands after each name up to a semicolon, which the last may lack."""
+    values = [found[1] if (found := one.search(rating["ratings"])) else "" for one in _RATED]
+    return f"{rating['who']}={','.join(values)}"
 
 
 def _utterance(block: _Block, words: Mapping[str, str], wavs: Path) -> Utterance:
