@@ -26,11 +26,14 @@ EXAMPLES = (
     "emocache align --corpus mine --from mfa-output --format textgrid --name mfa",
     "emocache align --list",
 )
+LISTING = ("--list", "--corpus", "--all", "--data", "--json")
+"""What goes together with --list."""
 LISTED = 10
 """Most utterances that are listed one by one; the saved file and --json list all."""
 
 
 def align(
+    ctx: typer.Context,
     corpus: Annotated[str | None, typer.Option(help="Which prepared corpus (needed when there are several).")] = None,
     every: Annotated[bool, typer.Option("--all", help="All prepared corpora.")] = False,
     model: Annotated[
@@ -66,6 +69,8 @@ def align(
     The alignment goes to DATA/NAME/alignments/. A further run aligns only what is new or has changed. Any text is placed in
     any audio, as well as it can be: whether it was said there is for you to know.
     """
+    if listed:
+        _check_listing(ctx)
     corpora = corpora_of(data, corpus, every or (listed and corpus is None))
     if listed:
         _list([_row(data, found.name, one) for found in corpora for one in alignment.sources(data, found.name)], as_json)
@@ -89,6 +94,14 @@ def align(
             raise typer.Exit(130) from None
         lacking += _save(outcome.alignment, data, found, as_json, outcome)
     raise typer.Exit(1 if lacking else 0)
+
+
+def _check_listing(ctx: typer.Context) -> None:
+    """UsageError when --list is given beside an option that says what to align, or how."""
+    options = {str(one.name): one.opts[0] for one in ctx.command.params}
+    given = [option for name, option in options.items() if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+    if others := [option for option in given if option not in LISTING]:
+        raise UsageError(f"--list lists the alignments that there are, and {others[0]} would do nothing; give one of them alone")
 
 
 def _check(
