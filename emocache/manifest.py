@@ -19,7 +19,7 @@ from pathlib import Path
 
 from emocache import heard
 from emocache.errors import CorpusError
-from emocache.files import write_changed
+from emocache.files import line_of, write_changed
 from emocache.places import plain_name
 from emocache.types import Corpus, LeftOut, Utterance
 
@@ -81,7 +81,7 @@ def read_csv(path: Path) -> list[Utterance]:
     except IsADirectoryError:
         raise CorpusError(f"{path}: is a folder; give the CSV file itself") from None
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+        raise CorpusError(f"{path}:{line_of(error)}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     utterances: list[Utterance] = []
     try:

@@ -145,7 +145,7 @@ def test_what_is_wrong_with_a_list_is_said_with_what_to_do(tmp_path: Path, text:
 
 
 def test_a_list_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"list\.csv: not UTF-8 \(byte 28\); save it as UTF-8"):
+    with pytest.raises(CorpusError, match=r"list\.csv:2: not UTF-8 \(byte 28\); save it as UTF-8"):
         manifest.read_csv(csv_file(tmp_path, b"utterance_id,path,emotion\na,\xe9.wav,sad\n"))
 
 

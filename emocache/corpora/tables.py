@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from emocache.errors import CorpusError
+from emocache.files import line_of
 
 _LONE = re.compile("[\ud800-\udfff]")
 """Half a character, which JSON can hold and no file of text."""
@@ -32,7 +33,7 @@ def text(path: Path) -> str:
     except IsADirectoryError:
         raise CorpusError(f"{path}: is a folder; give the file in it that lists the utterances") from None
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+        raise CorpusError(f"{path}:{line_of(error)}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
 
 
 def csv_rows(path: Path, needed: Iterable[str]) -> list[Row]:

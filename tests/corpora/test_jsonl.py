@@ -66,9 +66,15 @@ def test_a_line_that_does_not_fit_is_named(tmp_path: Path, line: str, message: s
     [
         (b"", "holds no utterances"),
         (b'{"utterance_id": "a", "path": "a.wav"}\n', "no line has an emotion"),
-        (b"\xff\xfe{}", "not UTF-8"),
     ],
 )
 def test_a_file_that_lists_nothing_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(CorpusError, match=rf"list\.jsonl: {message}"):
         jsonl.read(trees.write(tmp_path / "list.jsonl", content))
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_file_in_another_encoding_is_named_by_its_line(tmp_path: Path, end: bytes) -> None:
+    root = trees.write(tmp_path / "list.jsonl", b'{"utterance_id": "\xc3\xa9"}' + end + b'{"utterance_id": "\xe9"}' + end)
+    with pytest.raises(CorpusError, match=r"list\.jsonl:2: not UTF-8 \(byte \d+\); save it as UTF-8"):
+        jsonl.read(root)
