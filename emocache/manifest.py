@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields, replace
@@ -70,6 +71,8 @@ COLUMNS = (
 """Known columns; the first three are required, and every other column is kept as an extra."""
 
 REQUIRED = COLUMNS[:3]
+LONGEST_PATH, LONGEST_NAME = 4095, 255
+"""Bytes of a path, and of each name in it, that a file system takes."""
 
 
 def read_csv(path: Path) -> list[Utterance]:
@@ -112,6 +115,8 @@ def from_cells(cells: Mapping[str, str], where: str) -> Utterance:
     for name in ("utterance_id", "path"):
         if not cells.get(name):
             raise CorpusError(f"{where}: {name} is empty")
+    if len(path := os.fsencode(cells["path"])) > LONGEST_PATH or max(map(len, path.split(b"/"))) > LONGEST_NAME:
+        raise CorpusError(f"{where}: path has {len(path)} bytes, and no file can be called so; give the path of the audio")
     known = {_FIELD_OF.get(name, name): _parse(name, cells[name], where) for name in COLUMNS if cells.get(name)}
     extra = {name: value for name, value in cells.items() if name not in COLUMNS}
     return Utterance(**known, extra=extra)  # type: ignore[arg-type]

@@ -49,6 +49,7 @@ def test_the_manifest_of_a_jsonl_corpus_reads_back_as_csv(tmp_path: Path) -> Non
         ('{"utterance_id": "b", "path": "one.wav", "path": "two.wav"}', r"list\.jsonl:2: 'path' stands twice"),
         ('{"utterance_id": "b", "path": "b.wav", "transcript": "\\ud800"}', r"list\.jsonl:2: holds half a character"),
         (100_000 * "[", r"list\.jsonl:2: no JSON \(maximum recursion depth"),
+        (f'{{"utterance_id": "b", "path": "{5000 * "b"}"}}', r"list\.jsonl:2: path has 5000 bytes"),
         ('{"utterance_id": "b"}', r"list\.jsonl:2: path is empty"),
         ('{"utterance_id": "b", "path": "b.wav", "start": "soon"}', r"list\.jsonl:2: start is 'soon', expected seconds"),
         ('{"utterance_id": "b", "path": "b.wav", "valence": NaN}', r"list\.jsonl:2: valence is 'NaN', expected a number"),
