@@ -40,8 +40,10 @@ INFO = CorpusInfo(
             "hap": 595, "sur": 107, "fea": 40, "oth": 3, "dis": 2,
         },
     },
+    alignment=FORMATS["sphinx"].about,
 )  # fmt: skip
 
+UNSAID = "as the corpus brings it in files like IEMOCAP's; its INFO.json does not say how it was made"
 RELEASE = "IEMOCAP_full_release"
 UNALIGNED = ("Ses03F_impro07_M030", "Ses03M_impro03_M001")
 """Turns without .wdseg in the release."""
@@ -58,8 +60,8 @@ _KINDS = {"impro": "improvised", "script": "scripted"}
 def info(root: Path) -> CorpusInfo:
     """INFO, or what `INFO.json` beside the sessions says of a corpus made in IEMOCAP's layout.
 
-    The file holds title, licence, share and citation; language, scheme and expected are optional. CorpusError when
-    it is damaged.
+    The file holds title, licence, share and citation; language, scheme, expected and alignment (how its ForcedAlignment was
+    made) are optional. CorpusError when it is damaged.
     """
     path = _release(root) / "INFO.json"
     if not path.is_file():
@@ -73,6 +75,7 @@ def info(root: Path) -> CorpusInfo:
             citation=about["citation"],
             scheme=about.get("scheme", INFO.scheme),
             languages=(about.get("language", "en"),),
+            alignment=about.get("alignment", UNSAID),
             expected={
                 scheme: {label: int(count) for label, count in counts.items()} for scheme, counts in about.get("expected", {}).items()
             },
@@ -99,7 +102,7 @@ def read(root: Path) -> list[Utterance]:
 
 
 def alignments(root: Path, utterances: Sequence[Utterance]) -> list[Alignment]:
-    """What CMU Sphinx-3 made and the release holds, named wdseg: words, phones and syllables; nothing where no session holds any.
+    """What the release holds in the files of CMU Sphinx-3, named wdseg: words, phones and syllables; nothing where no session holds any.
 
     The files of an utterance may be missing in part or altogether; a damaged one's utterance is listed, and stays.
     """
@@ -113,7 +116,7 @@ def alignments(root: Path, utterances: Sequence[Utterance]) -> list[Alignment]:
         paths = [folder / f"{utterance.id}{suffix}" for suffix in sphinx.suffixes]
         return [tier for path in paths if path.is_file() for tier in sphinx.read(path)]
 
-    found = gather(utterances, tiers_of, source=sphinx.source, about=sphinx.about, skip_broken=True)
+    found = gather(utterances, tiers_of, source=sphinx.source, about=info(root).alignment, skip_broken=True)
     known = {name: f"{NO_FILE} in the release" for name in UNALIGNED if found.without.get(name) == NO_FILE}
     return [replace(found, without={**found.without, **known})]
 

@@ -53,6 +53,13 @@ def test_words_phones_and_syllables_lie_beside_the_manifest_as_wdseg(root: Path,
     assert "SFrm/100 to (EFrm + 1)/100 s" in found.about
 
 
+@pytest.mark.parametrize(("told", "about"), [({"alignment": "by hand"}, "by hand"), ({}, iemocap.UNSAID)])
+def test_a_look_alike_says_how_its_alignment_was_made(root: Path, tmp_path: Path, told: dict[str, str], about: str) -> None:
+    described = {"title": "Like it", "licence": "CC0", "share": "free", "citation": "none"} | told
+    trees.write(root / "INFO.json", json.dumps(described))
+    assert prepared(root, tmp_path).alignments[0].about == about
+
+
 def test_turns_that_the_label_scheme_drops_have_no_rows(root: Path, tmp_path: Path) -> None:
     four, everything = prepared(root, tmp_path).alignments[0], prepared(root, tmp_path, "as-is").alignments[0]
     assert OTHER not in four.segments["word"]
