@@ -53,8 +53,9 @@ def prepare(
     Audio paths count from `audio_root`, else from `root` or its folder. Every file that the scheme keeps is decoded,
     once: the results are remembered beside the manifest. Audio that is missing or broken is a CorpusError, unless
     it is known to be so from the publishers, or `skip_broken` leaves it out by name. Alignments that the corpus brings are
-    written again, for these utterances; who has none is listed in them. When something is raised,
-    nothing is written but that memory. UsageError for an unknown reader or scheme, or a name that cannot be.
+    written again, for these utterances; who has none is listed in them. One of the same name that was made otherwise is
+    kept, and the corpus's notes say so. When something is raised, nothing is written but that memory. UsageError for an
+    unknown reader or scheme, or a name that cannot be.
     """
     module, name = _reader(reader), _corpus_name(reader, name)
     info: CorpusInfo = module.info(root)
@@ -65,6 +66,8 @@ def prepare(
     may_skip = {utterance.id for utterance in kept} if skip_broken else set(info.broken)
     heard, skipped = _listen(kept, folder, data / name / HEARD, may_skip, set(info.broken))
     absent = [utterance for utterance in kept if utterance.id in skipped and utterance.id in info.broken]
+    brought: list[Alignment] = module.alignments(root, heard) if hasattr(module, "alignments") else []
+    taken_up = [_take_up(one, data, name) for one in brought]
     corpus = Corpus(
         name=name,
         reader=reader,
@@ -76,17 +79,14 @@ def prepare(
         citation=info.citation,
         differs=published.differs(info, chosen, [*heard, *absent]),
         left_out=labels.counted(left_out) | ({SKIPPED: len(skipped)} if skipped else {}),
-        notes=published.notes(info, chosen, heard, absent),
+        notes=(*published.notes(info, chosen, heard, absent), *(note for _, note in taken_up if note)),
     )
     left_out += [LeftOut(u.id, u.emotion or "", skipped[u.id]) for u in kept if u.id in skipped]
     manifest.save_left_out(left_out, data / name)
-    aligned: list[Alignment] = module.alignments(root, heard) if hasattr(module, "alignments") else []
-    for one in aligned:
-        alignment.save(one, data, name)
     seconds = sum(utterance.samples or 0 for utterance in heard) / SAMPLE_RATE
     return Prepared(
         corpus=corpus, manifest=manifest.save(corpus, data), seconds=seconds, skipped=skipped, left_out=tuple(left_out),
-        alignments=tuple(aligned),
+        alignments=tuple(one for one, _ in taken_up),
     )  # fmt: skip
 
 
@@ -101,6 +101,19 @@ def _corpus_name(reader: str, name: str | None) -> str:
     if name is None and reader in NAMELESS:
         raise UsageError(f"{reader} does not say what its corpus is called; give --name")
     return plain_name(reader if name is None else name, "--name")
+
+
+def _take_up(brought: Alignment, data: Path, name: str) -> tuple[Alignment, str]:
+    """Write an alignment that the corpus brings; where one of that name was made otherwise, keep that, and say so in a note."""
+    try:
+        there = alignment.load(data, name, brought.source)
+    except CorpusError:  # there is none, or it is damaged
+        there = brought
+    if there.about == brought.about:
+        alignment.save(brought, data, name)
+        return brought, ""
+    path = data / name / alignment.FOLDER / f"{there.source}.csv"
+    return there, f"alignment {there.source} was made otherwise and is kept ({there.about}); remove {path} to have the corpus's own"
 
 
 def _labelled(utterances: Sequence[Utterance], scheme: str, root: Path) -> tuple[list[Utterance], list[LeftOut]]:
