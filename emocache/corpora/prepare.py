@@ -17,6 +17,8 @@ SKIPPED = "(audio missing or broken)"
 """What `left_out` calls utterances left out by name for their audio."""
 
 
+STRAY = "(no recording of the corpus)"
+"""What it calls files that look like one, named by their paths."""
 NAMELESS = ("csv", "jsonl", "huggingface", "emobox")
 """Readers of many corpora, so that each corpus needs a name of its own."""
 
@@ -26,7 +28,8 @@ class Prepared:
     """What `prepare` made: the corpus, its manifest on disk, seconds of audio, and what was left out.
 
     The utterances of `corpus` carry the length and the digest of their audio. `skipped` gives the reason by id for audio that
-    cannot be used; `left_out` names those and all that the label scheme leaves out. `alignments` are those that the corpus brings.
+    cannot be used; `left_out` names those, all that the label scheme leaves out, and files that look like recordings of the
+    corpus and are none. `alignments` are those that the corpus brings.
     """
 
     corpus: Corpus
@@ -62,6 +65,7 @@ def prepare(
     chosen = scheme or info.scheme
     spoken = [replace(utterance, language=utterance.language or info.language) for utterance in module.read(root)]
     kept, left_out = _labelled(spoken, chosen, root)
+    stray: list[LeftOut] = module.strays(root, spoken) if hasattr(module, "strays") else []
     folder = (audio_root or (root if root.is_dir() else root.parent)).resolve()
     may_skip = {utterance.id for utterance in kept} if skip_broken else set(info.broken)
     heard, skipped = _listen(kept, folder, data / name / HEARD, may_skip, set(info.broken))
@@ -78,10 +82,10 @@ def prepare(
         share=info.share,
         citation=info.citation,
         differs=published.differs(info, chosen, [*heard, *absent]),
-        left_out=labels.counted(left_out) | ({SKIPPED: len(skipped)} if skipped else {}),
+        left_out=labels.counted(left_out) | {what: count for what, count in ((SKIPPED, len(skipped)), (STRAY, len(stray))) if count},
         notes=(*published.notes(info, chosen, heard, absent), *(note for _, note in taken_up if note)),
     )
-    left_out += [LeftOut(u.id, u.emotion or "", skipped[u.id]) for u in kept if u.id in skipped]
+    left_out += [*(LeftOut(u.id, u.emotion or "", skipped[u.id]) for u in kept if u.id in skipped), *stray]
     manifest.save_left_out(left_out, data / name)
     seconds = sum(utterance.samples or 0 for utterance in heard) / SAMPLE_RATE
     return Prepared(
