@@ -79,9 +79,9 @@ def align(
     lacking = 0
     for found in corpora:
         if source is not None:
-            from emocache.alignments.imports import read_folder
+            from emocache.alignments.imports import read_corpus
 
-            made = read_folder(source, found.utterances, format=form, source=name, shift_s=shift, skip_broken=skip_broken)
+            made = read_corpus(source, found, data, format=form, source=name, shift_s=shift, skip_broken=skip_broken)
             _check_free(data, found.name, made.source, made_here=False)
             lacking += _save(made, data, found, as_json)
             continue

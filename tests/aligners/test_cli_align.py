@@ -70,6 +70,28 @@ def test_what_another_aligner_wrote_is_read(tmp_path: Path, shell: Shell) -> Non
     assert (word.label, word.start_s, word.end_s) == ("hello", pytest.approx(0.12), pytest.approx(0.32))
 
 
+def test_segments_beyond_audio_that_nobody_has_heard_yet_are_cut_and_said(tmp_path: Path, shell: Shell) -> None:
+    corpus = small_corpus.make(tmp_path, (1.6, 0.5, 0.5))
+    (corpus.audio_root / "u2.wav").unlink()
+    (tmp_path / "words.ctm").write_text("u0 1 0.5 98.5 long\nu1 1 2.0 97.0 late\nu2 1 0.1 0.2 gone\n")
+    assert shell.run("align --from words.ctm") == 1
+    found = alignment.load(tmp_path / "data", "tiny", "ctm")
+    assert found.segments == {"word": {"u0": (alignment.Segment("long", 0.5, 1.6),)}}
+    assert found.notes == {"u0": "word: 1 of 1 segments cut at the audio's end"}
+    assert list(found.without) == ["u1", "u2"]
+    assert found.without["u1"] == "word: 1 of 1 segments empty or beyond the audio: dropped"
+    assert "u2.wav: cannot be opened" in found.without["u2"]
+    assert list(found.audio) == ["u0"]
+
+
+def test_a_corpus_without_any_audio_is_one_line(tmp_path: Path, shell: Shell) -> None:
+    corpus = small_corpus.make(tmp_path, (0.5,))
+    (corpus.audio_root / "u0.wav").unlink()
+    (tmp_path / "words.ctm").write_text("u0 1 0.1 0.2 gone\n")
+    assert shell.run("align --from words.ctm") == 2
+    assert "tiny: none of 1 audio files can be read (first " in shell.err
+
+
 def test_a_broken_file_of_another_aligner_is_refused_unless_it_may_be_left_out(tmp_path: Path, shell: Shell) -> None:
     small_corpus.make(tmp_path, (0.5, 0.5))
     (tmp_path / "grids").mkdir()
