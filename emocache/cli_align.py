@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,17 +83,19 @@ def align(
             from emocache.alignments.imports import read_corpus
 
             made = read_corpus(source, found, data, format=form, source=name, shift_s=shift, skip_broken=skip_broken)
-            _check_free(data, found.name, made.source, made_here=False)
-            lacking += _save(made, data, found, as_json)
+            with _alone(data, found.name, made.source):
+                _check_free(data, found.name, made.source, made_here=False)
+                lacking += _save(made, data, found, as_json)
             continue
         aligner, called = _aligner(model, device, oov)
-        _check_free(data, found.name, name or called, made_here=True)
-        try:
-            outcome = _run(found, data, aligner, name or called, workers or (1 if model else os.cpu_count() or 1), language == "any")
-        except KeyboardInterrupt:
-            say("interrupted; what was aligned is kept, and the same command goes on from there")
-            raise typer.Exit(130) from None
-        lacking += _save(outcome.alignment, data, found, as_json, outcome)
+        with _alone(data, found.name, name or called):
+            _check_free(data, found.name, name or called, made_here=True)
+            try:
+                outcome = _run(found, data, aligner, name or called, workers or (1 if model else os.cpu_count() or 1), language == "any")
+            except KeyboardInterrupt:
+                say("interrupted; what was aligned is kept, and the same command goes on from there")
+                raise typer.Exit(130) from None
+            lacking += _save(outcome.alignment, data, found, as_json, outcome)
     raise typer.Exit(1 if lacking else 0)
 
 
@@ -127,6 +130,19 @@ def _check(
         raise UsageError("--device is for --model; everything else is done on the CPU")
     if name is not None:
         plain_name(name, "--name")
+
+
+@contextmanager
+def _alone(data: Path, corpus: str, source: str) -> Iterator[None]:
+    """Hold an alignment while it is made and written; UsageError when another command does."""
+    from emocache.store.claims import claim
+
+    folder = data / corpus / alignment.FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with claim(folder, plain_name(source, "alignment"), wait=False) as held:
+        if not held:
+            raise UsageError(f"{corpus}: another command is making alignment {source!r}; wait for it to end, then repeat, or give --name")
+        yield
 
 
 def _check_free(data: Path, corpus: str, source: str, *, made_here: bool) -> None:

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from emocache import alignment, manifest
+from emocache.store.claims import claim
 from emocache.types import SAMPLE_RATE, Corpus, Utterance
 from tests import small_corpus
 from tests.aligners.speech import SENTENCE, said
@@ -146,6 +147,20 @@ def test_options_that_cannot_be_are_one_line_and_exit_code_2(tmp_path: Path, she
     assert message in shell.err
     assert len(shell.err.strip().splitlines()) == 1
     assert not (tmp_path / "data" / "tiny" / "alignments").exists()
+
+
+@pytest.mark.parametrize("command", ["align --name mine", "align --from words.ctm --name mine"])
+def test_what_another_command_is_making_is_left_to_it(tmp_path: Path, shell: Shell, command: str) -> None:
+    spoken(tmp_path, SENTENCE)
+    (tmp_path / "words.ctm").write_text("u0 1 0.10 0.20 hello\n")
+    folder = tmp_path / "data" / "said" / "alignments"
+    folder.mkdir()
+    with claim(folder, "mine"):
+        assert shell.run(command) == 2
+        assert shell.err == "emocache: said: another command is making alignment 'mine'; wait for it to end, then repeat, or give --name\n"
+        assert shell.run("align --from words.ctm --name other") == 0
+    assert alignment.sources(tmp_path / "data", "said") == ["other"]
+    assert shell.run(command) == 0
 
 
 def test_an_interrupted_run_says_that_it_goes_on(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
