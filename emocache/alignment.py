@@ -5,7 +5,7 @@
 
 A corpus may have several, told apart by their source: what a corpus brings along ('wdseg'), what another aligner made
 ('mfa'), what `emocache align` makes ('pocketsphinx'). Times count from the beginning of the utterance, in seconds, not of
-a longer file that it is cut from.
+a longer file that it is cut from. `emocache align` locks SOURCE.lock beside the table while it makes one.
 """
 
 import csv

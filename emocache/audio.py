@@ -126,8 +126,8 @@ def scan(utterances: Iterable[Utterance], root: Path, memory: Path | None = None
     """Decode what changed since the last scan; the utterances with `samples` and `audio_sha256`, and the unreadable.
 
     `memory` is a CSV file of earlier results (a file of the same size and modification time is not decoded again);
-    it is rewritten when anything new was learnt and its folder can be written. The second value maps the ids of
-    unreadable utterances to the reason.
+    it is rewritten when anything new was learnt and its folder can be written, and what it says of others stays. The second
+    value maps the ids of unreadable utterances to the reason.
     """
     todo = list(utterances)
     known = heard.read(memory)
@@ -150,7 +150,7 @@ def scan(utterances: Iterable[Utterance], root: Path, memory: Path | None = None
         list(tqdm(pool.map(look, todo), "reading audio", len(todo), unit="utterance", delay=1, leave=False))
     entries = known | fresh
     if fresh and memory is not None:
-        heard.write(memory, {u.id: entries[u.id] for u in todo if u.id in entries and u.id not in unreadable})
+        heard.write(memory, {name: entry for name, entry in entries.items() if name not in unreadable})
     scanned = [replace(u, samples=entries[u.id].samples, audio_sha256=entries[u.id].sha256) for u in todo if u.id not in unreadable]
     return scanned, {u.id: unreadable[u.id] for u in todo if u.id in unreadable}
 

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,11 +27,14 @@ EXAMPLES = (
     "emocache align --corpus mine --from mfa-output --format textgrid --name mfa",
     "emocache align --list",
 )
+LISTING = ("--list", "--corpus", "--all", "--data", "--json")
+"""What goes together with --list."""
 LISTED = 10
 """Most utterances that are listed one by one; the saved file and --json list all."""
 
 
 def align(
+    ctx: typer.Context,
     corpus: Annotated[str | None, typer.Option(help="Which prepared corpus (needed when there are several).")] = None,
     every: Annotated[bool, typer.Option("--all", help="All prepared corpora.")] = False,
     model: Annotated[
@@ -66,6 +70,8 @@ def align(
     The alignment goes to DATA/NAME/alignments/. A further run aligns only what is new or has changed. Any text is placed in
     any audio, as well as it can be: whether it was said there is for you to know.
     """
+    if listed:
+        _check_listing(ctx)
     corpora = corpora_of(data, corpus, every or (listed and corpus is None))
     if listed:
         _list([_row(data, found.name, one) for found in corpora for one in alignment.sources(data, found.name)], as_json)
@@ -74,21 +80,31 @@ def align(
     lacking = 0
     for found in corpora:
         if source is not None:
-            from emocache.alignments.imports import read_folder
+            from emocache.alignments.imports import read_corpus
 
-            made = read_folder(source, found.utterances, format=form, source=name, shift_s=shift, skip_broken=skip_broken)
-            _check_free(data, found.name, made.source, made_here=False)
-            lacking += _save(made, data, found, as_json)
+            made = read_corpus(source, found, data, format=form, source=name, shift_s=shift, skip_broken=skip_broken)
+            with _alone(data, found.name, made.source):
+                _check_free(data, found.name, made.source, made_here=False)
+                lacking += _save(made, data, found, as_json)
             continue
         aligner, called = _aligner(model, device, oov)
-        _check_free(data, found.name, name or called, made_here=True)
-        try:
-            outcome = _run(found, data, aligner, name or called, workers or (1 if model else os.cpu_count() or 1), language == "any")
-        except KeyboardInterrupt:
-            say("interrupted; what was aligned is kept, and the same command goes on from there")
-            raise typer.Exit(130) from None
-        lacking += _save(outcome.alignment, data, found, as_json, outcome)
+        with _alone(data, found.name, name or called):
+            _check_free(data, found.name, name or called, made_here=True)
+            try:
+                outcome = _run(found, data, aligner, name or called, workers or (1 if model else os.cpu_count() or 1), language == "any")
+            except KeyboardInterrupt:
+                say("interrupted; what was aligned is kept, and the same command goes on from there")
+                raise typer.Exit(130) from None
+            lacking += _save(outcome.alignment, data, found, as_json, outcome)
     raise typer.Exit(1 if lacking else 0)
+
+
+def _check_listing(ctx: typer.Context) -> None:
+    """UsageError when --list is given beside an option that says what to align, or how."""
+    options = {str(one.name): one.opts[0] for one in ctx.command.params}
+    given = [option for name, option in options.items() if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+    if others := [option for option in given if option not in LISTING]:
+        raise UsageError(f"--list lists the alignments that there are, and {others[0]} would do nothing; give one of them alone")
 
 
 def _check(
@@ -114,6 +130,19 @@ def _check(
         raise UsageError("--device is for --model; everything else is done on the CPU")
     if name is not None:
         plain_name(name, "--name")
+
+
+@contextmanager
+def _alone(data: Path, corpus: str, source: str) -> Iterator[None]:
+    """Hold an alignment while it is made and written; UsageError when another command does."""
+    from emocache.store.claims import claim
+
+    folder = data / corpus / alignment.FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with claim(folder, plain_name(source, "alignment"), wait=False) as held:
+        if not held:
+            raise UsageError(f"{corpus}: another command is making alignment {source!r}; wait for it to end, then repeat, or give --name")
+        yield
 
 
 def _check_free(data: Path, corpus: str, source: str, *, made_here: bool) -> None:

@@ -31,8 +31,8 @@ def pool(
 ) -> None:
     """Pool cached frames or tokens over segments, words or utterances; the numbers are those that extract gives.
 
-    A segment's row is the mean over the frames whose centre it holds, else of its nearest frame; silences are left out. After
-    the name of a level, +all counts silences too, and +outer and +printed are other rules.
+    A segment's row is the mean over the frames whose centre it holds, else of the frame nearest to its middle; silences are
+    left out. After the name of a level, +all counts silences too, and +outer and +printed are other rules.
     """
     from emocache.pool import pool as pool_rows
     from emocache.store import open_cache

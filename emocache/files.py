@@ -1,4 +1,4 @@
-"""Small files that appear or are replaced whole, and the first line of somebody else's error."""
+"""Small files that appear or are replaced whole, and where and what somebody else's error is."""
 
 import contextlib
 import errno
@@ -82,6 +82,12 @@ def read_ids(path: Path) -> list[str]:
     if twice := next((name for name, count in counts.items() if count > 1), None):
         raise UsageError(f"--ids-from {path}: {twice!r} stands twice; give one id a line, each once")
     return list(counts)
+
+
+def line_of(error: UnicodeDecodeError) -> int:
+    """The line, counted from 1, in which bytes stand that are no text of the encoding that was tried."""
+    before = error.object[: error.start].decode(error.encoding, errors="replace")
+    return len(before.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
 
 
 def first_line(error: BaseException) -> str:

@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields, replace
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from emocache import heard
 from emocache.errors import CorpusError
-from emocache.files import write_changed
+from emocache.files import line_of, write_changed
 from emocache.places import plain_name
 from emocache.types import Corpus, LeftOut, Utterance
 
@@ -70,6 +71,8 @@ COLUMNS = (
 """Known columns; the first three are required, and every other column is kept as an extra."""
 
 REQUIRED = COLUMNS[:3]
+LONGEST_PATH, LONGEST_NAME = 4095, 255
+"""Bytes of a path, and of each name in it, that a file system takes."""
 
 
 def read_csv(path: Path) -> list[Utterance]:
@@ -81,7 +84,7 @@ def read_csv(path: Path) -> list[Utterance]:
     except IsADirectoryError:
         raise CorpusError(f"{path}: is a folder; give the CSV file itself") from None
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+        raise CorpusError(f"{path}:{line_of(error)}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     utterances: list[Utterance] = []
     try:
@@ -112,6 +115,8 @@ def from_cells(cells: Mapping[str, str], where: str) -> Utterance:
     for name in ("utterance_id", "path"):
         if not cells.get(name):
             raise CorpusError(f"{where}: {name} is empty")
+    if len(path := os.fsencode(cells["path"])) > LONGEST_PATH or max(map(len, path.split(b"/"))) > LONGEST_NAME:
+        raise CorpusError(f"{where}: path has {len(path)} bytes, and no file can be called so; give the path of the audio")
     known = {_FIELD_OF.get(name, name): _parse(name, cells[name], where) for name in COLUMNS if cells.get(name)}
     extra = {name: value for name, value in cells.items() if name not in COLUMNS}
     return Utterance(**known, extra=extra)  # type: ignore[arg-type]

@@ -7,7 +7,8 @@ The rule for segments, drawn for frames of 320 samples that are centred on 200 +
     segments   [-- a --)[-------- b --------)[d)[------ e ----)
     mean of      0            1                2*     2, 3             *: no centre in d, so the nearest frame, 2, counts
 
-A frame belongs to the segment that holds its centre, so but for such nearest frames each belongs to one segment at most.
+A frame belongs to the segment that holds its centre, so but for such nearest frames each belongs to one segment at most. The
+nearest frame is the one whose centre is nearest to the segment's middle; of two as near, the one with the even number.
 
 Sums are in float64. Those of rows that float16 holds are exact (multiples of 2**-24 below 2**16, up to 8192 of them), so
 whoever adds them in whatever order, on whatever device, gets the same mean.
@@ -32,7 +33,10 @@ RULES: Mapping[str, str] = {
     OUTER: "mean over frames floor(begin / hop) to before ceil(end / hop)",
     PRINTED: "as printed in 'Multi-level Fusion of Wav2vec 2.0 and BERT': one frame more is summed than is divided by",
 }
-"""How frames are counted to segments, by name; all but the first are variants, named where they are used: word@mfa+outer."""
+"""How frames are counted to segments, by name; all but the first are variants, named where they are used: word@mfa+outer.
+
+Nearest is nearest to the segment's middle, of two frames as near the even one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,10 @@ class Spans:
 
 
 def spans(begin: NDArray[Any], end: NDArray[Any], *, frames: int, hop: int, centre: int, rule: str = CENTRE) -> Spans:
-    """The frames of segments from sample `begin` to before sample `end`, out of `frames` whose middle is sample centre + hop l."""
+    """The frames of segments from sample `begin` to before sample `end`, out of `frames` whose middle is sample centre + hop l.
+
+    A segment that holds no centre takes the frame whose centre is nearest to its middle, of two as near the even one.
+    """
     begin, end = begin.astype(np.int64), end.astype(np.int64)
     if rule == CENTRE:
         first = np.clip(-((centre - begin) // hop), 0, frames)  # the first frame with centre + hop l >= begin

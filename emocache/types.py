@@ -61,7 +61,7 @@ class CorpusInfo:
     `share` says whether features may be passed on: 'free', 'ask' or 'forbidden'. `home` is where to get the corpus.
     `expected` holds the published number of utterances by label scheme and class, `expected_splits` by scheme, split and
     class; known broken ones are counted in both. `broken` maps the ids of known broken utterances to what is wrong with them.
-    Utterances that last longer than `longest_s` are pointed out.
+    Utterances that last longer than `longest_s` are pointed out. `alignment` says how the alignments that it brings were made.
     """
 
     title: str
@@ -75,6 +75,7 @@ class CorpusInfo:
     expected_splits: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
     longest_s: float | None = None
+    alignment: str = ""
 
     @property
     def language(self) -> str | None:

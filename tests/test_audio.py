@@ -263,6 +263,13 @@ def test_a_damaged_memory_is_learnt_again(corpus: Path, monkeypatch: pytest.Monk
     assert scanned_ids(monkeypatch, [A, B], corpus, memory) == []
 
 
+def test_a_scan_of_some_forgets_nothing_of_the_others(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = corpus / "audio.csv"
+    audio.scan([A], corpus, memory)
+    audio.scan([B], corpus, memory)
+    assert scanned_ids(monkeypatch, [A, B], corpus, memory) == []
+
+
 def test_a_memory_that_cannot_be_written_only_costs_a_scan(corpus: Path) -> None:
     (corpus / "file").write_text("in the way")
     heard, _ = audio.scan([A, B], corpus, corpus / "file" / "audio.csv")

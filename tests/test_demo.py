@@ -101,7 +101,8 @@ def test_the_counts_that_info_promises_are_those_the_reader_finds(tree: Path) ->
 def test_the_corpus_may_be_shared(tree: Path) -> None:
     info: CorpusInfo = iemocap.info(tree)
     assert (info.share, info.language, info.scheme) == ("free", "en", "iemocap-4")
-    assert set(json.loads((tree / "INFO.json").read_text())) == {"title", "licence", "share", "citation", "language", "edition", "expected"}
+    told = {"title", "licence", "share", "citation", "language", "alignment", "edition", "expected"}
+    assert set(json.loads((tree / "INFO.json").read_text())) == told
 
 
 def test_every_turn_has_audio_and_words(tree: Path) -> None:

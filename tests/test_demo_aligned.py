@@ -122,6 +122,7 @@ def test_the_demo_brings_alignments_and_one_turn_lacks_them(tmp_path: Path) -> N
     prepared = prepare("iemocap", tmp_path / "demo", name="demo", data=tmp_path / "data")
     [found] = prepared.alignments
     assert found.levels == ("phone", "syllable", "word")
+    assert found.about.startswith("the times at which espeak-ng spoke")
     assert found.without == {corpus.UNALIGNED: "no file"}
     assert found.notes == {}
     assert set(found.segments["word"]) == {utterance.id for utterance in prepared.corpus.utterances} - {corpus.UNALIGNED}

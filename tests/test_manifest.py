@@ -144,8 +144,15 @@ def test_what_is_wrong_with_a_list_is_said_with_what_to_do(tmp_path: Path, text:
         manifest.read_csv(csv_file(tmp_path, text))
 
 
+@pytest.mark.parametrize("path", ["a" * 256, "\u00e9" * 128, "aaa/" * 1250])
+def test_a_path_that_no_file_can_have_is_one_short_line(tmp_path: Path, path: str) -> None:
+    with pytest.raises(CorpusError, match=r"list\.csv:2: path has \d+ bytes, and no file can be called so") as caught:
+        manifest.read_csv(csv_file(tmp_path, f"utterance_id,path,emotion\na,{path},sad\n"))
+    assert len(str(caught.value)) < 300
+
+
 def test_a_list_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"list\.csv: not UTF-8 \(byte 28\); save it as UTF-8"):
+    with pytest.raises(CorpusError, match=r"list\.csv:2: not UTF-8 \(byte 28\); save it as UTF-8"):
         manifest.read_csv(csv_file(tmp_path, b"utterance_id,path,emotion\na,\xe9.wav,sad\n"))
 
 

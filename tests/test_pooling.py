@@ -57,6 +57,11 @@ def test_a_segment_without_a_centre_takes_the_frame_nearest_to_its_middle(edges:
     assert means(found) == [float(nearest)]
 
 
+@pytest.mark.parametrize(("edges", "even"), [((350, 370), 0), ((670, 690), 2), ((990, 1010), 2), ((1310, 1330), 4)])
+def test_of_two_frames_that_are_as_near_the_even_one_is_taken(edges: tuple[int, int], even: int) -> None:
+    assert means(cut(edges)) == [float(even)]
+
+
 def test_the_outer_rule_is_that_of_the_paper_in_frames_of_ten_milliseconds() -> None:
     for s10, e10 in [(0, 0), (3, 6), (4, 7), (5, 5), (17, 18)]:
         found = cut((160 * s10, 160 * (e10 + 1)), rule=OUTER)

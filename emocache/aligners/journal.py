@@ -5,7 +5,7 @@
     {"id": ..., "key": ..., "without": reason}           an utterance that could not be aligned
 
 One line an utterance, appended when it is done; of several for one id the last holds. A line that a killed run left
-unfinished counts as none.
+unfinished counts as none. Lines end at line feeds only: a remark may hold other marks of a line's end.
 """
 
 import json
@@ -32,12 +32,12 @@ class Entry:
 def read(path: Path, about: str) -> dict[str, Entry]:
     """Id -> what is known of it; nothing where another aligner wrote the file, or none did."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError):
         return {}
     if not lines or lines[0] != _header(about):
         return {}
-    found = (_entry(line) for line in lines[1:])
+    found = (_entry(line) for line in lines[1:] if line)
     return {entry.id: entry for entry in found if entry is not None}
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emocache.aligners.base import Aligned, Waveform
 from emocache.aligners.words import INSTALL, plain, spoken
@@ -73,10 +74,11 @@ class PocketsphinxAligner:
     def align(self, wave: Waveform, transcript: str) -> Aligned:
         """Words, syllables and phones (ARPAbet without stress); silences stand in each level, without a label."""
         said, decoder = spoken(transcript), _decoder()
-        if not wave.any():
+        samples = (np.clip(wave, -1, 1) * 32767).astype("<i2")
+        if not samples.any():
             raise AlignmentError("its audio is silent")
         entries, note = self._entries(decoder, said.words)
-        found = _two_passes(decoder, wave, entries)
+        found = _two_passes(decoder, samples, entries)
         remarks = f"not aligned: {' '.join(said.remarks)}" if said.remarks else ""
         return Aligned(_segments(found, said.words), "; ".join(filter(None, (note, remarks))))
 
@@ -117,12 +119,12 @@ def _guessed(decoder: Any, word: str) -> str:
     return name
 
 
-def _two_passes(decoder: Any, wave: Waveform, entries: Sequence[str]) -> list[_Entry]:
+def _two_passes(decoder: Any, samples: NDArray[np.int16], entries: Sequence[str]) -> list[_Entry]:
     """Words and silences in order of time, each with its phones."""
     sounds = sum(len(decoder.lookup_word(entry).split()) for entry in entries)
-    if len(wave) < sounds * LEAST_FRAMES * HOP_S * SAMPLE_RATE:
-        raise AlignmentError(f"its audio ({len(wave) / SAMPLE_RATE:.2f} s) is too short for {len(entries)} words of {sounds} phones")
-    raw = (np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes()
+    if len(samples) < sounds * LEAST_FRAMES * HOP_S * SAMPLE_RATE:
+        raise AlignmentError(f"its audio ({len(samples) / SAMPLE_RATE:.2f} s) is too short for {len(entries)} words of {sounds} phones")
+    raw = samples.tobytes()
     try:
         _pass(decoder, raw, lambda: decoder.set_align_text(" ".join(entries)))
         if decoder.hyp() is None:

@@ -52,7 +52,7 @@ def spoken(transcript: str, *, english: bool = True) -> Spoken:
     text = unicodedata.normalize("NFKC", transcript.translate(_QUOTES))
     remarks = tuple(_REMARK.findall(text))
     letters = (letter if _means(letter) else " " for letter in _REMARK.sub(" ", text).lower())
-    words = tuple(word for token in _TOKEN.finditer("".join(letters)) for word in _said(token, english))
+    words = tuple(word for token in _TOKEN.finditer("".join(letters)) for word in _said(token, english) if not _lone_marks(word))
     if not words:
         raise AlignmentError(f"its transcript holds no words ({' '.join(remarks)})" if remarks else "its transcript holds no words")
     return Spoken(words, remarks)
@@ -66,6 +66,11 @@ def plain(word: str) -> str:
 def _means(letter: str) -> bool:
     """Whether a character is a letter (or belongs to one), a figure, or one of _MARKS."""
     return unicodedata.category(letter)[0] in "LMN" or letter in _MARKS
+
+
+def _lone_marks(word: str) -> bool:
+    """Whether a word holds nothing but accents and the like, which belong to a letter that is not there."""
+    return all(unicodedata.category(letter)[0] == "M" for letter in word)
 
 
 def _said(token: re.Match[str], english: bool) -> list[str]:

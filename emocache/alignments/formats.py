@@ -14,8 +14,8 @@ class Format:
     """How files of a format are known and read.
 
     Of several files of one recording, those whose suffix comes first in `suffixes` give the levels that they have. `opens`
-    is what a file begins with, where the suffix alone says little. `many` files hold recordings that only their content
-    names. `source` is what an alignment is called unless its user says otherwise.
+    is what a file begins with and `holding` what stands in it, where the suffix alone says little. `many` files hold
+    recordings that only their content names. `source` is what an alignment is called unless its user says otherwise.
     """
 
     about: str
@@ -23,6 +23,7 @@ class Format:
     suffixes: tuple[str, ...]
     read: Callable[[Path], list[Tier]]
     opens: str = ""
+    holding: str = ""
     many: bool = False
 
     def holds(self, path: Path) -> bool:
@@ -30,8 +31,8 @@ class Format:
         if path.suffix.lower() not in self.suffixes:
             return False
         with path.open("rb") as file:
-            start = file.read(200) if self.opens else b""
-        return start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(self.opens.encode())
+            start = file.read(-1 if self.holding else 200) if self.opens else b""
+        return start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(self.opens.encode()) and self.holding.encode() in start
 
 
 FORMATS: Mapping[str, Format] = {
@@ -40,7 +41,10 @@ FORMATS: Mapping[str, Format] = {
         source="wdseg", suffixes=tuple(sphinx.LEVELS), read=sphinx.read,
     ),
     "textgrid": Format(about="Praat TextGrid", source="mfa", suffixes=(".textgrid",), read=textgrid.read),
-    "mfa-json": Format(about="JSON of the Montreal Forced Aligner", source="mfa", suffixes=(".json",), read=mfa.read_json, opens="{"),
+    "mfa-json": Format(
+        about="JSON of the Montreal Forced Aligner",
+        source="mfa", suffixes=(".json",), read=mfa.read_json, opens="{", holding='"tiers"',
+    ),
     "mfa-csv": Format(
         about="CSV of the Montreal Forced Aligner",
         source="mfa", suffixes=(".csv",), read=mfa.read_csv, opens=",".join(mfa.COLUMNS),
@@ -67,6 +71,6 @@ def chosen(root: Path, name: str | None) -> tuple[Format, list[Path]]:
         raise UsageError(f"{root}: holds no alignments ({suffixes}); give the folder that does")
     if len(found) > 1:
         counts = ", ".join(f"{key} {len(files)}" for key, files in found.items())
-        raise UsageError(f"{root}: holds files of several formats ({counts}); say which with the format's name")
+        raise UsageError(f"{root}: holds files of several formats ({counts}); say which with --format")
     [(key, files)] = found.items()
     return FORMATS[key], files

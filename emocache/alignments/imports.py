@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path, PurePath
 
+from emocache import audio
 from emocache.alignment import LEAST_S, LEVELS, SILENCE, Alignment
 from emocache.alignments.formats import Format, chosen
 from emocache.alignments.gather import first_of_level, gather, moved
 from emocache.alignments.tiers import Tier
 from emocache.errors import CorpusError, UsageError
-from emocache.types import Utterance
+from emocache.heard import HEARD
+from emocache.types import Corpus, Utterance
 
 _KEPT_OPEN = 32
 """Long recordings whose tiers are remembered, since several utterances may be cut out of each."""
@@ -39,6 +41,33 @@ class _Match:
 
     held: tuple[_Held, ...] = ()
     whole: bool = False
+
+
+def read_corpus(
+    root: Path,
+    corpus: Corpus,
+    data: Path,
+    *,
+    format: str | None = None,
+    source: str | None = None,
+    shift_s: float = 0.0,
+    skip_broken: bool = False,
+) -> Alignment:
+    """`read_folder` for the utterances of a prepared corpus.
+
+    Audio that nobody has heard yet is decoded first, so that segments end where it does; an utterance whose audio cannot be read is
+    listed in `without`. CorpusError when that is all of them.
+    """
+    unheard = [utterance for utterance in corpus.utterances if utterance.samples is None]
+    scanned, unreadable = audio.scan(unheard, corpus.audio_root, data / corpus.name / HEARD)
+    by_id = {utterance.id: utterance for utterance in scanned}
+    heard = [by_id.get(utterance.id, utterance) for utterance in corpus.utterances if utterance.id not in unreadable]
+    if not heard:
+        first = next(iter(unreadable.values()))
+        raise CorpusError(f"{corpus.name}: none of {len(unreadable)} audio files can be read (first {first}); restore the audio")
+    found = read_folder(root, heard, format=format, source=source, shift_s=shift_s, skip_broken=skip_broken)
+    without = {**found.without, **unreadable}
+    return replace(found, without={one.id: without[one.id] for one in corpus.utterances if one.id in without})
 
 
 def read_folder(
@@ -119,13 +148,13 @@ def _matches(utterances: Sequence[Utterance], everything: Sequence[_Held]) -> di
 
 def _match(utterance: Utterance, by_name: Mapping[str, list[_Held]], recordings: Mapping[str, int]) -> _Match:
     """By the id, or else by the name of the audio, which several audio files may have."""
-    audio = PurePath(utterance.path)
+    path = PurePath(utterance.path)
     cut = (utterance.start_s, utterance.end_s) != (None, None)
-    if utterance.id in by_name and not (cut and audio.stem == utterance.id):
+    if utterance.id in by_name and not (cut and path.stem == utterance.id):
         return _Match(held=_only(by_name[utterance.id], utterance))
-    found = by_name.get(audio.stem, [])
-    if recordings[audio.stem] > 1:
-        found = [one for one in found if one.path.parent.name == audio.parent.name]
+    found = by_name.get(path.stem, [])
+    if recordings[path.stem] > 1:
+        found = [one for one in found if one.path.parent.name == path.parent.name]
     return _Match(held=_only(found, utterance), whole=cut)
 
 

@@ -36,8 +36,8 @@ def read(path: Path) -> list[Tier]:
     head, *body = list(rows(text_of(path), path)) or [("", [])]
     if " ".join(head[1]) != _HEADS[suffix]:
         raise CorpusError(f"{path}:1: expected the header {_HEADS[suffix]!r}; restore the file")
-    if suffix != ".syseg" and (not body or body.pop()[1][:2] != ["Total", "score:"]):
-        raise CorpusError(f"{path}: breaks off before its last line 'Total score: ...'; restore the file")
+    if suffix != ".syseg" and (last := body.pop() if body else head)[1][:2] != ["Total", "score:"]:
+        raise CorpusError(f"{last[0]}: breaks off here, before its last line 'Total score: ...'; restore the file")
     segments = tuple(_segment(fields, where, suffix) for where, fields in body)
     return [Tier(recording=path.stem, level=LEVELS[suffix], segments=segments)]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from emocache.alignment import NOISE, SILENCE, SPEECH, Segment
 from emocache.errors import CorpusError
+from emocache.files import line_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,9 +75,8 @@ def text_of(path: Path) -> str:
     try:
         return raw.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{path}: is not {encoding.removesuffix('-sig').upper()} ({error.reason} at byte {error.start}); save it as UTF-8"
-        ) from None
+        tried, place = encoding.removesuffix("-sig").upper(), f"{path}:{line_of(error)}"
+        raise CorpusError(f"{place}: is not {tried} ({error.reason} at byte {error.start}); save it as UTF-8") from None
 
 
 def rows(text: str, path: Path) -> Iterator[tuple[str, list[str]]]:

@@ -5,6 +5,8 @@
     read(root: Path) -> list[Utterance]       every utterance, with its raw label, in an order that never changes
     alignments(root: Path, utterances) -> list[Alignment]
                                               only where the corpus brings forced alignments: those of these utterances
+    strays(root: Path, utterances) -> list[LeftOut]
+                                              only where recordings are found by name: what looks like one and is none of these
 
 Paths of utterances are relative to `root`, or to its folder where `root` is a file. Reading opens no audio
 (but `huggingface` writes out what lies inside tables). An utterance whose audio is not there is read all the same.

@@ -10,12 +10,13 @@ votes are extra columns, and the scheme cremad-voted makes classes of the voice'
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from emocache.corpora.tables import csv_rows, find
+from emocache.corpora import tables
+from emocache.corpora.tables import csv_rows, find, recordings
 from emocache.errors import CorpusError
-from emocache.types import CorpusInfo, Utterance
+from emocache.types import CorpusInfo, LeftOut, Utterance
 
 SENTENCES: Mapping[str, str] = {
     "IEO": "It's eleven o'clock", "TIE": "That is exactly what happened", "IOM": "I'm on my way to the meeting",
@@ -65,13 +66,19 @@ def read(root: Path) -> list[Utterance]:
     folder = find(root, "AudioWAV")
     if folder is None:
         raise CorpusError(f"{root}: no AudioWAV here or one level below; give the folder that holds it")
-    files = {path.stem: path.name for path in sorted(folder.iterdir()) if path.suffix in {".wav", ".flac"} and path.name[0] != "."}
+    files = {path.stem: path.name for path in recordings(folder)}
     if not files:
         raise CorpusError(f"{folder}: holds no recordings; complete the corpus (git lfs pull), and give the folder above it")
     home = folder.parent
     people, votes = _table(home / "VideoDemographics.csv", "ActorID"), _table(home / "processedResults" / "summaryTable.csv", "FileName")
     paths = {name: (folder / files.get(name, f"{name}.wav")).relative_to(root) for name in sorted({*files, *_listed(home, files)})}
     return [_utterance(name, path, people, votes.get(LISTED_AS.get(name, name), {})) for name, path in paths.items()]
+
+
+def strays(root: Path, utterances: Iterable[Utterance]) -> list[LeftOut]:
+    """What else lies in AudioWAV: deeper, in another format, or a second file of one name."""
+    folder = find(root, "AudioWAV")
+    return tables.strays(folder, root, utterances) if folder else []
 
 
 def _listed(home: Path, files: Mapping[str, str]) -> set[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from emocache.alignment import Alignment
 from emocache.alignments.emodb import emodb_alignment
-from emocache.corpora.tables import find
+from emocache.corpora.tables import find, recordings
 from emocache.errors import CorpusError
 from emocache.types import CorpusInfo, Utterance
 
@@ -63,7 +63,7 @@ def read(root: Path) -> list[Utterance]:
     folder = find(root, "wav")
     if folder is None:
         raise CorpusError(f"{root}: no folder wav here or one level below; give the folder that holds it")
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in {".wav", ".flac"} and path.name[0] != "."]
+    files = recordings(folder)
     if not files:
         raise CorpusError(f"{folder}: holds no recordings; give the folder that holds wav/ with 03a01Fa.wav and the others")
     return [_utterance(path, root) for path in files]

@@ -1,16 +1,19 @@
 """ESD: ten speakers of Mandarin and ten of English say the same 350 sentences each in five emotions.
 
-    ROOT/0011/Happy/train/0011_000371.wav    (or without train/, evaluation/ and test/; ROOT may lie one folder deeper)
+    ROOT/0011/Happy/train/0011_000371.wav    (or .flac, or without train/, evaluation/ and test/; ROOT may lie one folder deeper)
     ROOT/0011/0011.txt                       id, text and emotion of every utterance, in one of four encodings
 
 The emotion is that of the folder. The part that ESD calls evaluation is the split 'dev' here, since it is for validation.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from emocache.corpora import tables
+from emocache.corpora.tables import recordings
 from emocache.errors import CorpusError
-from emocache.types import CorpusInfo, Utterance
+from emocache.types import CorpusInfo, LeftOut, Utterance
 
 EMOTIONS = ("Neutral", "Happy", "Angry", "Sad", "Surprise")
 SPLITS = {"train": "train", "evaluation": "dev", "test": "test"}
@@ -48,6 +51,11 @@ def read(root: Path) -> list[Utterance]:
     return [utterance for speaker in _speakers(root) for utterance in _of_speaker(speaker, root)]
 
 
+def strays(root: Path, utterances: Iterable[Utterance]) -> list[LeftOut]:
+    """Recordings beside the speakers, or in a folder of theirs that ESD does not have."""
+    return tables.strays(_speakers(root)[0].parent, root, utterances)
+
+
 def _speakers(root: Path) -> list[Path]:
     """The folders 0001 to 0020 at `root`, or in the first folder of it that holds any."""
     if not root.is_dir():
@@ -65,8 +73,7 @@ def _of_speaker(speaker: Path, root: Path) -> list[Utterance]:
         _utterance(path, speaker.name, emotion, SPLITS.get(path.parent.name), words, root)
         for emotion in EMOTIONS
         for folder in (speaker / emotion, *(speaker / emotion / split for split in SPLITS))
-        for path in sorted(folder.glob("*.wav"))
-        if path.name[0] != "."
+        for path in recordings(folder)
     ]
     if not utterances:
         raise CorpusError(f"{speaker}: no recordings in {', '.join(EMOTIONS)}; unpack the speaker whole")

@@ -40,8 +40,10 @@ INFO = CorpusInfo(
             "hap": 595, "sur": 107, "fea": 40, "oth": 3, "dis": 2,
         },
     },
+    alignment=FORMATS["sphinx"].about,
 )  # fmt: skip
 
+UNSAID = "as the corpus brings it in files like IEMOCAP's; its INFO.json does not say how it was made"
 RELEASE = "IEMOCAP_full_release"
 UNALIGNED = ("Ses03F_impro07_M030", "Ses03M_impro03_M001")
 """Turns without .wdseg in the release."""
@@ -49,7 +51,8 @@ UNALIGNED = ("Ses03F_impro07_M030", "Ses03M_impro03_M001")
 _ID = re.compile(r"Ses0(?P<session>[1-5])[FM]_(?P<kind>impro|script)(?:\d\d[ab]?|\d\d_\d[b]?)_(?P<speaker>[FM])(?P<turn>\d{3})")
 _TURN = re.compile(r"\[(?P<start>[\d.]+)\s*-\s*(?P<end>[\d.]+)\]\s+(?P<id>\S+)\s+(?P<emotion>\S+)\s+\[(?P<averages>[^\]]*)\]")
 _VOTE = re.compile(r"(?P<who>C-\w+):(?P<labels>[^(]*)")
-_RATING = re.compile(r"(?P<who>A-\w+):\s*val\s*(?P<val>[\d.]*)\s*;\s*act\s*(?P<act>[\d.]*)\s*;\s*dom\s*(?P<dom>[\d.]*)\s*;")
+_RATING = re.compile(r"(?P<who>A-\w+):(?P<ratings>[^(]*)")
+_RATED = [re.compile(rf"\b{name}\s*([^\s;]*)") for name in ("val", "act", "dom")]
 _WORDS = re.compile(r"(?P<id>Ses\w+)\s*\[[^\]]*\]:?\s*(?P<words>.*)")
 _KINDS = {"impro": "improvised", "script": "scripted"}
 
@@ -57,8 +60,8 @@ _KINDS = {"impro": "improvised", "script": "scripted"}
 def info(root: Path) -> CorpusInfo:
     """INFO, or what `INFO.json` beside the sessions says of a corpus made in IEMOCAP's layout.
 
-    The file holds title, licence, share and citation; language, scheme and expected are optional. CorpusError when
-    it is damaged.
+    The file holds title, licence, share and citation; language, scheme, expected and alignment (how its ForcedAlignment was
+    made) are optional. CorpusError when it is damaged.
     """
     path = _release(root) / "INFO.json"
     if not path.is_file():
@@ -72,6 +75,7 @@ def info(root: Path) -> CorpusInfo:
             citation=about["citation"],
             scheme=about.get("scheme", INFO.scheme),
             languages=(about.get("language", "en"),),
+            alignment=about.get("alignment", UNSAID),
             expected={
                 scheme: {label: int(count) for label, count in counts.items()} for scheme, counts in about.get("expected", {}).items()
             },
@@ -98,7 +102,7 @@ def read(root: Path) -> list[Utterance]:
 
 
 def alignments(root: Path, utterances: Sequence[Utterance]) -> list[Alignment]:
-    """What CMU Sphinx-3 made and the release holds, named wdseg: words, phones and syllables; nothing where no session holds any.
+    """What the release holds in the files of CMU Sphinx-3, named wdseg: words, phones and syllables; nothing where no session holds any.
 
     The files of an utterance may be missing in part or altogether; a damaged one's utterance is listed, and stays.
     """
@@ -112,7 +116,7 @@ def alignments(root: Path, utterances: Sequence[Utterance]) -> list[Alignment]:
         paths = [folder / f"{utterance.id}{suffix}" for suffix in sphinx.suffixes]
         return [tier for path in paths if path.is_file() for tier in sphinx.read(path)]
 
-    found = gather(utterances, tiers_of, source=sphinx.source, about=sphinx.about, skip_broken=True)
+    found = gather(utterances, tiers_of, source=sphinx.source, about=info(root).alignment, skip_broken=True)
     known = {name: f"{NO_FILE} in the release" for name in UNALIGNED if found.without.get(name) == NO_FILE}
     return [replace(found, without={**found.without, **known})]
 
@@ -166,7 +170,7 @@ def _blocks(label_file: Path) -> Iterator[_Block]:
         elif block is not None and (vote := _VOTE.match(line)):
             block.votes.extend(_vote(vote))
         elif block is not None and (rating := _RATING.match(line)):
-            block.ratings.append(f"{rating['who']}={rating['val']},{rating['act']},{rating['dom']}")
+            block.ratings.append(_rating(rating))
         elif _ID.search(line):
             _match(_TURN, line, f"{label_file}:{number}")  # a turn, but damaged
     if block is not None:
@@ -177,6 +181,12 @@ def _vote(vote: re.Match[str]) -> list[str]:
     """'C-E2: Happiness; Excited; ;' as ['C-E2=Happiness+Excited']; nothing for an evaluator who named no label."""
     labels = [label.strip() for label in vote["labels"].split(";") if label.strip()]
     return [f"{vote['who']}={'+'.join(labels)}"] if labels else []
+
+
+def _rating(rating: re.Match[str]) -> str:
+    """'A-E3: val 3; act 2; dom  ;' as 'A-E3=3,2,': what stands after each name up to a semicolon, which the last may lack."""
+    values = [found[1] if (found := one.search(rating["ratings"])) else "" for one in _RATED]
+    return f"{rating['who']}={','.join(values)}"
 
 
 def _utterance(block: _Block, words: Mapping[str, str], wavs: Path) -> Utterance:

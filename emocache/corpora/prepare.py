@@ -17,6 +17,8 @@ SKIPPED = "(audio missing or broken)"
 """What `left_out` calls utterances left out by name for their audio."""
 
 
+STRAY = "(no recording of the corpus)"
+"""What it calls files that look like one, named by their paths."""
 NAMELESS = ("csv", "jsonl", "huggingface", "emobox")
 """Readers of many corpora, so that each corpus needs a name of its own."""
 
@@ -26,7 +28,8 @@ class Prepared:
     """What `prepare` made: the corpus, its manifest on disk, seconds of audio, and what was left out.
 
     The utterances of `corpus` carry the length and the digest of their audio. `skipped` gives the reason by id for audio that
-    cannot be used; `left_out` names those and all that the label scheme leaves out. `alignments` are those that the corpus brings.
+    cannot be used; `left_out` names those, all that the label scheme leaves out, and files that look like recordings of the
+    corpus and are none. `alignments` are those that the corpus brings.
     """
 
     corpus: Corpus
@@ -53,18 +56,22 @@ def prepare(
     Audio paths count from `audio_root`, else from `root` or its folder. Every file that the scheme keeps is decoded,
     once: the results are remembered beside the manifest. Audio that is missing or broken is a CorpusError, unless
     it is known to be so from the publishers, or `skip_broken` leaves it out by name. Alignments that the corpus brings are
-    written again, for these utterances; who has none is listed in them. When something is raised,
-    nothing is written but that memory. UsageError for an unknown reader or scheme, or a name that cannot be.
+    written again, for these utterances; who has none is listed in them. One of the same name that was made otherwise is
+    kept, and the corpus's notes say so. When something is raised, nothing is written but that memory. UsageError for an
+    unknown reader or scheme, or a name that cannot be.
     """
     module, name = _reader(reader), _corpus_name(reader, name)
     info: CorpusInfo = module.info(root)
     chosen = scheme or info.scheme
     spoken = [replace(utterance, language=utterance.language or info.language) for utterance in module.read(root)]
     kept, left_out = _labelled(spoken, chosen, root)
+    stray: list[LeftOut] = module.strays(root, spoken) if hasattr(module, "strays") else []
     folder = (audio_root or (root if root.is_dir() else root.parent)).resolve()
     may_skip = {utterance.id for utterance in kept} if skip_broken else set(info.broken)
     heard, skipped = _listen(kept, folder, data / name / HEARD, may_skip, set(info.broken))
     absent = [utterance for utterance in kept if utterance.id in skipped and utterance.id in info.broken]
+    brought: list[Alignment] = module.alignments(root, heard) if hasattr(module, "alignments") else []
+    taken_up = [_take_up(one, data, name) for one in brought]
     corpus = Corpus(
         name=name,
         reader=reader,
@@ -75,18 +82,15 @@ def prepare(
         share=info.share,
         citation=info.citation,
         differs=published.differs(info, chosen, [*heard, *absent]),
-        left_out=labels.counted(left_out) | ({SKIPPED: len(skipped)} if skipped else {}),
-        notes=published.notes(info, chosen, heard, absent),
+        left_out=labels.counted(left_out) | {what: count for what, count in ((SKIPPED, len(skipped)), (STRAY, len(stray))) if count},
+        notes=(*published.notes(info, chosen, heard, absent), *(note for _, note in taken_up if note)),
     )
-    left_out += [LeftOut(u.id, u.emotion or "", skipped[u.id]) for u in kept if u.id in skipped]
+    left_out += [*(LeftOut(u.id, u.emotion or "", skipped[u.id]) for u in kept if u.id in skipped), *stray]
     manifest.save_left_out(left_out, data / name)
-    aligned: list[Alignment] = module.alignments(root, heard) if hasattr(module, "alignments") else []
-    for one in aligned:
-        alignment.save(one, data, name)
     seconds = sum(utterance.samples or 0 for utterance in heard) / SAMPLE_RATE
     return Prepared(
         corpus=corpus, manifest=manifest.save(corpus, data), seconds=seconds, skipped=skipped, left_out=tuple(left_out),
-        alignments=tuple(aligned),
+        alignments=tuple(one for one, _ in taken_up),
     )  # fmt: skip
 
 
@@ -101,6 +105,19 @@ def _corpus_name(reader: str, name: str | None) -> str:
     if name is None and reader in NAMELESS:
         raise UsageError(f"{reader} does not say what its corpus is called; give --name")
     return plain_name(reader if name is None else name, "--name")
+
+
+def _take_up(brought: Alignment, data: Path, name: str) -> tuple[Alignment, str]:
+    """Write an alignment that the corpus brings; where one of that name was made otherwise, keep that, and say so in a note."""
+    try:
+        there = alignment.load(data, name, brought.source)
+    except CorpusError:  # there is none, or it is damaged
+        there = brought
+    if there.about == brought.about:
+        alignment.save(brought, data, name)
+        return brought, ""
+    path = data / name / alignment.FOLDER / f"{there.source}.csv"
+    return there, f"alignment {there.source} was made otherwise and is kept ({there.about}); remove {path} to have the corpus's own"
 
 
 def _labelled(utterances: Sequence[Utterance], scheme: str, root: Path) -> tuple[list[Utterance], list[LeftOut]]:

@@ -1,4 +1,4 @@
-"""Tables that corpora bring along: CSV files with a header, and files with one JSON object a line."""
+"""Tables that corpora bring along: CSV files with a header, and files with one JSON object a line; and its recordings."""
 
 import csv
 import io
@@ -8,9 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from emocache.errors import CorpusError
+from emocache.files import line_of
+from emocache.types import LeftOut, Utterance
 
 _LONE = re.compile("[\ud800-\udfff]")
 """Half a character, which JSON can hold and no file of text."""
+SOUNDS = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".au", ".sph", ".wma"}
+"""Suffixes of what looks like a recording; readers take the first two."""
+STRAY = "looks like a recording, and is none that the corpus has: move, rename or remove it"
 Row = tuple[str, dict[str, str]]
 """Where a row stands (file and line), and its text by column."""
 
@@ -23,6 +28,20 @@ def find(root: Path, name: str, depth: int = 1) -> Path | None:
     return None
 
 
+def recordings(folder: Path) -> list[Path]:
+    """The .wav and .flac files of a folder by name, whatever the case of their suffixes; not the `._*` files that macOS leaves."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in found if path.suffix.lower() in {".wav", ".flac"} and path.name[0] != "." and path.is_file()]
+
+
+def strays(folder: Path, root: Path, utterances: Iterable[Utterance]) -> list[LeftOut]:
+    """Files in `folder`, at any depth, that look like recordings and are no utterance's, by their path from `root`."""
+    known = {utterance.path for utterance in utterances}
+    inside = (path for path in folder.rglob("*") if path.suffix.lower() in SOUNDS and path.name[0] != "." and path.is_file())
+    names = sorted(path.relative_to(root).as_posix() for path in inside)
+    return [LeftOut(name, "", STRAY) for name in names if name not in known]
+
+
 def text(path: Path) -> str:
     """A file as UTF-8 text; CorpusError when it is missing or something else."""
     try:
@@ -32,7 +51,7 @@ def text(path: Path) -> str:
     except IsADirectoryError:
         raise CorpusError(f"{path}: is a folder; give the file in it that lists the utterances") from None
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+        raise CorpusError(f"{path}:{line_of(error)}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
 
 
 def csv_rows(path: Path, needed: Iterable[str]) -> list[Row]:

@@ -74,7 +74,9 @@ def _is_written(root: Path, about: str) -> bool:
 
 
 def info(planned: Sequence[Dialogue]) -> dict[str, object]:
-    """What INFO.json says: title, licence, share, citation, language, edition, and `expected`: scheme -> class -> utterances."""
+    """What INFO.json says: title, licence, share, citation, language, alignment (how it was made), edition, and `expected`:
+    scheme -> class -> utterances.
+    """
     utterances = [
         Utterance(id=turn.id, path="", emotion=turn.emotion, extra={"kind": _KINDS[dialogue.kind]})
         for dialogue in planned
@@ -86,6 +88,7 @@ def info(planned: Sequence[Dialogue]) -> dict[str, object]:
         "share": "free",
         "citation": "Synthesised with espeak-ng by emocache; no recording of a person is part of it.",
         "language": "en",
+        "alignment": "the times at which espeak-ng spoke, in frames of 10 ms, from SFrm/100 to (EFrm + 1)/100 s; nothing was aligned",
         "edition": EDITION,
         "expected": {name: _counts(labels.apply(name, utterances)[0]) for name in _SCHEMES},
     }

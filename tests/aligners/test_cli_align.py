@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from emocache import alignment, manifest
+from emocache.store.claims import claim
 from emocache.types import SAMPLE_RATE, Corpus, Utterance
 from tests import small_corpus
 from tests.aligners.speech import SENTENCE, said
@@ -70,6 +71,28 @@ def test_what_another_aligner_wrote_is_read(tmp_path: Path, shell: Shell) -> Non
     assert (word.label, word.start_s, word.end_s) == ("hello", pytest.approx(0.12), pytest.approx(0.32))
 
 
+def test_segments_beyond_audio_that_nobody_has_heard_yet_are_cut_and_said(tmp_path: Path, shell: Shell) -> None:
+    corpus = small_corpus.make(tmp_path, (1.6, 0.5, 0.5))
+    (corpus.audio_root / "u2.wav").unlink()
+    (tmp_path / "words.ctm").write_text("u0 1 0.5 98.5 long\nu1 1 2.0 97.0 late\nu2 1 0.1 0.2 gone\n")
+    assert shell.run("align --from words.ctm") == 1
+    found = alignment.load(tmp_path / "data", "tiny", "ctm")
+    assert found.segments == {"word": {"u0": (alignment.Segment("long", 0.5, 1.6),)}}
+    assert found.notes == {"u0": "word: 1 of 1 segments cut at the audio's end"}
+    assert list(found.without) == ["u1", "u2"]
+    assert found.without["u1"] == "word: 1 of 1 segments empty or beyond the audio: dropped"
+    assert "u2.wav: cannot be opened" in found.without["u2"]
+    assert list(found.audio) == ["u0"]
+
+
+def test_a_corpus_without_any_audio_is_one_line(tmp_path: Path, shell: Shell) -> None:
+    corpus = small_corpus.make(tmp_path, (0.5,))
+    (corpus.audio_root / "u0.wav").unlink()
+    (tmp_path / "words.ctm").write_text("u0 1 0.1 0.2 gone\n")
+    assert shell.run("align --from words.ctm") == 2
+    assert "tiny: none of 1 audio files can be read (first " in shell.err
+
+
 def test_a_broken_file_of_another_aligner_is_refused_unless_it_may_be_left_out(tmp_path: Path, shell: Shell) -> None:
     small_corpus.make(tmp_path, (0.5, 0.5))
     (tmp_path / "grids").mkdir()
@@ -108,6 +131,9 @@ def test_an_alignment_that_came_in_another_way_is_not_overwritten(tmp_path: Path
         ("--model wav2vec2-base-960h --workers 2", "--workers and --oov are for pocketsphinx"),
         ("--model wav2vec2-base-960h --oov guess", "--workers and --oov are for pocketsphinx"),
         ("--device cpu", "--device is for --model"),
+        ("--list --from .", "--list lists the alignments that there are, and --from would do nothing"),
+        ("--corpus tiny --list --name mine --json", "and --name would do nothing"),
+        ("--list --oov skip", "and --oov would do nothing"),
         ("--oov spell", "expected one of skip, guess"),
         ("--name a/b", "cannot be a folder's name"),
         ("--corpus other", "no corpus 'other'"),
@@ -121,6 +147,20 @@ def test_options_that_cannot_be_are_one_line_and_exit_code_2(tmp_path: Path, she
     assert message in shell.err
     assert len(shell.err.strip().splitlines()) == 1
     assert not (tmp_path / "data" / "tiny" / "alignments").exists()
+
+
+@pytest.mark.parametrize("command", ["align --name mine", "align --from words.ctm --name mine"])
+def test_what_another_command_is_making_is_left_to_it(tmp_path: Path, shell: Shell, command: str) -> None:
+    spoken(tmp_path, SENTENCE)
+    (tmp_path / "words.ctm").write_text("u0 1 0.10 0.20 hello\n")
+    folder = tmp_path / "data" / "said" / "alignments"
+    folder.mkdir()
+    with claim(folder, "mine"):
+        assert shell.run(command) == 2
+        assert shell.err == "emocache: said: another command is making alignment 'mine'; wait for it to end, then repeat, or give --name\n"
+        assert shell.run("align --from words.ctm --name other") == 0
+    assert alignment.sources(tmp_path / "data", "said") == ["other"]
+    assert shell.run(command) == 0
 
 
 def test_an_interrupted_run_says_that_it_goes_on(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

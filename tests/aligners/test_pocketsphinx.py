@@ -102,6 +102,7 @@ def test_remarks_are_noted_and_not_aligned() -> None:
     ("transcript", "wave", "reason"),
     [
         (SENTENCE, np.zeros(16_000, np.float32), "is silent"),
+        (SENTENCE, np.full(16_000, 3e-5, np.float32), "is silent"),  # less than one step of 16 bits
         (SENTENCE, np.ones(800, np.float32), r"\(0.05 s\) is too short for 9 words of 2\d phones"),
         (f"{SENTENCE} " * 9, None, "is too short for 81 words"),
         ("[LAUGHTER]", None, r"holds no words \(\[LAUGHTER\]\)"),

@@ -96,6 +96,19 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert list(journal.read(path, whole.about)) == ["u0", "u1", "u2", "u3", "u4", "u5"]
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u0085"])
+def test_a_remark_that_holds_a_mark_of_a_lines_end_is_not_aligned_again(tmp_path: Path, mark: str) -> None:
+    class Noting(Even):
+        def align(self, wave: Waveform, transcript: str) -> Aligned:
+            return Aligned(super().align(wave, transcript).segments, f"not aligned: [one{mark}two]")
+
+    corpus = small_corpus.make(tmp_path, (0.5,))
+    first = aligned(tmp_path, corpus, Noting())
+    again = aligned(tmp_path, corpus, Noting())
+    assert (first.now, again.now) == (1, 0)
+    assert again.alignment == first.alignment
+
+
 def test_utterances_in_another_language_are_refused_unless_that_does_not_matter(tmp_path: Path) -> None:
     corpus = small_corpus.changed(small_corpus.make(tmp_path), "u0", language="German")
     corpus = small_corpus.changed(corpus, "u3", language="en-US")

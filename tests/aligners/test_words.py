@@ -35,10 +35,14 @@ def test_remarks_in_brackets_are_no_words_and_are_told_apart() -> None:
     assert said.remarks == ("[LAUGHTER]", "(sighs)", "<noise>", "{breath}", "*cough*")
 
 
-@pytest.mark.parametrize("transcript", ["", "  ", "...", "--", "[LAUGHTER]", "'"])
+@pytest.mark.parametrize("transcript", ["", "  ", "...", "--", "[LAUGHTER]", "'", "\u0301", "\u0301.\u0301."])
 def test_a_transcript_without_words_is_refused_with_what_it_holds(transcript: str) -> None:
     with pytest.raises(AlignmentError, match="holds no words"):
         spoken(transcript)
+
+
+def test_an_accent_without_its_letter_is_no_word() -> None:
+    assert spoken("cafe\u0301 \u0301 now").words == ("caf\u00e9", "now")
 
 
 def test_words_of_other_scripts_stay_whole() -> None:

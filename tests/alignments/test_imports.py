@@ -166,15 +166,22 @@ def test_two_files_that_cannot_be_told_apart_are_named(tmp_path: Path) -> None:
 def test_several_formats_in_one_folder_need_a_choice(tmp_path: Path) -> None:
     write(tmp_path / "ann1.TextGrid", LONG)
     write(tmp_path / "ann1.syseg", SYLLABLES)
-    with pytest.raises(UsageError, match=r"several formats \(sphinx 1, textgrid 1\)"):
+    with pytest.raises(UsageError, match=r"several formats \(sphinx 1, textgrid 1\); say which with --format"):
         read_folder(tmp_path, [ANN])
     assert read_folder(tmp_path, [ANN], format="textgrid").source == "mfa"
+
+
+def test_json_that_has_tiers_counts_as_an_alignment_whatever_lies_beside_it(tmp_path: Path) -> None:
+    write(tmp_path / "ann1.json", '{"end": 1, "tiers": {"words": {"type": "interval", "entries": [[0.0, 0.5, "yes"]]}}}')
+    write(tmp_path / "INFO.json", '{"title": "a corpus"}')
+    assert labels(read_folder(tmp_path, [ANN]), "ann1") == ["yes"]
 
 
 def test_other_json_and_csv_files_may_lie_around(tmp_path: Path) -> None:
     write(tmp_path / "ann1.TextGrid", LONG)
     write(tmp_path / "alignment_analysis.csv", "file,begin,end\n")
     write(tmp_path / "settings.json", "[]")
+    write(tmp_path / "INFO.json", '{"title": "a corpus", "licence": "free"}')
     assert read_folder(tmp_path, [ANN]).levels == ("word",)
 
 

@@ -119,7 +119,7 @@ def test_the_label_says_what_a_segment_holds(tmp_path: Path, label: str, kind: s
         (LONG.replace('"words"', '"Ann"'), r"u\.TextGrid: has no tier 'words', .* \(tiers: 'Ann', 'phones'\)"),
         ("0.1 hello\n", r"u\.TextGrid:1: is no TextGrid"),
         ("", r"u\.TextGrid:1: is no TextGrid"),
-        (LONG.replace("hello", "h\xe9").encode("latin-1"), r"u\.TextGrid: is not UTF-8 .*; save it as UTF-8"),
+        (LONG.replace("hello", "h\xe9").encode("latin-1"), r"u\.TextGrid:22: is not UTF-8 .*; save it as UTF-8"),
     ],
 )
 def test_damage_is_named_by_file_and_line(tmp_path: Path, text: str | bytes, where: str) -> None:

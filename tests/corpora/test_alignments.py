@@ -53,6 +53,13 @@ def test_words_phones_and_syllables_lie_beside_the_manifest_as_wdseg(root: Path,
     assert "SFrm/100 to (EFrm + 1)/100 s" in found.about
 
 
+@pytest.mark.parametrize(("told", "about"), [({"alignment": "by hand"}, "by hand"), ({}, iemocap.UNSAID)])
+def test_a_look_alike_says_how_its_alignment_was_made(root: Path, tmp_path: Path, told: dict[str, str], about: str) -> None:
+    described = {"title": "Like it", "licence": "CC0", "share": "free", "citation": "none"} | told
+    trees.write(root / "INFO.json", json.dumps(described))
+    assert prepared(root, tmp_path).alignments[0].about == about
+
+
 def test_turns_that_the_label_scheme_drops_have_no_rows(root: Path, tmp_path: Path) -> None:
     four, everything = prepared(root, tmp_path).alignments[0], prepared(root, tmp_path, "as-is").alignments[0]
     assert OTHER not in four.segments["word"]
@@ -66,6 +73,31 @@ def test_preparing_again_rewrites_the_alignment(root: Path, tmp_path: Path) -> N
     prepared(root, tmp_path)
     found = alignment.load(tmp_path / "data", "iemocap", "wdseg")
     assert [one.label for one in found.of("word", ONE, 0.1)] == ["NO"]
+
+
+def test_an_alignment_of_that_name_that_was_made_otherwise_is_kept_until_it_is_removed(root: Path, tmp_path: Path, shell: Shell) -> None:
+    assert shell.run(f"prepare iemocap {root}") == 0
+    assert "is kept" not in shell.err
+    assert shell.run(f"align --from {root} --shift 0.02") == 0
+    path = tmp_path / "data" / "iemocap" / "alignments" / "wdseg.csv"
+    shifted = path.read_bytes()
+    assert shell.run(f"prepare iemocap {root}") == 0
+    assert path.read_bytes() == shifted
+    [note] = [line for line in shell.err.splitlines() if "is kept" in line]
+    assert note.startswith("note: alignment wdseg was made otherwise and is kept (CMU Sphinx-3 ")
+    assert "all times +0.02 s" in note
+    assert f"remove {path.relative_to(tmp_path)} to have the corpus's own" in note
+    path.unlink()
+    assert shell.run(f"prepare iemocap {root}") == 0
+    assert "is kept" not in shell.err
+    assert alignment.load(tmp_path / "data", "iemocap", "wdseg").of("word", ONE, 0.1)[0].start_s == 0.02
+
+
+def test_a_damaged_alignment_is_written_again(root: Path, tmp_path: Path) -> None:
+    prepared(root, tmp_path)
+    (tmp_path / "data" / "iemocap" / "alignments" / "wdseg.json").write_text("{")
+    assert prepared(root, tmp_path).corpus.notes == ()
+    assert alignment.load(tmp_path / "data", "iemocap", "wdseg").about == iemocap.INFO.alignment
 
 
 def test_a_turn_without_files_stays_and_is_listed(root: Path, tmp_path: Path) -> None:

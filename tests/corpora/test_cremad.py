@@ -54,6 +54,26 @@ def test_the_recordings_alone_will_do_and_may_lie_deeper(tmp_path: Path) -> None
     )
 
 
+def test_recordings_may_be_flac_and_suffixes_in_capitals(tmp_path: Path) -> None:
+    for name in ("1001_IEO_ANG_HI.WAV", "1002_TIE_NEU_XX.FLAC", "1091_WSI_SAD_LO.flac"):
+        trees.tone(tmp_path / "AudioWAV" / name)
+    assert [utterance.path for utterance in cremad.read(tmp_path)] == [
+        "AudioWAV/1001_IEO_ANG_HI.WAV", "AudioWAV/1002_TIE_NEU_XX.FLAC", "AudioWAV/1091_WSI_SAD_LO.flac",
+    ]  # fmt: skip
+
+
+def test_what_else_looks_like_a_recording_is_listed(tmp_path: Path) -> None:
+    root = trees.cremad(tmp_path / "corpus")
+    trees.tone(root / "AudioWAV" / "more" / "1003_IEO_ANG_HI.wav")
+    trees.tone(root / "AudioWAV" / "1001_IEO_ANG_HI.flac")
+    trees.write(root / "AudioWAV" / "1003_IEO_DIS_HI.mp3", "x")
+    trees.write(root / "AudioWAV" / "README.txt", "x")
+    prepared = prepare("cremad", root, data=tmp_path / "data")
+    names = ["AudioWAV/1001_IEO_ANG_HI.flac", "AudioWAV/1003_IEO_DIS_HI.mp3", "AudioWAV/more/1003_IEO_ANG_HI.wav"]
+    assert [one.id for one in prepared.left_out] == names
+    assert prepared.corpus.left_out == {"(no recording of the corpus)": 3}
+
+
 def test_the_one_level_that_is_a_single_x_is_unspecified_too(tmp_path: Path) -> None:
     found = {utterance.id: utterance.extra["intensity"] for utterance in cremad.read(trees.cremad(tmp_path))}
     assert found["1040_ITH_SAD_X"] == found["1002_TIE_NEU_XX"] == "unspecified"

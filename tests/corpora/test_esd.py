@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emocache.corpora import esd
+from emocache.corpora import esd, tables
 from emocache.corpora.prepare import prepare
 from emocache.errors import CorpusError
 from emocache.types import Utterance
@@ -53,6 +53,25 @@ def test_both_layouts_are_read_and_evaluation_is_for_validation(tmp_path: Path) 
     assert {name: utterance.split for name, utterance in read(root).items()} == {
         "0011_000351": None, "0011_000352": "dev", "0011_001051": "test",
     }  # fmt: skip
+
+
+def test_recordings_may_be_flac_and_suffixes_in_capitals(tmp_path: Path) -> None:
+    root = trees.esd(tmp_path, ())
+    for name in ("0011_000351.WAV", "0011_000352.flac", "0011_000353.FLAC", "._0011_000354.wav"):
+        trees.tone(root / "0011" / "Angry" / name)
+    assert list(read(root)) == ["0011_000351", "0011_000352", "0011_000353"]
+
+
+def test_recordings_in_folders_that_esd_has_not_are_listed(tmp_path: Path) -> None:
+    root = trees.esd(tmp_path / "esd")
+    strays = ["0001/0001_000001.wav", "0001/Happy/dev/0001_000391.wav", "0001/Joy/0001_000392.wav", "0021/Sad/0021_001051.WAV"]
+    for name in (*strays, "0001/Happy/dev/._0001_000391.wav"):
+        trees.tone(root / name)
+    prepared = prepare("esd", root, data=tmp_path / "data")
+    assert [one.id for one in prepared.left_out] == strays
+    assert {one.reason for one in prepared.left_out} == {tables.STRAY}
+    assert prepared.corpus.left_out == {"(no recording of the corpus)": 4}
+    assert "0001/Happy/dev/0001_000391.wav,," in (tmp_path / "data" / "esd" / "left_out.csv").read_text()
 
 
 def test_an_utterance_that_lies_in_both_layouts_is_refused(tmp_path: Path) -> None:

@@ -92,6 +92,21 @@ def test_ratings_of_each_annotator_are_kept_and_one_that_was_not_given_is_empty(
     assert iemocap.read(root)[0].extra["ratings"] == "A-E4=4,3,2;A-F1=5,4.5,;A-E3=3,2,"
 
 
+@pytest.mark.parametrize(
+    ("line", "rating"),
+    [
+        ("A-E4:\tval 4; act 3; dom  2", "A-E4=4,3,2"),
+        ("A-E4:\tval 4; act 3; dom  2\t(val 1)", "A-E4=4,3,2"),
+        ("A-E4:\tval4; act 3;", "A-E4=4,3,"),
+        ("A-E4:\tval ?; act 3; dom 2;\t()", "A-E4=?,3,2"),
+    ],
+)
+def test_a_rating_that_is_written_otherwise_is_not_lost(tmp_path: Path, line: str, rating: str) -> None:
+    root = trees.iemocap(tmp_path, {"Ses01F_impro01_F000": "neu"})
+    trees.write(trees.labels_of(root, "Ses01F_impro01"), trees.block("Ses01F_impro01_F000", "neu", votes=f"{line}\n"))
+    assert iemocap.read(root)[0].extra["ratings"] == f"{rating};A-E3=3,2,"
+
+
 def test_averages_outside_the_scale_stay_as_they_are(tmp_path: Path) -> None:
     root = trees.iemocap(tmp_path, {"Ses01M_script03_1_F026": "neu"})
     text = trees.block("Ses01M_script03_1_F026", "neu", averages="0.5000, 5.5000, 3.0000")

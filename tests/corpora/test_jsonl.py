@@ -49,6 +49,7 @@ def test_the_manifest_of_a_jsonl_corpus_reads_back_as_csv(tmp_path: Path) -> Non
         ('{"utterance_id": "b", "path": "one.wav", "path": "two.wav"}', r"list\.jsonl:2: 'path' stands twice"),
         ('{"utterance_id": "b", "path": "b.wav", "transcript": "\\ud800"}', r"list\.jsonl:2: holds half a character"),
         (100_000 * "[", r"list\.jsonl:2: no JSON \(maximum recursion depth"),
+        (f'{{"utterance_id": "b", "path": "{5000 * "b"}"}}', r"list\.jsonl:2: path has 5000 bytes"),
         ('{"utterance_id": "b"}', r"list\.jsonl:2: path is empty"),
         ('{"utterance_id": "b", "path": "b.wav", "start": "soon"}', r"list\.jsonl:2: start is 'soon', expected seconds"),
         ('{"utterance_id": "b", "path": "b.wav", "valence": NaN}', r"list\.jsonl:2: valence is 'NaN', expected a number"),
@@ -66,9 +67,15 @@ def test_a_line_that_does_not_fit_is_named(tmp_path: Path, line: str, message: s
     [
         (b"", "holds no utterances"),
         (b'{"utterance_id": "a", "path": "a.wav"}\n', "no line has an emotion"),
-        (b"\xff\xfe{}", "not UTF-8"),
     ],
 )
 def test_a_file_that_lists_nothing_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(CorpusError, match=rf"list\.jsonl: {message}"):
         jsonl.read(trees.write(tmp_path / "list.jsonl", content))
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_file_in_another_encoding_is_named_by_its_line(tmp_path: Path, end: bytes) -> None:
+    root = trees.write(tmp_path / "list.jsonl", b'{"utterance_id": "\xc3\xa9"}' + end + b'{"utterance_id": "\xe9"}' + end)
+    with pytest.raises(CorpusError, match=r"list\.jsonl:2: not UTF-8 \(byte \d+\); save it as UTF-8"):
+        jsonl.read(root)
