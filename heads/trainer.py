@@ -46,6 +46,11 @@ class Parts:
     test: Tensor
     pool: Tensor
 
+    @property
+    def learnt(self) -> Tensor:
+        """The pool, and whoever validates without being in it."""
+        return torch.cat([self.pool, self.validation[~torch.isin(self.validation, self.pool)]])
+
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
@@ -100,7 +105,7 @@ def fit(
                 run.add(epoch, lambda i=i: learner.weights_of(i), config)  # type: ignore[misc]
                 on_epoch(run.seed, len(run.curve), epoch)
         if config.refit:
-            _refit(_Learner(head, config, inputs, examples, first.pool, None, classes, seeds), runs)
+            _refit(_Learner(head, config, inputs, examples, first.learnt, None, classes, seeds), runs)
         learner.load([run.best for run in runs])
         return [_fitted(run, *learner.predict(first.test, i)) for i, run in enumerate(runs)]
 
