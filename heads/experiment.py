@@ -16,7 +16,7 @@ import heads
 from emocache.devices import pick_device
 from emocache.errors import UsageError
 from emocache.store import Cache, Features
-from heads import command, finished, marks, runfolder, splits
+from heads import command, finished, marks, runfolder, splits, trainer
 from heads.config import HeadModule, Training, override
 from heads.data import Input
 from heads.grid import Grid
@@ -153,7 +153,12 @@ def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
         path=target,
         seconds=round(time.perf_counter() - began, 2),
         deviations=tuple(about["deviations"]),
-        notes=(*material.notes, *_notes(ask, config, material, overlap), *_unused(folds[ask.seeds[0]])),
+        notes=(
+            *material.notes,
+            *_notes(ask, config, material, overlap),
+            *_held_out(ask, config, material, folds),
+            *_unused(folds[ask.seeds[0]]),
+        ),
         marks=tuple(_marks(ask, material)),
         left_out=material.left_out,
         segments=material.segments,
@@ -195,6 +200,17 @@ def _notes(ask: Experiment, config: Training, material: Material, overlap: split
         yield f"speakers are on both sides of a fold (protocol {ask.protocol})"
     if ask.allow_speaker_overlap:
         yield "speakers may be on both sides of a fold (--allow-speaker-overlap)"
+
+
+def _held_out(ask: Experiment, config: Training, material: Material, folds: Folds) -> Iterator[str]:
+    """What becomes of those in the training folds who validate, in words."""
+    if _validation(ask, material) in {"given", "test"}:
+        return
+    step, shares = trainer.step_size(config, held_out=True), [len(f.train) / len(f.learnt) for made in folds.values() for f in made]
+    learnt = step * sum(shares) / len(shares)
+    yield f"a step takes {step} utterances of the training folds, in one order for all seeds, and learns from {learnt:.1f} on average"
+    if config.normalise in {"global", "speech"}:
+        yield "features are standardised with the statistics of the training folds, whoever validates among them included"
 
 
 def _unused(folds: Sequence[Fold]) -> Iterator[str]:

@@ -208,8 +208,7 @@ class _Learner:
         self._pool = pool
         self._weights = weights
         held_out = weights is not None and not bool(weights[:, pool].all())
-        self._batch = max(1, round(config.batch / (1 - VALIDATION_SHARE))) if held_out else config.batch
-        """Utterances of a step, so that a run learns from about `batch` of them."""
+        self._batch = step_size(config, held_out=held_out)
         self._order = torch.Generator().manual_seed(ORDER_SEED)
         self._optimiser = torch.optim.Adam(_groups(self.model, config), lr=config.lr, weight_decay=config.weight_decay)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda epoch: lr_factor(config, epoch))
@@ -302,6 +301,11 @@ class _Learner:
         """The precision that is asked for."""
         dtype = DTYPES[self._config.precision]
         return torch.autocast(self._pool.device.type, dtype, enabled=dtype is not torch.float32)
+
+
+def step_size(config: Training, *, held_out: bool) -> int:
+    """Utterances of a step: more than `batch` where some are `held_out` for validation, so that a run learns from about `batch`."""
+    return max(1, round(config.batch / (1 - VALIDATION_SHARE))) if held_out else config.batch
 
 
 def lr_factor(config: Training, epoch: int) -> float:

@@ -235,6 +235,16 @@ def test_scripted_text_on_both_sides_is_reported(place: Path) -> None:
     assert "108 of 108 tested utterances say a text that was trained on too" in result.notes
 
 
+@pytest.mark.parametrize(
+    ("changes", "learnt"),
+    [({}, "33.0"), ({"validation": "speaker"}, "27.0"), ({"protocol": "emotionnas"}, None), ({"select": "test"}, None)],
+)
+def test_the_size_of_a_step_and_what_validates_in_the_statistics_are_told(place: Path, changes: dict[str, Any], learnt: str | None) -> None:
+    notes = go(place, **changes).notes
+    step = f"a step takes 36 utterances of the training folds, in one order for all seeds, and learns from {learnt} on average"
+    assert (step in notes) == bool(learnt) == any("whoever validates among them included" in note for note in notes)
+
+
 def test_features_of_other_text_than_the_manifest_has_are_refused(place: Path) -> None:
     corpus(place / "data", [replace(MEMBERS[0], transcript="I never said that"), *MEMBERS[1:]])
     with pytest.raises(CacheError, match=r"features of 1 utterances .* were made from other text"):
