@@ -1,7 +1,6 @@
 """One head on one corpus, over all folds and seeds of a protocol."""
 
 import hashlib
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -11,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-import emocache
 import heads
 from emocache.devices import pick_device
 from emocache.errors import UsageError
 from emocache.store import Cache, Features
-from heads import command, finished, marks, runfolder, splits, trainer
+from heads import command, finished, marks, runfolder, splits, trainer, versions
 from heads.config import HeadModule, Training, override
 from heads.data import Input
 from heads.grid import Grid
@@ -165,10 +163,10 @@ def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
         text_overlap=asdict(overlap),
         selected_on_test=ask.select == "test",
     )
-    versions = {"emocache": emocache.__version__, "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
+    made_with = versions.together([one.made_with for one in done])
     _write(
         target,
-        {**about, "digest": planned.digest, "device": str(device), "versions": versions, "command": ask.command()},
+        {**about, "digest": planned.digest, "device": made_with.pop("device"), "versions": made_with, "command": ask.command()},
         material,
         folds,
         done,

@@ -16,7 +16,7 @@ from emocache import alignment
 from emocache.alignment import Alignment, Segment
 from emocache.errors import CacheError, EmocacheError, ProtocolError, UsageError
 from emocache.store import open_cache
-from heads import cli, metrics, report, trainer
+from heads import cli, metrics, report, trainer, versions
 from heads.experiment import Experiment, run
 from tests.heads.toy import EMOTIONS, corpus, extract, extract_words, utterances
 
@@ -227,6 +227,15 @@ def test_labels_come_from_the_prepared_corpus_else_from_the_cache(place: Path) -
     copied = go(place, data=place / "elsewhere")
     assert copied.notes[0].startswith("labels from the cache's copy")
     assert (copied.path, copied.scores.ua) == (prepared.path, prepared.scores.ua)
+
+
+def test_the_versions_of_a_run_are_those_that_computed_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load(go(place, seeds=(0, 1)), "config.json")
+    monkeypatch.setattr(versions, "of_now", lambda: {"emocache": "99"})
+    again = go(place, seeds=(0, 1))
+    assert load(again, "config.json") == first
+    (again.path / "checkpoints" / "0-1.safetensors").unlink()
+    assert load(go(place, seeds=(0, 1)), "config.json")["versions"]["emocache"] == f"{first['versions']['emocache']}, 99"
 
 
 def test_scripted_text_on_both_sides_is_reported(place: Path) -> None:
