@@ -57,6 +57,8 @@ class Experiment:
     name: str | None = None
     runs: Path = Path("runs")
     data: Path = Path("data")
+    cache: Path | None = None
+    """Where the features are if not in the usual place, for `command`."""
     device: str | None = None
     allow_counts: bool = False
     allow_missing: bool = False

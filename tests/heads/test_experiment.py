@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -343,6 +344,16 @@ def test_the_command_prints_one_json_object(place: Path) -> None:
     assert {"ua", "wa", "wf1", "epoch"} <= set(found["runs"][0])
     assert (found["n"], sum(map(sum, found["confusion"]))) == (108, 216)
     assert Path(found["path"], "result.json").is_file()
+
+
+def test_the_command_that_is_stored_names_the_cache_and_can_be_typed_again(place: Path) -> None:
+    found = Path(json.loads(invoke(place, "linear", "--encoders", "enc", "--json").stdout)["path"], "config.json")
+    _, _, head, *options = shlex.split(json.loads(found.read_text())["command"])
+    assert options[options.index("--cache") + 1] == str(place / "cache")
+    app = typer.Typer()
+    app.command()(cli.train)
+    again = CliRunner().invoke(app, [head, *options, "--json"])
+    assert Path(json.loads(again.stdout)["path"]) == found.parent
 
 
 def test_the_command_prints_a_table_for_people(place: Path) -> None:
