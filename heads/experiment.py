@@ -139,7 +139,8 @@ def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
     )  # fmt: skip
     unfinished = finished.part_folder(target, planned.digest)
     done = grid.train([unfinished] if not target.exists() else [target / runfolder.CHECKPOINTS, unfinished], quiet=quiet)
-    overlap = splits.text_overlap(folds[ask.seeds[0]], material.utterances)
+    different = {fold.test: fold for made in folds.values() for fold in made}
+    overlap = splits.text_overlap(list(different.values()), material.utterances)
     result = Result(
         head=ask.head,
         corpus=ask.corpus,

@@ -255,6 +255,12 @@ def test_the_size_of_a_step_and_what_validates_in_the_statistics_are_told(place:
     assert (step in notes) == bool(learnt) == any("whoever validates among them included" in note for note in notes)
 
 
+def test_text_on_both_sides_is_counted_in_every_test_part_that_seeds_draw(place: Path) -> None:
+    drawn = go(place, protocol="random-80-20", seeds=(0, 1))
+    assert drawn.text_overlap == {"shared": 2 * 21, "known": 2 * 21}
+    assert go(place, seeds=(0, 1)).text_overlap == {"shared": 108, "known": 108}
+
+
 def test_features_of_other_text_than_the_manifest_has_are_refused(place: Path) -> None:
     corpus(place / "data", [replace(MEMBERS[0], transcript="I never said that"), *MEMBERS[1:]])
     with pytest.raises(CacheError, match=r"features of 1 utterances .* were made from other text"):
