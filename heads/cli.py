@@ -87,6 +87,7 @@ def train(
         name=name,
         runs=runs,
         data=data,
+        cache=cache,
         device=device,
         allow_counts=allow_counts,
         allow_missing=allow_missing,

@@ -31,7 +31,7 @@ class Training:
     """Once the epoch is chosen, train again for as many epochs on the training and the validation part together."""
     weight_decay: float = 0.0
     batch: int = 32
-    """Utterances per step."""
+    """Utterances that a step learns from, on average: see `trainer.step_size`."""
     accumulate: int = 1
     """Steps whose gradients are averaged for one update."""
     precision: Precision = "fp32"
@@ -43,7 +43,8 @@ class Training:
     """Largest absolute value of an entry of a gradient; 0 clips nothing."""
     normalise: Normalise = "global"
     """Standardise each layer and dimension: all inputs ('global') or those made from sound ('speech') with the training
-    part's statistics; those made from sound with each speaker's own ('speaker'); or nothing ('none')."""
+    folds' statistics, whoever validates among them included; those made from sound with each speaker's own ('speaker');
+    or nothing ('none')."""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""

@@ -1,7 +1,6 @@
 """One head on one corpus, over all folds and seeds of a protocol."""
 
 import hashlib
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -11,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-import emocache
 import heads
 from emocache.devices import pick_device
 from emocache.errors import UsageError
 from emocache.store import Cache, Features
-from heads import command, finished, marks, runfolder, splits
+from heads import command, finished, marks, runfolder, splits, trainer, versions
 from heads.config import HeadModule, Training, override
 from heads.data import Input
 from heads.grid import Grid
@@ -59,6 +57,8 @@ class Experiment:
     name: str | None = None
     runs: Path = Path("runs")
     data: Path = Path("data")
+    cache: Path | None = None
+    """Where the features are if not in the usual place, for `command`."""
     device: str | None = None
     allow_counts: bool = False
     allow_missing: bool = False
@@ -139,7 +139,8 @@ def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
     )  # fmt: skip
     unfinished = finished.part_folder(target, planned.digest)
     done = grid.train([unfinished] if not target.exists() else [target / runfolder.CHECKPOINTS, unfinished], quiet=quiet)
-    overlap = splits.text_overlap(folds[ask.seeds[0]], material.utterances)
+    different = {fold.test: fold for made in folds.values() for fold in made}
+    overlap = splits.text_overlap(list(different.values()), material.utterances)
     result = Result(
         head=ask.head,
         corpus=ask.corpus,
@@ -153,17 +154,22 @@ def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
         path=target,
         seconds=round(time.perf_counter() - began, 2),
         deviations=tuple(about["deviations"]),
-        notes=(*material.notes, *_notes(ask, config, material, overlap), *_unused(folds[ask.seeds[0]])),
+        notes=(
+            *material.notes,
+            *_notes(ask, config, material, overlap),
+            *_held_out(ask, config, material, folds),
+            *_unused(folds[ask.seeds[0]]),
+        ),
         marks=tuple(_marks(ask, material)),
         left_out=material.left_out,
         segments=material.segments,
         text_overlap=asdict(overlap),
         selected_on_test=ask.select == "test",
     )
-    versions = {"emocache": emocache.__version__, "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
+    made_with = versions.together([one.made_with for one in done])
     _write(
         target,
-        {**about, "digest": planned.digest, "device": str(device), "versions": versions, "command": ask.command()},
+        {**about, "digest": planned.digest, "device": made_with.pop("device"), "versions": made_with, "command": ask.command()},
         material,
         folds,
         done,
@@ -195,6 +201,17 @@ def _notes(ask: Experiment, config: Training, material: Material, overlap: split
         yield f"speakers are on both sides of a fold (protocol {ask.protocol})"
     if ask.allow_speaker_overlap:
         yield "speakers may be on both sides of a fold (--allow-speaker-overlap)"
+
+
+def _held_out(ask: Experiment, config: Training, material: Material, folds: Folds) -> Iterator[str]:
+    """What becomes of those in the training folds who validate, in words."""
+    if _validation(ask, material) in {"given", "test"}:
+        return
+    step, shares = trainer.step_size(config, held_out=True), [len(f.train) / len(f.learnt) for made in folds.values() for f in made]
+    learnt = step * sum(shares) / len(shares)
+    yield f"a step takes {step} utterances of the training folds, in one order for all seeds, and learns from {learnt:.1f} on average"
+    if config.normalise in {"global", "speech"}:
+        yield "features are standardised with the statistics of the training folds, whoever validates among them included"
 
 
 def _unused(folds: Sequence[Fold]) -> Iterator[str]:

@@ -30,8 +30,8 @@ def file_of(folder: Path, fold: int, seed: int) -> Path:
     return folder / f"{fold}-{seed}.safetensors"
 
 
-def save(path: Path, fitted: Fitted, seconds: float, digest: str) -> None:
-    """Write a run, whole or not at all."""
+def save(path: Path, fitted: Fitted, seconds: float, made_with: Mapping[str, str], digest: str) -> None:
+    """Write a run, whole or not at all; `made_with` names the device and the versions that computed it."""
     tensors = {f"best/{name}": weight.cpu().contiguous() for name, weight in fitted.best.items()}
     tensors |= {f"last/{name}": weight.cpu().clone() for name, weight in fitted.last.items()}
     tensors["probabilities"] = torch.from_numpy(fitted.probabilities)
@@ -40,12 +40,13 @@ def save(path: Path, fitted: Fitted, seconds: float, digest: str) -> None:
     curve = json.dumps([asdict(epoch) for epoch in fitted.curve])
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    save_file(tensors, part, {"digest": digest, "curve": curve, "chosen": str(fitted.chosen), "seconds": f"{seconds:.3f}"})
+    about = {"curve": curve, "chosen": str(fitted.chosen), "seconds": f"{seconds:.3f}", "made_with": json.dumps(dict(made_with))}
+    save_file(tensors, part, {"digest": digest, **about})
     part.replace(path)
 
 
-def load(path: Path, digest: str) -> tuple[Fitted, float] | None:
-    """A run and its seconds; None when it is not there, damaged, or of another experiment."""
+def load(path: Path, digest: str) -> tuple[Fitted, float, dict[str, str]] | None:
+    """A run, its seconds, and what it was made with; None when it is not there, damaged, or of another experiment."""
     try:
         with safe_open(path, "pt") as file:
             about: Mapping[str, Any] = file.metadata() or {}
@@ -56,7 +57,7 @@ def load(path: Path, digest: str) -> tuple[Fitted, float] | None:
         best, last = (_under(kind, tensors) for kind in ("best/", "last/"))
         embeddings = tensors["embeddings"].numpy().astype(np.float16) if "embeddings" in tensors else None
         fitted = Fitted(curve, int(about["chosen"]), tensors["probabilities"].numpy(), embeddings, best, last)
-        return fitted, float(about["seconds"])
+        return fitted, float(about["seconds"]), json.loads(about["made_with"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None
 

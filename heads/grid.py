@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from heads import finished, trainer
+from heads import finished, trainer, versions
 from heads.config import HeadModule, Training
 from heads.data import Examples, Input
 from heads.floor import with_permuted_labels
@@ -52,7 +52,7 @@ class Grid:
                         bar.update()
                 for run in self._fit(number, [seed for seed in seeds if (seed, number) not in done], bar):
                     done[run.seed, number] = run
-                    finished.save(finished.file_of(folders[-1], number, run.seed), run.fitted, run.seconds, self.digest)
+                    finished.save(finished.file_of(folders[-1], number, run.seed), run.fitted, run.seconds, run.made_with, self.digest)
                     bar.update()
         return [done[seed, number] for seed, made in self.folds.items() for number in range(len(made))]
 
@@ -98,7 +98,8 @@ class Grid:
             self.head, self.config, self.inputs, examples, parts, classes=self.classes, seeds=seeds, on_epoch=on_epoch
         )  # fmt: skip
         seconds = (time.perf_counter() - began) / len(seeds)
-        yield from (Run(fold, seed, one, seconds) for fold, seed, one in zip(folds, seeds, fitted, strict=True))
+        made_with = {"device": str(self.examples.labels.device), **versions.of_now()}
+        yield from (Run(fold, seed, one, seconds, made_with) for fold, seed, one in zip(folds, seeds, fitted, strict=True))
 
     def _labelled(self, fold: Fold, seed: int) -> Examples:
         """The examples, with permuted labels where that is asked for; those of the test part stay."""

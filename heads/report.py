@@ -47,7 +47,7 @@ class Result:
 
 
 def to_json(result: Result) -> dict[str, Any]:
-    """The result as one flat JSON object; `n` is the number of utterances tested with each seed."""
+    """The result as one flat JSON object; `n` is the number of different utterances that were tested, by whichever seeds."""
     about = asdict(result)
     scores: dict[str, Any] = about.pop("scores")
     words = {"aggregation": AGGREGATION, "over_folds_is": OVER_FOLDS}

@@ -114,6 +114,7 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         select=wish.select,
         runs=wish.runs,
         data=wish.data,
+        cache=wish.cache,
         device=wish.device,
         allow_counts=wish.allow_counts,
         allow_missing=wish.allow_missing,

@@ -1,6 +1,6 @@
 """From what was trained to predictions and their scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,13 @@ from heads.trainer import Fitted
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One fold with one seed, done."""
+    """One fold with one seed, done; `made_with` names the device and the versions that computed it."""
 
     fold: Fold
     seed: int
     fitted: Fitted
     seconds: float
+    made_with: Mapping[str, str]
 
 
 def scores_of(done: Sequence[Run], material: Material) -> Scores:

@@ -46,6 +46,11 @@ class Parts:
     test: Tensor
     pool: Tensor
 
+    @property
+    def learnt(self) -> Tensor:
+        """The pool, and whoever validates without being in it."""
+        return torch.cat([self.pool, self.validation[~torch.isin(self.validation, self.pool)]])
+
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
@@ -100,7 +105,7 @@ def fit(
                 run.add(epoch, lambda i=i: learner.weights_of(i), config)  # type: ignore[misc]
                 on_epoch(run.seed, len(run.curve), epoch)
         if config.refit:
-            _refit(_Learner(head, config, inputs, examples, first.pool, None, classes, seeds), runs)
+            _refit(_Learner(head, config, inputs, examples, first.learnt, None, classes, seeds), runs)
         learner.load([run.best for run in runs])
         return [_fitted(run, *learner.predict(first.test, i)) for i, run in enumerate(runs)]
 
@@ -203,8 +208,7 @@ class _Learner:
         self._pool = pool
         self._weights = weights
         held_out = weights is not None and not bool(weights[:, pool].all())
-        self._batch = max(1, round(config.batch / (1 - VALIDATION_SHARE))) if held_out else config.batch
-        """Utterances of a step, so that a run learns from about `batch` of them."""
+        self._batch = step_size(config, held_out=held_out)
         self._order = torch.Generator().manual_seed(ORDER_SEED)
         self._optimiser = torch.optim.Adam(_groups(self.model, config), lr=config.lr, weight_decay=config.weight_decay)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda epoch: lr_factor(config, epoch))
@@ -297,6 +301,11 @@ class _Learner:
         """The precision that is asked for."""
         dtype = DTYPES[self._config.precision]
         return torch.autocast(self._pool.device.type, dtype, enabled=dtype is not torch.float32)
+
+
+def step_size(config: Training, *, held_out: bool) -> int:
+    """Utterances of a step: more than `batch` where some are `held_out` for validation, so that a run learns from about `batch`."""
+    return max(1, round(config.batch / (1 - VALIDATION_SHARE))) if held_out else config.batch
 
 
 def lr_factor(config: Training, epoch: int) -> float:

@@ -70,7 +70,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def to_json(entry: Entry) -> dict[str, Any]:
-    """A run and its scores as one JSON object; `n` is the number of utterances tested with each seed."""
+    """A run and its scores as one JSON object; `n` is the number of different utterances that were tested, by whichever seeds."""
     run, about = entry.run, asdict(entry.scores)
     about["n"] = about.pop("tested")
     del about["runs"]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from emocache import alignment
 from emocache.alignment import Alignment, Segment
 from emocache.errors import CacheError, EmocacheError, ProtocolError, UsageError
 from emocache.store import open_cache
-from heads import cli, metrics, report, trainer
+from heads import cli, metrics, report, trainer, versions
 from heads.experiment import Experiment, run
 from tests.heads.toy import EMOTIONS, corpus, extract, extract_words, utterances
 
@@ -229,10 +230,35 @@ def test_labels_come_from_the_prepared_corpus_else_from_the_cache(place: Path) -
     assert (copied.path, copied.scores.ua) == (prepared.path, prepared.scores.ua)
 
 
+def test_the_versions_of_a_run_are_those_that_computed_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load(go(place, seeds=(0, 1)), "config.json")
+    monkeypatch.setattr(versions, "of_now", lambda: {"emocache": "99"})
+    again = go(place, seeds=(0, 1))
+    assert load(again, "config.json") == first
+    (again.path / "checkpoints" / "0-1.safetensors").unlink()
+    assert load(go(place, seeds=(0, 1)), "config.json")["versions"]["emocache"] == f"{first['versions']['emocache']}, 99"
+
+
 def test_scripted_text_on_both_sides_is_reported(place: Path) -> None:
     result = go(place)
     assert result.text_overlap == {"shared": 108, "known": 108}
     assert "108 of 108 tested utterances say a text that was trained on too" in result.notes
+
+
+@pytest.mark.parametrize(
+    ("changes", "learnt"),
+    [({}, "33.0"), ({"validation": "speaker"}, "27.0"), ({"protocol": "emotionnas"}, None), ({"select": "test"}, None)],
+)
+def test_the_size_of_a_step_and_what_validates_in_the_statistics_are_told(place: Path, changes: dict[str, Any], learnt: str | None) -> None:
+    notes = go(place, **changes).notes
+    step = f"a step takes 36 utterances of the training folds, in one order for all seeds, and learns from {learnt} on average"
+    assert (step in notes) == bool(learnt) == any("whoever validates among them included" in note for note in notes)
+
+
+def test_text_on_both_sides_is_counted_in_every_test_part_that_seeds_draw(place: Path) -> None:
+    drawn = go(place, protocol="random-80-20", seeds=(0, 1))
+    assert drawn.text_overlap == {"shared": 2 * 21, "known": 2 * 21}
+    assert go(place, seeds=(0, 1)).text_overlap == {"shared": 108, "known": 108}
 
 
 def test_features_of_other_text_than_the_manifest_has_are_refused(place: Path) -> None:
@@ -324,6 +350,16 @@ def test_the_command_prints_one_json_object(place: Path) -> None:
     assert {"ua", "wa", "wf1", "epoch"} <= set(found["runs"][0])
     assert (found["n"], sum(map(sum, found["confusion"]))) == (108, 216)
     assert Path(found["path"], "result.json").is_file()
+
+
+def test_the_command_that_is_stored_names_the_cache_and_can_be_typed_again(place: Path) -> None:
+    found = Path(json.loads(invoke(place, "linear", "--encoders", "enc", "--json").stdout)["path"], "config.json")
+    _, _, head, *options = shlex.split(json.loads(found.read_text())["command"])
+    assert options[options.index("--cache") + 1] == str(place / "cache")
+    app = typer.Typer()
+    app.command()(cli.train)
+    again = CliRunner().invoke(app, [head, *options, "--json"])
+    assert Path(json.loads(again.stdout)["path"]) == found.parent
 
 
 def test_the_command_prints_a_table_for_people(place: Path) -> None:

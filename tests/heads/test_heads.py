@@ -113,6 +113,8 @@ def test_settings_take_the_type_of_their_field() -> None:
         ("batch=0", "expected more than 0"),
         ("lr=nan", "expected more than 0"),
         ("dropout=1", "less than 1"),
+        ("dropout=0.001", "expected 0, or 1/256 and more"),
+        ("dropout=nan", "less than 1"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_with_what_can(setting: str, message: str) -> None:

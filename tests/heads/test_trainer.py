@@ -132,6 +132,15 @@ def test_the_epoch_with_the_lowest_validation_loss_answers() -> None:
     np.testing.assert_array_equal(stopped.probabilities, long.probabilities)
 
 
+def test_a_refit_learns_from_a_validation_part_that_is_no_part_of_the_training_folds() -> None:
+    own, refit = replace(PARTS, pool=PARTS.train), override(QUICK, ["refit=true"])
+    found, plain = (trainer.fit(linear, config, [INPUT], EXAMPLES, [own], classes=3, seeds=[0])[0] for config in (refit, QUICK))
+    assert found.curve == plain.curve
+    assert not np.allclose(found.probabilities, plain.probabilities)
+    assert sorted(own.learnt.tolist()) == sorted(PARTS.pool.tolist())
+    assert PARTS.learnt.tolist() == PARTS.pool.tolist()
+
+
 def test_a_refit_learns_from_the_validation_part_too_for_as_many_epochs_as_were_chosen() -> None:
     refit = override(QUICK, ["refit=true"])
     found, plain = fit(config=refit), fit()
