@@ -100,7 +100,7 @@ def fit(
                 run.add(epoch, lambda i=i: learner.weights_of(i), config)  # type: ignore[misc]
                 on_epoch(run.seed, len(run.curve), epoch)
         if config.refit:
-            _refit(_Learner(head, config, inputs, examples, first.pool, None, classes, seeds), runs)
+            _refit(_Learner(head, config, inputs, examples, _with(first.pool, first.validation), None, classes, seeds), runs)
         learner.load([run.best for run in runs])
         return [_fitted(run, *learner.predict(first.test, i)) for i, run in enumerate(runs)]
 
@@ -139,6 +139,11 @@ def _refit(learner: "_Learner", runs: Sequence[_Run]) -> None:
         for i, run in enumerate(going):
             if run.chosen == number:
                 run.best = run.last = learner.weights_of(i)
+
+
+def _with(pool: Tensor, validation: Tensor) -> Tensor:
+    """The pool, and behind it a validation part that is none of it, such as a corpus brings."""
+    return torch.cat([pool, validation[~torch.isin(validation, pool)]])
 
 
 def _fitted(run: _Run, logits: Tensor, embeddings: Tensor | None) -> Fitted:

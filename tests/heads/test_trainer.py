@@ -144,6 +144,15 @@ def test_a_refit_learns_from_the_validation_part_too_for_as_many_epochs_as_were_
     assert fit(blind, config=refit).curve == found.curve
 
 
+def test_a_refit_learns_from_a_validation_part_that_the_corpus_brings() -> None:
+    own = replace(PARTS, pool=PARTS.train)
+    other = replace(EXAMPLES, labels=EXAMPLES.labels.index_fill(0, PARTS.validation, 0))
+    steady = override(QUICK, ["refit=true", "epochs=1"])  # one epoch, so the labels of the validation part have no say in which is chosen
+    one, blind = (trainer.fit(linear, steady, [INPUT], data, [own], classes=3, seeds=[0])[0] for data in (EXAMPLES, other))
+    assert one.chosen == blind.chosen == 1
+    assert not np.array_equal(one.probabilities, blind.probabilities)
+
+
 def test_a_cosine_ends_at_no_learning_rate_at_all() -> None:
     config = override(QUICK, ["schedule=cosine", "epochs=4"])
     assert [round(trainer.lr_factor(config, epoch), 4) for epoch in range(5)] == [1.0, 0.8536, 0.5, 0.1464, 0.0]
