@@ -153,6 +153,22 @@ def test_a_refit_learns_from_a_validation_part_that_the_corpus_brings() -> None:
     assert not np.array_equal(one.probabilities, blind.probabilities)
 
 
+def test_a_second_training_that_breaks_is_an_error_not_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = trainer._Learner.epoch
+
+    def breaks(learner: Any) -> list[float]:
+        return [float("nan") if learner._weights is None else loss for loss in whole(learner)]
+
+    monkeypatch.setattr(trainer._Learner, "epoch", breaks)
+    with pytest.raises(ProtocolError, match="the loss is nan in epoch 1 of the second training"):
+        fit(config=override(QUICK, ["refit=true"]))
+
+
+def test_a_test_part_with_values_that_are_not_finite_is_an_error_not_a_score() -> None:
+    with pytest.raises(ProtocolError, match="tested utterances are given a probability that is not finite"):
+        fit(changed(PARTS.test[:1], lambda x: x * float("nan")))
+
+
 def test_a_cosine_ends_at_no_learning_rate_at_all() -> None:
     config = override(QUICK, ["schedule=cosine", "epochs=4"])
     assert [round(trainer.lr_factor(config, epoch), 4) for epoch in range(5)] == [1.0, 0.8536, 0.5, 0.1464, 0.0]
