@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from heads.trainer import Epoch, Fitted
 
@@ -40,7 +40,8 @@ def save(path: Path, fitted: Fitted, seconds: float, digest: str) -> None:
     curve = json.dumps([asdict(epoch) for epoch in fitted.curve])
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    save_file(tensors, part, {"digest": digest, "curve": curve, "chosen": str(fitted.chosen), "seconds": f"{seconds:.3f}"})
+    about = {"digest": digest, "curve": curve, "chosen": str(fitted.chosen), "seconds": f"{seconds:.3f}"}
+    part.write_bytes(to_bytes(tensors, about))  # safetensors' own files are closed to everybody else, and a full disk is no OSError there
     part.replace(path)
 
 

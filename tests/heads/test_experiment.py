@@ -172,6 +172,12 @@ def test_a_name_is_never_given_to_two_experiments(place: Path) -> None:
     assert go(place, name="mine").path == first.path
 
 
+def test_a_run_folder_is_open_to_whoever_may_read_there(place: Path) -> None:
+    path = go(place).path
+    usual = (path / "config.json").stat().st_mode
+    assert {file.stat().st_mode for file in (path / "checkpoints").iterdir()} == {usual}
+
+
 @pytest.mark.parametrize("name", ["../mine", ".mine", "a/b"])
 def test_a_name_stays_in_the_folder_of_runs(place: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be a folder's name"):
