@@ -180,7 +180,7 @@ def embeddings(run: StoredRun) -> NDArray[np.float16] | None:
     if values.ndim != 2 or len(values) != len(run.predictions.ids) or not values.shape[1]:
         rows = len(run.predictions.ids)
         raise UsageError(f"{path}: has shape {list(values.shape)}, expected [{rows}, dim] as predictions.csv; train this run again")
-    return values  # type: ignore[no-any-return]
+    return values
 
 
 def _file(folder: Path, name: str) -> Path:
