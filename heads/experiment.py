@@ -124,7 +124,16 @@ def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
 
 
 def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
-    """Train and test every fold with every seed, write the run folder and give back the result."""
+    """Train and test every fold with every seed, write the run folder and give back the result.
+
+    UsageError where another training is at work on the same run folder.
+    """
+    with runfolder.alone(planned.target, planned.digest):
+        return _carry_out(planned, quiet=quiet)
+
+
+def _carry_out(planned: Plan, *, quiet: bool) -> Result:
+    """The work of `carry_out`."""
     began = time.perf_counter()
     ask, head, config, inputs, material, folds = (
         planned.ask, planned.head, planned.config, planned.inputs, planned.material, planned.folds

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from heads.trainer import Epoch, Fitted
 
@@ -41,7 +41,8 @@ def save(path: Path, fitted: Fitted, seconds: float, made_with: Mapping[str, str
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     about = {"curve": curve, "chosen": str(fitted.chosen), "seconds": f"{seconds:.3f}", "made_with": json.dumps(dict(made_with))}
-    save_file(tensors, part, {"digest": digest, **about})
+    data = to_bytes(tensors, {"digest": digest, **about})
+    part.write_bytes(data)  # safetensors' own files are closed to everybody else, and a full disk is no OSError there
     part.replace(path)
 
 

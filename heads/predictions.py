@@ -13,6 +13,9 @@ from emocache.errors import UsageError
 COLUMNS = ("id", "speaker", "fold", "seed", "label", "predicted")
 """The columns of `predictions.csv` before the probabilities, of which there is one for each class, `p_CLASS`."""
 
+MOST_DIGITS = 18
+"""Of a seed: more do not fit into an int64."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Predictions:
@@ -64,7 +67,7 @@ def _parsed(path: Path, lines: Iterable[list[str]], classes: Sequence[str]) -> P
     for at, line in enumerate(lines, start=2):
         try:
             name, speaker, fold, seed, label, predicted = line[: len(COLUMNS)]
-            if len(line) != len(COLUMNS) + len(classes):
+            if len(line) != len(COLUMNS) + len(classes) or len(seed) > MOST_DIGITS:
                 raise ValueError
             rows.append((name, speaker, fold, int(seed), number[label], number[predicted]))
         except (ValueError, KeyError):

@@ -12,7 +12,7 @@ from emocache import manifest
 from emocache.errors import CacheError, UsageError
 from emocache.store import Cache, open_cache
 from emocache.store.layout import MARKER, SOURCE
-from heads import experiment, lacking, runfolder
+from heads import experiment, lacking, runfolder, stored
 from heads.config import Training, override
 from heads.experiment import Experiment
 from heads.paper_table import Line, Ours, Table
@@ -130,7 +130,7 @@ def _line(wish: Wish, row: Row, planned: experiment.Plan | None, *, quiet: bool)
     """A row with what we have of it; a row without a plan is a dash."""
     if planned is None:
         return Line(row=row, why=NOT_BUILT if row.head not in heads.HEADS else NOT_ASKED)
-    reused = planned.finished
+    reused = planned.finished and _whole(planned.target)
     if not reused:
         experiment.carry_out(planned, quiet=quiet)
     found: dict[str, Any] = json.loads((planned.target / runfolder.RESULT).read_text(encoding="utf-8"))
@@ -144,6 +144,15 @@ def _line(wish: Wish, row: Row, planned: experiment.Plan | None, *, quiet: bool)
         deviations=tuple(dict.fromkeys(deviations)),
     )
     return Line(row=row, ours=ours)
+
+
+def _whole(folder: Path) -> bool:
+    """Whether a run folder can be read; one that was damaged is written again, from its checkpoints where these are left."""
+    try:
+        stored.read(folder)
+    except UsageError:
+        return False
+    return True
 
 
 def _others(wish: Wish, row: Row) -> Iterator[str]:

@@ -10,12 +10,14 @@ checkpoints/      the weights of every run, and what it needs not to be trained 
 tensorboard/      the curves again, as event files: with `--tensorboard`
 """
 
+import contextlib
 import csv
+import fcntl
 import io
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +37,38 @@ def place(runs: Path, name: str, digest: str) -> Path:
     """`runs/NAME`. UsageError when that cannot be, or holds anything but an earlier run of the experiment with this digest."""
     folder = runs / plain_name(name, "--name")
     _try_writing(runs)
+    _check_own(folder, digest)
+    return folder
+
+
+def _check_own(folder: Path, digest: str) -> None:
+    """UsageError when a folder is there and holds anything but an earlier run of the experiment with this digest."""
     if not folder.exists():
-        return folder
+        return
     try:
         found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["digest"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{folder}: is there and is no run of emocache; give another --name") from None
     if found != digest:
         raise UsageError(f"{folder}: holds another experiment ({found[:8]}, this one is {digest[:8]}); give another --name or remove it")
-    return folder
+
+
+@contextlib.contextmanager
+def alone(folder: Path, digest: str) -> Iterator[None]:
+    """Keep `runs/NAME` to this training until it is done; UsageError where another is at work on it, or was since `place`."""
+    lock = folder.with_name(f".{folder.name}.lock")
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"{folder}: another training is at work on it; wait for it to end, or give another --name") from None
+        except OSError:  # a file system without locks: the digest alone keeps two experiments apart
+            pass
+        try:
+            _check_own(folder, digest)
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def _try_writing(runs: Path) -> None:
@@ -57,21 +82,32 @@ def _try_writing(runs: Path) -> None:
 
 
 def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16] | None, checkpoints: Path) -> None:
-    """Write texts by file name, embeddings and what lies in `checkpoints` to a new folder, then put it in the place of an older one."""
+    """Write texts by file name, embeddings and what lies in `checkpoints` to a new folder, then put it in the place of an older one.
+
+    What else lies in the older one, such as event files, is kept.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    part.chmod(0o755)  # mkdtemp's own mode would keep the runs from everybody else
-    for name, text in files.items():
-        (part / name).write_text(text, encoding="utf-8")
-    if embeddings is not None:
-        np.save(part / EMBEDDINGS, embeddings, allow_pickle=False)
+    try:
+        part.chmod(0o755)  # mkdtemp's own mode would keep the runs from everybody else
+        for name, text in files.items():
+            (part / name).write_text(text, encoding="utf-8")
+        if embeddings is not None:
+            np.save(part / EMBEDDINGS, embeddings, allow_pickle=False)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     if checkpoints.is_dir():
         checkpoints.rename(part / CHECKPOINTS)
     old = part.with_name(f"{part.name}.old")
     if folder.exists():
         folder.rename(old)
     part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    if old.exists():
+        for kept in old.iterdir():
+            if kept.name not in {*files, EMBEDDINGS, CHECKPOINTS}:
+                kept.rename(folder / kept.name)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def to_json(value: object) -> str:

@@ -75,24 +75,47 @@ def read(folder: Path) -> StoredRun:
 
 def _run(folder: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> StoredRun:
     """The run of these files."""
-    classes = tuple(config["classes"])
+    classes = _texts(config["classes"])
+    _check_shown(config)
+    head, corpus, protocol, label = _texts([config[name] for name in ("head", "corpus", "protocol", "label")])
+    found = predictions.read(_file(folder, PREDICTIONS), classes)
+    if {*config["seeds"]} != {*found.seeds.tolist()}:
+        raise ValueError(f"seeds {config['seeds']}, and those of {PREDICTIONS} are others")
     return StoredRun(
         path=folder,
-        head=config["head"],
-        corpus=config["corpus"],
-        protocol=config["protocol"],
-        label=config["label"],
-        encoders=tuple(result["encoders"]),
+        head=head,
+        corpus=corpus,
+        protocol=protocol,
+        label=label,
+        encoders=_texts(result["encoders"]),
         classes=classes,
         seeds=tuple(config["seeds"]),
         parameters=int(config["parameters"]),
         seconds=float(result["seconds"]),
-        predictions=predictions.read(_file(folder, PREDICTIONS), classes),
-        marks=tuple(result.get("marks", ())),
-        notes=tuple(result["notes"]),
-        deviations=tuple(result["deviations"]),
+        predictions=found,
+        marks=_texts(result.get("marks", [])),
+        notes=_texts(result["notes"]),
+        deviations=_texts(result["deviations"]),
         config=config,
     )
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    """A list of texts; TypeError for anything else."""
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        raise TypeError(f"expected a list of texts, found {str(values)[:60]}")
+    return tuple(values)
+
+
+def _check_shown(config: Mapping[str, Any]) -> None:
+    """TypeError or KeyError where what reports show of the configuration is not as a run writes it."""
+    for name in ("config", "versions"):
+        if not isinstance(config.get(name, {}), dict):
+            raise TypeError(f"{name} is {str(config[name])[:60]}")
+    for one in config.get("inputs", []):
+        _texts([one["encoder"], one["level"], one["digest"]])
+        if not one["layers"] or not all(isinstance(layer, int) for layer in one["layers"]):
+            raise TypeError(f"layers are {one['layers']}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +148,7 @@ def find(places: Sequence[Path]) -> Found:
 def curves(folder: Path) -> list[Curve]:
     """The losses of every epoch, by fold and seed. UsageError where `curves.json` is damaged."""
     try:
-        return [
+        found = [
             Curve(
                 fold=one["fold"],
                 seed=int(one["seed"]),
@@ -135,6 +158,10 @@ def curves(folder: Path) -> list[Curve]:
             )
             for one in _json(folder, "curves.json")
         ]
+        for one in found:
+            if not 1 <= one.chosen <= len(one.train) or not np.isfinite([*one.train, *one.validation]).all():
+                raise ValueError(f"fold {one.fold}, seed {one.seed}: epoch {one.chosen} of {len(one.train)}, or a loss that is not finite")
+        return found
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{folder / 'curves.json'}: is not as a run writes it ({error!r}); train this run again") from None
 
@@ -148,10 +175,12 @@ def embeddings(run: StoredRun) -> NDArray[np.float16] | None:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); train this run again") from None
-    if values.ndim != 2 or len(values) != len(run.predictions.ids):
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+        raise UsageError(f"{path}: holds no array of floating point numbers; train this run again")
+    if values.ndim != 2 or len(values) != len(run.predictions.ids) or not values.shape[1]:
         rows = len(run.predictions.ids)
         raise UsageError(f"{path}: has shape {list(values.shape)}, expected [{rows}, dim] as predictions.csv; train this run again")
-    return values  # type: ignore[no-any-return]
+    return values
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -167,5 +196,5 @@ def _json(folder: Path, name: str) -> Any:
     path = _file(folder, name)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: is no JSON ({error}); train this run again") from None

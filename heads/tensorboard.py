@@ -3,6 +3,7 @@
 import importlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from emocache.errors import UsageError
 from heads.stored import Curve
@@ -23,7 +24,8 @@ def write(folder: Path, curves: list[Curve]) -> Path:
     """Write the curves of a run to `folder`/tensorboard; where that is."""
     make, root = writer(), folder / FOLDER
     for curve in curves:
-        with make(str(root / f"fold-{curve.fold}-seed-{curve.seed}")) as events:
+        fold = quote(curve.fold, safe=" ")  # a session may be called anything, "../elsewhere" too
+        with make(str(root / f"fold-{fold}-seed-{curve.seed}")) as events:
             for epoch, (train, validation) in enumerate(zip(curve.train, curve.validation, strict=True), start=1):
                 events.add_scalar("loss/train", train, epoch)
                 events.add_scalar("loss/validation", validation, epoch)

@@ -105,7 +105,7 @@ def fit(
                 run.add(epoch, lambda i=i: learner.weights_of(i), config)  # type: ignore[misc]
                 on_epoch(run.seed, len(run.curve), epoch)
         if config.refit:
-            _refit(_Learner(head, config, inputs, examples, first.learnt, None, classes, seeds), runs)
+            _refit(_Learner(head, config, inputs, examples, first.learnt, None, classes, seeds), runs, config)
         learner.load([run.best for run in runs])
         return [_fitted(run, *learner.predict(first.test, i)) for i, run in enumerate(runs)]
 
@@ -125,23 +125,29 @@ class _Run:
     def add(self, epoch: Epoch, weights: Callable[[], Weights], config: Training) -> None:
         """One more epoch; ProtocolError when its losses are not finite."""
         self.curve.append(epoch)
-        if not np.isfinite([epoch.train_loss, epoch.validation_loss]).all():
-            raise ProtocolError(
-                f"the loss is {epoch.validation_loss} in epoch {len(self.curve)} (seed {self.seed}); "
-                f"lower the learning rate (--set lr={config.lr / 10:g}), or look for values that are not finite in the features"
-            )
+        for loss in (epoch.train_loss, epoch.validation_loss):
+            _check_finite(loss, f"in epoch {len(self.curve)} (seed {self.seed})", config)
         self.last = weights()
         if not self.chosen or epoch.validation_loss < self.curve[self.chosen - 1].validation_loss:
             self.chosen, self.best = len(self.curve), self.last
 
 
-def _refit(learner: "_Learner", runs: Sequence[_Run]) -> None:
+def _check_finite(loss: float, where: str, config: Training) -> None:
+    """ProtocolError for a loss that is none."""
+    if not math.isfinite(loss):
+        raise ProtocolError(
+            f"the loss is {loss} {where}; "
+            f"lower the learning rate (--set lr={config.lr / 10:g}), or look for values that are not finite in the features"
+        )
+
+
+def _refit(learner: "_Learner", runs: Sequence[_Run], config: Training) -> None:
     """Train every run again, on all that is not tested, for as many epochs as it chose."""
     for number in range(1, max(run.chosen for run in runs) + 1):
         going = [run for run in runs if run.chosen >= number]
         learner.keep([run.seed for run in going])
-        learner.epoch()
-        for i, run in enumerate(going):
+        for i, (run, loss) in enumerate(zip(going, learner.epoch(), strict=True)):
+            _check_finite(loss, f"in epoch {number} of the second training (seed {run.seed})", config)
             if run.chosen == number:
                 run.best = run.last = learner.weights_of(i)
 
@@ -150,6 +156,11 @@ def _fitted(run: _Run, logits: Tensor, embeddings: Tensor | None) -> Fitted:
     """What a run leaves."""
     half = None if embeddings is None else embeddings.half().cpu().numpy()
     probabilities = logits.float().softmax(1).cpu().numpy()
+    if broken := int((~np.isfinite(probabilities)).any(1).sum()):
+        raise ProtocolError(
+            f"{broken} of {len(probabilities)} tested utterances are given a probability that is not finite (seed {run.seed}); "
+            "lower the learning rate, or look for values that are not finite in the features"
+        )
     return Fitted(tuple(run.curve), run.chosen, probabilities, half, run.best, run.last or run.best)
 
 

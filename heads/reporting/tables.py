@@ -1,5 +1,6 @@
 """The table of results as Markdown, CSV and LaTeX."""
 
+import re
 from collections.abc import Sequence
 
 from heads import runfolder
@@ -9,7 +10,8 @@ from heads.reporting.entries import DEVIATION, Entry, Report, footnotes
 HEADER = ("run", "corpus", "protocol", "tested", *(f"{name.upper()} %" for name in METRICS), "UA over seeds", "UA, mean of folds")
 TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
+    "~": r"\textasciitilde{}", "[": "{[}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
+    "^": r"\textasciicircum{}", "±": r"$\pm$",
 }  # fmt: skip
 """What LaTeX reads as something else."""
 
@@ -53,13 +55,24 @@ def plain(entries: Sequence[Entry]) -> str:
 def markdown(report: Report) -> str:
     """The table, its footnotes, each run's remarks and commands."""
     lines = ["# Results", "", _bars(HEADER), _bars(["---", "---", "---", "---:", *["---:"] * (len(HEADER) - 4)])]
-    lines += [_bars([cell.replace("|", "\\|") for cell in cells(entry)]) for entry in report.entries]
+    lines += [_bars([_md(cell) for cell in cells(entry)]) for entry in report.entries]
     lines += ["", *(f"- {line}" for line in (*footnotes(report.entries), DEVIATION, *report.left_out))]
     for entry in report.entries:
-        lines += ["", f"## {entry.name}", "", *_classes(entry), ""]
-        lines += [f"- deviates: {text}" for text in entry.run.deviations] + [f"- note: {text}" for text in entry.run.notes]
-        lines += ["", "```console", f"$ {made_by(entry)}", "```"]
-    return "\n".join([*lines, "", "Made by:", "", "```console", f"$ {report.command}", "```", ""])
+        lines += ["", f"## {_md(entry.name)}", "", *_classes(entry), ""]
+        lines += [f"- deviates: {_md(text)}" for text in entry.run.deviations] + [f"- note: {_md(text)}" for text in entry.run.notes]
+        lines += ["", *_console(made_by(entry))]
+    return "\n".join([*lines, "", "Made by:", "", *_console(report.command), ""])
+
+
+def _md(text: str) -> str:
+    """Text as Markdown shows it, on one line: what begins a tag, a cell, a link or code there is a character here."""
+    return re.sub(r"([\\|<>`*]|\](?=\())", r"\\\1", " ".join(text.split("\n")))
+
+
+def _console(command: str) -> list[str]:
+    """A command as a block of code, whose fence is longer than any in it."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", command)), default=0))
+    return [f"{fence}console", f"$ {command}", fence]
 
 
 def made_by(entry: Entry) -> str:
@@ -74,7 +87,7 @@ def _bars(row: Sequence[str]) -> str:
 
 def _classes(entry: Entry) -> list[str]:
     """Recall and precision of each class as Markdown."""
-    rows = [[name, interval_text(one), f"{100 * entry.scores.precision[name]:.1f}"] for name, one in entry.scores.recall.items()]
+    rows = [[_md(name), interval_text(one), f"{100 * entry.scores.precision[name]:.1f}"] for name, one in entry.scores.recall.items()]
     return [_bars(["class", "recall %", "precision %"]), _bars(["---", "---:", "---:"]), *(_bars(row) for row in rows)]
 
 

@@ -1,6 +1,7 @@
 """Experiments from a real cache to a run folder: what is written, what is counted, and what is refused."""
 
 import csv
+import errno
 import json
 import shlex
 from dataclasses import asdict, replace
@@ -17,8 +18,8 @@ from emocache import alignment
 from emocache.alignment import Alignment, Segment
 from emocache.errors import CacheError, EmocacheError, ProtocolError, UsageError
 from emocache.store import open_cache
-from heads import cli, metrics, report, trainer, versions
-from heads.experiment import Experiment, run
+from heads import cli, metrics, report, runfolder, trainer, versions
+from heads.experiment import Experiment, carry_out, plan, run
 from tests.heads.toy import EMOTIONS, corpus, extract, extract_words, utterances
 
 MEMBERS = utterances()
@@ -171,6 +172,52 @@ def test_a_name_is_never_given_to_two_experiments(place: Path) -> None:
         go(place, name="mine", seeds=(1,))
     assert (first.path / "predictions.csv").read_bytes() == before
     assert go(place, name="mine").path == first.path
+
+
+def test_a_name_is_not_given_to_an_experiment_that_ended_while_another_was_planned(place: Path) -> None:
+    cache = open_cache(place / "cache")
+    one, other = (plan(ask(place, name="mine", seeds=seeds), cache) for seeds in ((0,), (1,)))
+    first = carry_out(one, quiet=True)
+    before = (first.path / "predictions.csv").read_bytes()
+    with pytest.raises(UsageError, match="holds another experiment"):
+        carry_out(other, quiet=True)
+    assert (first.path / "predictions.csv").read_bytes() == before
+    assert [path.name for path in (place / "runs").iterdir()] == ["mine"]
+
+
+def test_two_trainings_are_not_at_work_on_one_run_folder(place: Path) -> None:
+    planned = plan(ask(place, name="mine"), open_cache(place / "cache"))
+    with runfolder.alone(planned.target, planned.digest), pytest.raises(UsageError, match="another training is at work on it"):
+        carry_out(planned, quiet=True)
+    assert len(list((carry_out(planned, quiet=True).path / "checkpoints").iterdir())) == 3
+
+
+def test_a_repeated_command_keeps_what_else_lies_in_the_run_folder(place: Path) -> None:
+    path = go(place, name="mine").path
+    (path / "tensorboard").mkdir()
+    (path / "remarks.txt").write_text("mine")
+    go(place, name="mine")
+    assert (path / "tensorboard").is_dir()
+    assert (path / "remarks.txt").read_text() == "mine"
+
+
+def test_a_run_folder_is_open_to_whoever_may_read_there(place: Path) -> None:
+    path = go(place).path
+    usual = (path / "config.json").stat().st_mode
+    assert {file.stat().st_mode for file in (path / "checkpoints").iterdir()} == {usual}
+
+
+def test_a_disk_that_is_full_leaves_the_runs_that_are_done_and_nothing_else(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "save", full)
+        with pytest.raises(OSError, match="No space left"):
+            go(place, name="mine")
+    (left,) = (place / "runs").iterdir()
+    assert len(list(left.glob("*.safetensors"))) == 3
+    assert go(place, name="mine").path.is_dir()
 
 
 @pytest.mark.parametrize("name", ["../mine", ".mine", "a/b"])

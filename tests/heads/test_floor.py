@@ -57,6 +57,13 @@ def test_a_head_that_learns_permuted_labels_is_at_chance_and_marked(asked: Exper
     assert labels[0] == labels[1]
 
 
+def test_every_seed_of_a_floor_has_a_permutation_of_its_own(asked: Experiment, tmp_path: Path) -> None:
+    cache = open_cache(tmp_path / "cache")
+    both, alone = (run(replace(asked, seeds=seeds, random_labels=True), cache, quiet=True) for seeds in ((0, 2), (2,)))
+    kept = [json.loads((one.path / "curves.json").read_text()) for one in (both, alone)]
+    assert [one for one in kept[0] if one["seed"] == 2] == kept[1]
+
+
 def test_the_command_of_a_run_is_stored(asked: Experiment, tmp_path: Path) -> None:
     found = run(replace(asked, seeds=(0, 2), random_labels=True, name="mine"), open_cache(tmp_path / "cache"), quiet=True)
     command = json.loads((found.path / "config.json").read_text())["command"]

@@ -1,6 +1,7 @@
 """Reports: the same numbers in four files, marks wherever a run is named, a page that needs nothing else."""
 
 import csv
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -84,6 +85,24 @@ def test_text_of_a_run_is_text_on_the_page(runs: Path) -> None:
     texts = report(runs)
     assert "&lt;b&gt;bold&lt;/b&gt; &amp; 50 %" in texts["html"]
     assert r"good\_one" in texts["tex"]
+
+
+def test_names_of_any_kind_stay_text_in_every_file(tmp_path: Path) -> None:
+    classes = ("a|b<script>", '"><img src=x>', "c](javascript:0)")
+    name = dict(zip(CLASSES, classes, strict=True))
+    rows = [(one, f"<b>{who}", f"<i>&{fold}", seed, name[label], name[said]) for one, who, fold, seed, label, said in guesses(right=0.7)]
+    write(tmp_path / "runs" / "[1em] a<b|", rows, classes=classes, corpus="<u>\n| x |", notes=["<s>\n# x"], command="emocache ```\n# x")
+    texts = report(tmp_path / "runs")
+    page = Page()
+    page.feed(texts["html"])
+    assert (page.fetched, page.crossed, page.open) == ([], [], [])
+    assert not re.search("<(script|img|b|i|u|s)>", texts["html"])
+    assert not re.search(r"(?<!\\)<\w|(?<!\\)\]\(", texts["md"])
+    table = [line for line in texts["md"].splitlines() if line.startswith("| ")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {11, 4}
+    assert "````console\n$ emocache ```\n# x\n````" in texts["md"]
+    assert "\n{[}1em] a\\textless{}b\\textbar{} & " in texts["tex"], "LaTeX takes a bracket after \\\\ for the height of the row"
+    assert next(csv.DictReader(io.StringIO(texts["csv"])))["corpus"] == "<u>\n| x |"
 
 
 def test_the_page_shows_every_part(runs: Path) -> None:

@@ -102,6 +102,16 @@ def test_a_second_call_takes_the_runs_of_the_first(place: Path) -> None:
     assert (again.run / "result.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize(("name", "text"), [("result.json", "{}"), ("result.json", '{"ua": '), ("predictions.csv", "id,label")])
+def test_a_run_that_was_damaged_is_written_again(place: Path, name: str, text: str) -> None:
+    first = line(go(place, rows=("speech",)), "speech").ours
+    assert first is not None
+    (first.run / name).write_text(text)
+    again = line(go(place, rows=("speech",)), "speech").ours
+    assert again is not None
+    assert (again.reused, again.result["ua"]) == (False, first.result["ua"])
+
+
 def test_features_that_changed_are_run_anew(place: Path) -> None:
     first = line(go(place, rows=("speech",)), "speech").ours
     extract(place / "cache", [*MEMBERS, replace(MEMBERS[0], id="more")], "enc")

@@ -1,6 +1,7 @@
 """Run folders read back: what is damaged or foreign is named with its file and line."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     [
         ("config.json", "{", "config.json: is no JSON"),
         ("config.json", "{}", "lacks 'classes'"),
+        ("config.json", "[" * 100_000, "config.json: is no JSON"),
         ("config.json", "[]", "is not as a run writes it"),
         ("result.json", "{}", "lacks 'encoders'"),
         ("predictions.csv", "id,label\n", "predictions.csv: line 1: expected the columns id, speaker, fold, seed"),
@@ -52,11 +54,46 @@ def test_a_foreign_file_is_named(folder: Path, name: str, text: str, message: st
         stored.read(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("config.json", {"inputs": None}), ("config.json", {"inputs": "abc"}), ("config.json", {"inputs": [{"encoder": "x"}]}),
+        ("config.json", {"config": [1]}), ("config.json", {"versions": None}), ("config.json", {"corpus": None}),
+        ("config.json", {"seeds": []}), ("config.json", {"seeds": [7]}), ("config.json", {"classes": [1, 2, 3]}),
+        ("result.json", {"notes": [1]}), ("result.json", {"marks": [1]}), ("result.json", {"deviations": "none"}),
+    ],
+)  # fmt: skip
+def test_what_a_report_would_stumble_over_is_named(folder: Path, name: str, changes: dict[str, object]) -> None:
+    (folder / name).write_text(json.dumps(json.loads((folder / name).read_text()) | changes))
+    with pytest.raises(UsageError, match=r"config.json or result.json (is not as a run writes it|lacks 'level')"):
+        stored.read(folder)
+
+
+@pytest.mark.parametrize(
+    "change", [{"chosen": 9}, {"chosen": 0}, {"epochs": []}, {"epochs": [{"train_loss": math.nan, "validation_loss": 1}]}]
+)
+def test_curves_that_cannot_be_drawn_are_named(folder: Path, change: dict[str, object]) -> None:
+    found = json.loads((folder / "curves.json").read_text())
+    (folder / "curves.json").write_text(json.dumps([found[0] | {"chosen": 1} | change, *found[1:]]))
+    with pytest.raises(UsageError, match=r"curves.json: is not as a run writes it"):
+        stored.curves(folder)
+
+
+@pytest.mark.parametrize("values", [np.full((144, 3), "x"), np.zeros((144, 0), dtype=np.float16)])
+def test_embeddings_that_are_no_numbers_are_named(folder: Path, values: np.ndarray) -> None:
+    np.save(folder / "embeddings.npy", values)
+    with pytest.raises(UsageError, match=r"embeddings.npy: h.*; train this run again"):
+        stored.embeddings(stored.read(folder))
+
+
 def lines(folder: Path) -> list[str]:
     return (folder / "predictions.csv").read_text().splitlines()
 
 
-@pytest.mark.parametrize("line", ["s0-1,s0,Ses1,0,ang", "s0-1,s0,Ses1,0,ang,joy,0,0,1", "s0-1,s0,Ses1,zero,ang,ang,1,0,0"])
+@pytest.mark.parametrize(
+    "line",
+    ["s0-1,s0,Ses1,0,ang", "s0-1,s0,Ses1,0,ang,joy,0,0,1", "s0-1,s0,Ses1,zero,ang,ang,1,0,0", f"s0-1,s0,Ses1,{10**20},ang,ang,1,0,0"],
+)
 def test_a_damaged_line_of_predictions_is_named(folder: Path, line: str) -> None:
     (folder / "predictions.csv").write_text("\n".join([*lines(folder)[:3], line]))
     with pytest.raises(UsageError, match=r"predictions.csv: line 4: is cut short, or names no class or seed"):

@@ -153,6 +153,59 @@ def test_a_refit_learns_from_the_validation_part_too_for_as_many_epochs_as_were_
     assert fit(blind, config=refit).curve == found.curve
 
 
+def test_a_refit_learns_from_a_validation_part_that_the_corpus_brings() -> None:
+    own = replace(PARTS, pool=PARTS.train)
+    other = replace(EXAMPLES, labels=EXAMPLES.labels.index_fill(0, PARTS.validation, 0))
+    steady = override(QUICK, ["refit=true", "epochs=1"])  # one epoch, so the labels of the validation part have no say in which is chosen
+    one, blind = (trainer.fit(linear, steady, [INPUT], data, [own], classes=3, seeds=[0])[0] for data in (EXAMPLES, other))
+    assert one.chosen == blind.chosen == 1
+    assert not np.array_equal(one.probabilities, blind.probabilities)
+
+
+def test_a_second_training_that_breaks_is_an_error_not_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = trainer._Learner.epoch
+
+    def breaks(learner: Any) -> list[float]:
+        return [float("nan") if learner._weights is None else loss for loss in whole(learner)]
+
+    monkeypatch.setattr(trainer._Learner, "epoch", breaks)
+    with pytest.raises(ProtocolError, match="the loss is nan in epoch 1 of the second training"):
+        fit(config=override(QUICK, ["refit=true"]))
+
+
+def test_a_test_part_with_values_that_are_not_finite_is_an_error_not_a_score() -> None:
+    with pytest.raises(ProtocolError, match="tested utterances are given a probability that is not finite"):
+        fit(changed(PARTS.test[:1], lambda x: x * float("nan")))
+
+
+def after_an_epoch(*settings: str) -> torch.Tensor:
+    """The weights of a linear layer after one epoch."""
+    learner = trainer._Learner(linear, override(QUICK, ["clip=0", *settings]), [INPUT], EXAMPLES, PARTS.pool, None, 3, [0])
+    learner.epoch()
+    weight: torch.Tensor = learner.model.branch.classify.weight  # type: ignore[union-attr, assignment]
+    return weight.detach()
+
+
+def test_weight_decay_makes_weights_smaller() -> None:
+    assert after_an_epoch("weight_decay=10").abs().sum() < 0.9 * after_an_epoch().abs().sum()
+
+
+def test_gradients_of_accumulated_steps_are_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    step = torch.optim.Adam.step
+
+    def watched(optimiser: torch.optim.Adam) -> None:
+        seen.append(sum(float(one.grad.abs().sum()) for one in optimiser.param_groups[0]["params"] if one.grad is not None))
+        step(optimiser)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    still = ("dropout=0", "lr=1e-9")
+    after_an_epoch(*still, f"batch={len(PARTS.pool)}")
+    after_an_epoch(*still, f"batch={len(PARTS.pool) // 4}", "accumulate=4")
+    whole, accumulated = seen
+    assert accumulated == pytest.approx(whole, rel=1e-3)
+
+
 def test_a_cosine_ends_at_no_learning_rate_at_all() -> None:
     config = override(QUICK, ["schedule=cosine", "epochs=4"])
     assert [round(trainer.lr_factor(config, epoch), 4) for epoch in range(5)] == [1.0, 0.8536, 0.5, 0.1464, 0.0]
