@@ -47,6 +47,7 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder of prepared corpora.")] = Path("data"),
     cache: Annotated[Path | None, typer.Option(help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the folds, and the GPUs where there are several.")] = 1,
     allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Train although the corpus is not as published.")] = False,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")] = False,
     allow_speaker_overlap: Annotated[bool, typer.Option("--allow-speaker-overlap", help="Accept given folds that share speakers.")] = False,
@@ -84,7 +85,7 @@ def train(
         allow_missing=allow_missing,
         allow_speaker_overlap=allow_speaker_overlap,
     )
-    result = run(ask, open_cache(cache), quiet=quiet)
+    result = run(ask, open_cache(cache), jobs=jobs, quiet=quiet)
     typer.echo(json.dumps(report.to_json(result)) if as_json else report.to_text(result))
 
 

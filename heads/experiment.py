@@ -3,8 +3,9 @@
 import hashlib
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache as once
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from emocache.errors import UsageError
 from emocache.store import Cache, Features
 from heads import finished, runfolder, splits
 from heads.config import HeadModule, Training, override
-from heads.data import Input
+from heads.data import Examples, Input
 from heads.grid import Grid
+from heads.jobs import Task, spread
 from heads.material import Material, by_speaker, gather, inputs_of, load
 from heads.report import Result, to_json
 from heads.scoring import Run, prediction_rows, scores_of
@@ -69,6 +71,7 @@ class Plan:
     """An experiment that can be: what it works on, everything that decides its numbers, their digest, and its run folder."""
 
     ask: Experiment
+    cache: Path
     head: HeadModule
     config: Training
     sets: Sequence[Features]
@@ -103,33 +106,78 @@ def plan(ask: Experiment, cache: Cache) -> Plan:
     digest = _digest(about, folds, material)
     target = runfolder.place(ask.runs, ask.name or f"{ask.head}-{ask.corpus}-{ask.protocol}-{digest[:8]}", digest)
     return Plan(
-        ask=ask, head=head, config=config, sets=sets, inputs=inputs, material=material,
+        ask=ask, cache=cache.root, head=head, config=config, sets=sets, inputs=inputs, material=material,
         folds=folds, about=about, digest=digest, target=target,
     )  # fmt: skip
 
 
-def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
+def run(ask: Experiment, cache: Cache, *, jobs: int = 1, quiet: bool = False) -> Result:
     """`plan` and `carry_out`; the same errors, before any training."""
     pick_device(ask.device)
-    return carry_out(plan(ask, cache), quiet=quiet)
+    return carry_out(plan(ask, cache), jobs=jobs, quiet=quiet)
 
 
-def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
-    """Train and test every fold with every seed, write the run folder and give back the result."""
+def carry_out(planned: Plan, *, jobs: int = 1, quiet: bool = False) -> Result:
+    """Train and test every fold with every seed, in `jobs` processes; write the run folder and give back the result."""
     began = time.perf_counter()
-    ask, head, config, inputs, material, folds = (
-        planned.ask, planned.head, planned.config, planned.inputs, planned.material, planned.folds
+    device = pick_device(planned.ask.device)
+    grid = grid_of(planned, examples_of(planned, device, quiet=quiet), device)
+    folders = folders_of(planned)
+    if jobs > 1:
+        spread(_tasks(planned, device, min(jobs, len(grid.stacks()))), folders, grid.total, quiet=quiet)
+    return finish(planned, grid.train(folders, quiet=quiet), device, began)
+
+
+def folders_of(planned: Plan) -> list[Path]:
+    """Where finished runs of an experiment may lie; new ones go to the last."""
+    unfinished = finished.part_folder(planned.target, planned.digest)
+    return [planned.target / runfolder.CHECKPOINTS, unfinished] if planned.target.exists() else [unfinished]
+
+
+def examples_of(planned: Plan, device: torch.device, *, quiet: bool) -> Callable[[], Examples]:
+    """What reads the features of an experiment, once, when they are wanted."""
+    return once(lambda: load(planned.material, planned.sets, planned.inputs, device, quiet=quiet))
+
+
+def grid_of(planned: Plan, examples: Callable[[], Examples], device: torch.device) -> Grid:
+    """All folds and seeds of an experiment on features that `examples` reads."""
+
+    def by_speakers() -> Examples:
+        return by_speaker(examples(), planned.inputs, planned.material)
+
+    return Grid(
+        head=planned.head,
+        config=planned.config,
+        inputs=planned.inputs,
+        load=once(by_speakers) if planned.config.normalise == "speaker" else examples,
+        device=device,
+        folds=planned.folds,
+        classes=len(planned.material.classes),
+        own_validation=planned.about["validation"] == "given",
+        digest=planned.digest,
+    )
+
+
+def _tasks(planned: Plan, device: torch.device, jobs: int) -> list[Task]:
+    """What each of several processes is to do: every stack whose number leaves its own rest, on a GPU of its own if there are several."""
+    several = device.type == "cuda" and device.index is None
+    gpus = torch.cuda.device_count() if several else 1
+    where = [f"cuda:{i % gpus}" if several else str(device) for i in range(jobs)]
+    return [
+        Task(
+            about={"ask": {**asdict(planned.ask), "device": one}, "cache": planned.cache, "digest": planned.digest, "share": [i, jobs]},
+            threads=max(1, torch.get_num_threads() // jobs),
+            sharers=where.count(one),
+        )
+        for i, one in enumerate(where)
+    ]
+
+
+def finish(planned: Plan, done: Sequence[Run], device: torch.device, began: float) -> Result:
+    """Score all runs and write the run folder; `began` is the time by perf_counter at which work on them began."""
+    ask, config, material, folds, about, target = (
+        planned.ask, planned.config, planned.material, planned.folds, planned.about, planned.target
     )  # fmt: skip
-    about, target, device = planned.about, planned.target, pick_device(ask.device)
-    examples = load(material, planned.sets, inputs, device, quiet=quiet)
-    if config.normalise == "speaker":
-        examples = by_speaker(examples, inputs, material)
-    grid = Grid(
-        head=head, config=config, inputs=inputs, examples=examples, folds=folds, classes=len(material.classes),
-        own_validation=about["validation"] == "given", digest=planned.digest,
-    )  # fmt: skip
-    unfinished = finished.part_folder(target, planned.digest)
-    done = grid.train([unfinished] if not target.exists() else [target / runfolder.CHECKPOINTS, unfinished], quiet=quiet)
     overlap = splits.text_overlap(folds[ask.seeds[0]], material.utterances)
     result = Result(
         head=ask.head,
@@ -151,9 +199,8 @@ def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
         selected_on_test=ask.select == "test",
     )
     versions = {"emocache": emocache.__version__, "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
-    _write(
-        target, {**about, "digest": planned.digest, "device": str(device), "versions": versions}, material, folds, done, result, unfinished
-    )
+    about = {**about, "digest": planned.digest, "device": str(device), "versions": versions}
+    _write(target, about, material, folds, done, result, folders_of(planned)[-1])
     return result
 
 
