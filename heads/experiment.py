@@ -250,8 +250,6 @@ def _about(
     ask: Experiment, head: HeadModule, config: Training, inputs: Sequence[Input], sets: Sequence[Features], material: Material
 ) -> dict[str, Any]:
     """Everything that decides the numbers, apart from the splits and labels themselves."""
-    with torch.device("meta"):
-        parameters = sum(weight.numel() for weight in head.build(config, inputs, len(material.classes)).parameters())
     described = [
         {"encoder": one.name, "level": one.level, "layers": list(one.layers), "dim": one.dim, "digest": features.digest}
         for one, features in zip(inputs, sets, strict=True)
@@ -259,7 +257,7 @@ def _about(
     return {
         "head": ask.head,
         "config": asdict(config),
-        "parameters": parameters,
+        "parameters": parameters_of(head, config, inputs, material),
         "paper": asdict(head.PAPER),
         "corpus": ask.corpus,
         "inputs": described,
@@ -277,6 +275,12 @@ def _about(
         "notes": list(material.notes),
         "deviations": [*head.deviations(config, inputs), *_departures(ask, head)],
     }
+
+
+def parameters_of(head: HeadModule, config: Training, inputs: Sequence[Input], material: Material) -> int:
+    """How many numbers the head learns."""
+    with torch.device("meta"):
+        return sum(weight.numel() for weight in head.build(config, inputs, len(material.classes)).parameters())
 
 
 def _validation(ask: Experiment, material: Material) -> str:

@@ -3,7 +3,7 @@
 config.json       everything that decides the numbers, and the versions that computed them
 splits.json       the ids of every part, by seed and fold
 predictions.csv   id, speaker, fold, seed, label, predicted, and one probability for each class
-curves.json       losses of every epoch, by seed and fold
+curves.json       losses and validation UA of every epoch, by seed and fold
 result.json       scores, intervals, confusion matrix: what `--json` prints
 embeddings.npy    float16 [rows of predictions.csv, width]: each tested utterance before the head's last layer, where it has one
 checkpoints/      the weights of every run, and what it needs not to be trained again (finished.py)
@@ -30,16 +30,19 @@ EMBEDDINGS = "embeddings.npy"
 CHECKPOINTS = "checkpoints"
 
 
-def place(runs: Path, name: str, digest: str) -> Path:
-    """`runs/NAME`. UsageError when that cannot be, or holds anything but an earlier run of the experiment with this digest."""
+def place(runs: Path, name: str, digest: str, about: str = CONFIG) -> Path:
+    """`runs/NAME`. UsageError when that cannot be, or holds anything but an earlier run of the experiment with this digest.
+
+    `about` is the file that says the digest.
+    """
     folder = runs / plain_name(name, "--name")
     _try_writing(runs)
     if not folder.exists():
         return folder
     try:
-        found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["digest"]
+        found = json.loads((folder / about).read_text(encoding="utf-8"))["digest"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"{folder}: is there and is no run of emocache; give another --name") from None
+        raise UsageError(f"{folder}: is there and is no {'run' if about == CONFIG else 'sweep'} of emocache; give another --name") from None
     if found != digest:
         raise UsageError(f"{folder}: holds another experiment ({found[:8]}, this one is {digest[:8]}); give another --name or remove it")
     return folder
@@ -71,6 +74,15 @@ def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16
         folder.rename(old)
     part.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all, whoever else writes it."""
+    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(text)
+    Path(part).chmod(0o644)
+    Path(part).replace(path)
 
 
 def to_json(value: object) -> str:
