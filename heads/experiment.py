@@ -331,6 +331,6 @@ def _write(
             runfolder.RESULT: runfolder.to_json(to_json(result)),
             runfolder.CONFIG: runfolder.to_json(about),
         },
-        np.concatenate(embeddings) if len(embeddings) == len(done) else None,
+        np.concatenate(embeddings) if len(embeddings) == len(done) and len({one.shape[1] for one in embeddings}) == 1 else None,
         checkpoints,
     )

@@ -6,6 +6,7 @@ predictions.csv   id, speaker, fold, seed, label, predicted, and one probability
 curves.json       losses and validation UA of every epoch, by seed and fold
 result.json       scores, intervals, confusion matrix: what `--json` prints
 embeddings.npy    float16 [rows of predictions.csv, width]: each tested utterance before the head's last layer, where it has one
+                  (not where folds have layers of other widths: then those in checkpoints/ alone)
 checkpoints/      the weights of every run, and what it needs not to be trained again (finished.py)
 """
 

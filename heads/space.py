@@ -80,7 +80,7 @@ def _range(name: str, text: str, config: Training) -> Range:
     return found
 
 
-def text_of(value: float, of: Range) -> str:
+def text_of(value: int | float, of: Range) -> str:
     """A number of a range as `--set` takes it; five digits are kept of those that are not whole."""
     return str(int(value)) if of.whole else f"{value:.5g}"
 

@@ -12,7 +12,7 @@ import pytest
 
 from emocache.errors import ProtocolError, UsageError
 from emocache.store import open_cache
-from heads import nested, runfolder, study, sweep, sweep_report, trainer, trials
+from heads import experiment, nested, runfolder, study, sweep, sweep_report, trainer, trials
 from heads.experiment import Experiment
 from heads.sweep import Sweep, Wish
 from heads.trials import Trial
@@ -81,9 +81,7 @@ def test_what_a_trial_says_is_what_training_with_its_settings_says(place: Path) 
     one, done = go(place, objective="loss")
     (fitted, *_) = [trial for trial in done if trial.settings == {"lr": "0.02", "hidden": "8"}]
     settings = [part for part in shlex.split(sweep_report.command(one, fitted.settings)) if "=" in part]
-    from heads.experiment import run
-
-    result = run(ask(place, settings=tuple(settings)), open_cache(place / "cache"), quiet=True)
+    result = experiment.run(ask(place, settings=tuple(settings)), open_cache(place / "cache"), quiet=True)
     assert [score.validation_loss for score in result.scores.runs] == [judged.loss for judged in fitted.runs]
     assert [score.epoch for score in result.scores.runs] == [judged.epoch for judged in fitted.runs]
 
@@ -202,7 +200,7 @@ def test_the_standing_is_the_mean_of_each_runs_epoch_with_the_lowest_loss() -> N
     told: list[tuple[int, float]] = []
     standing = sweep._Standing("ua", lambda step, score: told.append((step, round(score, 3))))
     for stack, seed, number, loss, ua in [(0, 0, 1, 2, 0.2), (0, 1, 1, 2, 0.4), (0, 0, 2, 1, 0.6), (0, 1, 2, 3, 0.9), (1, 0, 1, 1, 0.8)]:
-        standing(stack, seed, number, trainer.Epoch(0.0, loss, ua))
+        standing(stack, seed, number, trainer.Epoch(0.0, float(loss), ua))
     assert told == [(1, 0.3), (2, 0.5)]
 
 
@@ -222,7 +220,7 @@ def test_a_sweep_in_which_all_fails_is_an_error(place: Path, monkeypatch: pytest
     with pytest.raises(ProtocolError, match="no trial is complete: the loss is nan"):
         go(place)
     with pytest.raises(ProtocolError, match="no trial is complete: there was no time for one"):
-        go(place, timeout=0, name="late")
+        go(place, timeout=0.0, name="late")
 
 
 def test_nested_tests_each_fold_with_what_its_own_validation_chose(place: Path) -> None:
@@ -234,10 +232,8 @@ def test_nested_tests_each_fold_with_what_its_own_validation_chose(place: Path) 
     assert {choice.folds: choice.settings for choice in found.choices} == {("Ses1",): of[0], ("Ses2", "Ses3"): of[3]}
     assert [(run.fold, run.seed) for run in found.result.scores.runs] == [(f"Ses{fold}", seed) for seed in (0, 3) for fold in (1, 2, 3)]
     for number, folds in ((0, ["Ses1"]), (3, ["Ses2", "Ses3"])):
-        from heads.experiment import run
-
         settings = ("epochs=3", *(f"{name}={value}" for name, value in of[number].items()))
-        alone = run(ask(place, settings=settings, seeds=(0, 3)), open_cache(place / "cache"), quiet=True).scores.runs
+        alone = experiment.run(ask(place, settings=settings, seeds=(0, 3)), open_cache(place / "cache"), quiet=True).scores.runs
         for one_run, other in zip(found.result.scores.runs, alone, strict=True):
             if one_run.fold in folds:
                 assert replace(one_run, seconds=0.0) == replace(other, seconds=0.0)
@@ -258,7 +254,7 @@ def test_the_command_prints_a_table_the_bias_and_a_command_that_can_be_run(
     (folder,) = (place / "runs").iterdir()
     saved = json.loads((folder / "sweep.json").read_text())
     assert saved["command"] == f"emocache {train}"
-    assert [float(row["validation_ua"]) for row in csv.DictReader((folder / "trials.csv").open())] == [
+    assert [float(row["validation_ua"]) for row in csv.DictReader((folder / "trials.csv").read_text().splitlines())] == [
         pytest.approx(one["ua"], abs=1e-4) for one in saved["trials"]
     ]
     assert shell.run(train) == 0
@@ -308,6 +304,4 @@ def test_the_name_of_one_sweep_is_never_given_to_another(place: Path) -> None:
     with pytest.raises(UsageError, match="holds another experiment"):
         go(place, name="mine", seeds=(1,))
     with pytest.raises(UsageError, match="is there and is no run of emocache"):
-        from heads.experiment import plan
-
-        plan(ask(place, name="mine", settings=()), open_cache(place / "cache"))
+        experiment.plan(ask(place, name="mine", settings=()), open_cache(place / "cache"))
