@@ -41,6 +41,7 @@ RunsOption = Annotated[Path, typer.Option(help="Folder that runs are written to.
 DataOption = Annotated[Path, typer.Option(help="Folder of prepared corpora.")]
 CacheOption = Annotated[Path | None, typer.Option(help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")]
+JobsOption = Annotated[int, typer.Option(min=1, help="Processes that share the folds, and the GPUs where there are several.")]
 AllowCountsOption = Annotated[bool, typer.Option("--allow-counts", help="Train although the corpus is not as published.")]
 AllowMissingOption = Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")]
 AllowOverlapOption = Annotated[bool, typer.Option("--allow-speaker-overlap", help="Accept given folds that share speakers.")]
@@ -69,7 +70,7 @@ def train(
     data: DataOption = Path("data"),
     cache: CacheOption = None,
     device: DeviceOption = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the folds, and the GPUs where there are several.")] = 1,
+    jobs: JobsOption = 1,
     allow_counts: AllowCountsOption = False,
     allow_missing: AllowMissingOption = False,
     allow_speaker_overlap: AllowOverlapOption = False,

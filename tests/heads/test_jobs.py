@@ -9,7 +9,7 @@ import torch
 
 from emocache.errors import EmocacheError, ProtocolError
 from emocache.store import open_cache
-from heads import experiment, jobs, worker
+from heads import data, experiment, jobs, worker
 from heads.experiment import Experiment
 from tests.heads.toy import corpus, extract, utterances
 
@@ -56,6 +56,21 @@ def test_no_run_belongs_to_two_processes_and_none_to_nobody(place: Path) -> None
     grid = experiment.grid_of(planned, experiment.examples_of(planned, torch.device("cpu"), quiet=True), torch.device("cpu"))
     shares = [task.about["share"] for task in experiment._tasks(planned, torch.device("cpu"), 2)]
     assert sorted(stack for first, count in shares for stack in grid.stacks()[first::count]) == sorted(grid.stacks())
+
+
+def test_gpus_are_shared_out_in_turn_unless_one_was_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = experiment.plan(ask(place, "mine"), open_cache(place / "cache"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    several, one = (experiment._tasks(planned, torch.device(name), 3) for name in ("cuda", "cuda:1"))
+    assert [(task.about["ask"]["device"], task.sharers) for task in several] == [("cuda:0", 2), ("cuda:1", 1), ("cuda:0", 2)]
+    assert [(task.about["ask"]["device"], task.sharers) for task in one] == [("cuda:1", 3)] * 3
+
+
+def test_the_memory_is_shared_by_as_many_processes_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "_free_bytes", lambda device: 900)
+    assert data.free_bytes(torch.device("cpu")) == 900
+    monkeypatch.setenv(data.SHARERS, "3")
+    assert data.free_bytes(torch.device("cpu")) == 300
 
 
 def test_a_process_that_fails_is_one_line_and_stops_the_others(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
