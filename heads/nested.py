@@ -118,5 +118,8 @@ def _deviations(base: Plan, configs: Mapping[tuple[str, ...], Training]) -> Iter
     """Where the protocol or the settings of a fold are not the paper's."""
     of_base = base.head.deviations(base.config, base.inputs)
     yield from (text for text in base.about["deviations"] if text not in of_base)
-    for names, config in configs.items():
-        yield from (f"fold {', '.join(names)}: {text}" for text in base.head.deviations(config, base.inputs))
+    found = {names: base.head.deviations(config, base.inputs) for names, config in configs.items()}
+    everywhere = [text for text in next(iter(found.values())) if all(text in texts for texts in found.values())]
+    yield from everywhere
+    for names, texts in found.items():
+        yield from (f"fold {', '.join(names)}: {text}" for text in texts if text not in everywhere)

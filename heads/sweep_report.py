@@ -13,8 +13,8 @@ from heads.sweep import Sweep
 from heads.trials import OBJECTIVES, Trial
 
 BIASED = (
-    "these settings were chosen on the validation parts of all folds together, and what one fold tests was trained and validated on "
-    "in others: test scores with them are a little too high; --nested chooses for each fold by itself"
+    "the best settings are chosen on the validation parts of all folds together, and what one fold tests was trained and validated "
+    "on in others: test scores with them are a little too high; --nested chooses for each fold by itself"
 )
 SHOWN = 20
 """Trials in the table for the terminal."""
@@ -33,7 +33,7 @@ def to_json(one: Sweep, done: Sequence[Trial]) -> dict[str, Any]:
     listed = [asdict(trial) | ({"ua": trial.ua, "loss": trial.loss} if trial.runs else {}) for trial in done]
     return {
         "path": str(one.target), "method": one.wish.method, "objective": one.wish.objective, "wanted": one.wanted, **counts,
-        "best": dict(done[0].settings), "command": command(one, done[0].settings), "notes": list(notes(one)), "trials": listed,
+        "best": dict(done[0].settings), "command": command(one, done[0].settings), "notes": list(notes(one, done)), "trials": listed,
     }  # fmt: skip
 
 
@@ -57,11 +57,13 @@ def to_text(one: Sweep, done: Sequence[Trial]) -> str:
     return "\n".join(lines)
 
 
-def notes(one: Sweep) -> Iterator[str]:
+def notes(one: Sweep, done: Sequence[Trial]) -> Iterator[str]:
     """What a reader must know."""
     tests = {fold.test for folds in one.planned.folds.values() for fold in folds}
-    if len(tests) > 1 and not one.wish.nested:
+    if len(tests) > 1:
         yield BIASED
+    if missing := one.wanted - len(done):
+        yield f"{missing} trials are not done: other processes are at them, or the time was up; the same command goes on"
     yield from one.planned.material.notes
 
 
