@@ -62,8 +62,8 @@ def notes(one: Sweep, done: Sequence[Trial]) -> Iterator[str]:
     tests = {fold.test for folds in one.planned.folds.values() for fold in folds}
     if len(tests) > 1:
         yield BIASED
-    if missing := one.wanted - len(done):
-        yield f"{missing} trials are not done: other processes are at them, or the time was up; the same command goes on"
+    if (missing := one.wanted - len(done)) > 0:
+        yield f"{missing} of {one.wanted} trials are not done: other processes are at them, or the time was up; the same command goes on"
     yield from one.planned.material.notes
 
 

@@ -112,6 +112,19 @@ def test_an_interruption_ends_the_processes_and_keeps_what_is_finished(place: Pa
     assert experiment.carry_out(planned, quiet=True).scores.tested == len(MEMBERS)
 
 
+def test_a_process_ends_with_its_parent(place: Path) -> None:
+    long = replace(ask(place, "mine"), settings=("epochs=1000000", "patience=1000000"))
+    planned = experiment.plan(long, open_cache(place / "cache"))
+    (task,) = experiment._tasks(planned, torch.device("cpu"), 1)
+    one = jobs._start(task)
+    assert one.process.stdin
+    one.process.stdin.close()
+    assert one.process.wait(timeout=60) == 1
+    one.said.seek(0)
+    assert one.said.read() == b""
+    one.said.close()
+
+
 def test_a_process_refuses_a_corpus_that_is_not_the_parents(place: Path) -> None:
     about = {"ask": asdict(ask(place, "mine")), "cache": place / "cache", "digest": "another", "share": [0, 1]}
     with pytest.raises(ProtocolError, match="changed while the run began"):

@@ -138,7 +138,7 @@ def test_a_trial_that_another_process_is_at_is_left_to_it(place: Path, monkeypat
     one, done = go(place)
     assert sorted(trial.number for trial in done) == [0, 2, 3]
     assert "3 of 4 trials complete" in sweep_report.to_text(one, done)
-    assert "1 trials are not done: other processes are at them" in sweep_report.to_text(one, done)
+    assert "1 of 4 trials are not done: other processes are at them" in sweep_report.to_text(one, done)
 
 
 def test_random_trials_lie_in_their_ranges_and_depend_on_their_number_alone(place: Path) -> None:
