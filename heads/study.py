@@ -12,7 +12,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 from heads.space import Range, Settings, Space, text_of
-from heads.trials import Pruned, Trial
+from heads.trials import Pruned, Report, Trial
 
 NAME = "sweep"
 STARTUP = 5
@@ -20,8 +20,6 @@ STARTUP = 5
 WARMUP = 5
 """Epochs of its first fold in which no trial is pruned."""
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-Report = Callable[[int, float], None]
-"""Takes a step and the score so far; raises Pruned when that is behind."""
 
 
 def search(

@@ -30,7 +30,7 @@ from heads.data import Examples
 from heads.experiment import Experiment, Plan
 from heads.space import Settings, Space, parse
 from heads.trainer import Epoch
-from heads.trials import OBJECTIVES, Judged, Pruned, Trial
+from heads.trials import OBJECTIVES, Judged, Pruned, Report, Trial
 
 METHODS = ("grid", "random", "tpe")
 SWEEP = "sweep.json"
@@ -38,8 +38,6 @@ TRIALS = 20
 """How many trials there are unless it is said, of methods that could go on for ever."""
 STEPS = 1_000_000
 """Steps between the first epochs of two folds: more than there are epochs."""
-Report = Callable[[int, float], None]
-"""Takes a step and the score so far; may raise Pruned."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -17,6 +17,10 @@ OBJECTIVES = {"ua": "highest mean validation UA", "loss": "lowest mean validatio
 
 class Pruned(Exception):
     """Stops a trial that is behind the others."""
+
+
+Report = Callable[[int, float], None]
+"""Takes a step and the score of a trial so far; raises Pruned when that is behind."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
