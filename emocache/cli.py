@@ -18,7 +18,7 @@ from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
 from emocache.options import corpora_of
 from heads import cli as heads_cli
-from heads import cli_papers, cli_results
+from heads import cli_papers, cli_results, cli_sweep
 
 if TYPE_CHECKING:
     from emocache.pipeline import Job, Outcome
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 app.command("train", epilog=_examples(*heads_cli.EXAMPLES))(heads_cli.train)
+app.command("sweep", epilog=_examples(*cli_sweep.EXAMPLES))(cli_sweep.sweep)
 app.command("reproduce", epilog=_examples(*cli_papers.REPRODUCE_EXAMPLES))(cli_papers.reproduce)
 app.command("heads", epilog=_examples(*cli_papers.HEADS_EXAMPLES))(cli_papers.heads)
 app.command("report", epilog=_examples(*cli_results.REPORT_EXAMPLES))(cli_results.report)

@@ -149,7 +149,7 @@ class _Kept(torch.autograd.Function):
 
 
 class ReluDropout(nn.Module):
-    """ReLU and dropout in one go, with 8 random bits a value (so `p` is rounded to 1/256), from a generator of each run.
+    """ReLU and dropout in one go, with 16 random bits a value (so `p` is rounded to 1/65536), from a generator of each run.
 
     What is kept is not scaled: whoever comes next multiplies by `scale`, which costs less on a few weights than on many rows.
     """
@@ -157,29 +157,29 @@ class ReluDropout(nn.Module):
     def __init__(self, p: float) -> None:
         """`p` is the share of values set to 0 in training."""
         super().__init__()
-        self.dropped = min(round(p * 256), 255)
+        self.dropped = min(round(p * 2**16), 2**16 - 1)
         self.generators: Sequence[torch.Generator] = ()
         """One for each run; none: torch's global one."""
 
     @property
     def scale(self) -> float:
         """1 / (1 - p) in training, else 1."""
-        return 256 / (256 - self.dropped) if self.training else 1.0
+        return 2**16 / (2**16 - self.dropped) if self.training else 1.0
 
     def forward(self, values: Float[Tensor, "runs rows dim"]) -> Float[Tensor, "runs rows dim"]:
         """Nothing is dropped in evaluation."""
         if not self.training or not self.dropped:
             return values.relu()
         generators: Sequence[torch.Generator | None] = self.generators or [None] * len(values)
-        draws = torch.stack([_bytes(values[0], generator) for generator in generators])
-        kept: Tensor = _Kept.apply(values, (draws >= self.dropped - 128) & (values > 0))  # type: ignore[no-untyped-call]
+        draws = torch.stack([_shorts(values[0], generator) for generator in generators])
+        kept: Tensor = _Kept.apply(values, (draws >= self.dropped - 2**15) & (values > 0))  # type: ignore[no-untyped-call]
         return kept
 
 
-def _bytes(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Random int8 of the same shape, eight to a draw: the draws are most of the time of a dropout on a CPU."""
-    draws = torch.empty((like.numel() + 7) // 8, dtype=torch.int64, device=like.device).random_(-(2**63), None, generator=generator)
-    return draws.view(torch.int8)[: like.numel()].view(like.shape)
+def _shorts(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Random int16 of the same shape, four to a draw: the draws are most of the time of a dropout on a CPU."""
+    draws = torch.empty((like.numel() + 3) // 4, dtype=torch.int64, device=like.device).random_(-(2**63), None, generator=generator)
+    return draws.view(torch.int16)[: like.numel()].view(like.shape)
 
 
 def mean_over_time(rows: Float[Tensor, "*runs rows dim"], offsets: Int[Tensor, " edges"]) -> Float[Tensor, "*runs edges-1 dim"]:

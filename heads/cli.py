@@ -22,41 +22,65 @@ EXAMPLES = (
 )
 
 
+HeadArgument = Annotated[str, typer.Argument(help=f"Which head: {', '.join(HEADS)}.")]
+EncodersOption = Annotated[str, typer.Option("--encoders", "--encoder", help="Feature sets in the cache, such as whisper-tiny.en,ecapa.")]
+ProtocolOption = Annotated[str, typer.Option(help=PROTOCOL_HELP)]
+CorpusOption = Annotated[str | None, typer.Option(help="Which corpus (needed when several are prepared).")]
+SeedsOption = Annotated[str, typer.Option(help="0-2, or 0,3,5.")]
+LabelOption = Annotated[str, typer.Option(help="The manifest's column to learn.")]
+LevelsOption = Annotated[str | None, typer.Option(help="One level for all encoders, or one for each (default: the encoder's own).")]
+LayersOption = Annotated[str, typer.Option(help="all, last, blocks (all but layer 0), or numbers such as 0-3,6.")]
+ValidationOption = Annotated[
+    str | None,
+    typer.Option(
+        help="random (a tenth of the training utterances) or speaker (one of theirs); default: random, or what the corpus brings."
+    ),
+]
+FoldsOption = Annotated[int | None, typer.Option(help="How many speaker-folds (default: 5).")]
+TestSplitOption = Annotated[str | None, typer.Option(help="With given: which of several test splits, such as test1.")]
+RunsOption = Annotated[Path, typer.Option(help="Folder that runs are written to.")]
+DataOption = Annotated[Path, typer.Option(help="Folder of prepared corpora.")]
+CacheOption = Annotated[Path | None, typer.Option(help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")]
+JobsOption = Annotated[int, typer.Option(min=1, help="Processes that share the folds, and the GPUs where there are several.")]
+AllowCountsOption = Annotated[bool, typer.Option("--allow-counts", help="Train although the corpus is not as published.")]
+AllowMissingOption = Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")]
+AllowOverlapOption = Annotated[bool, typer.Option("--allow-speaker-overlap", help="Accept given folds that share speakers.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+
 def train(
-    head: Annotated[str, typer.Argument(help=f"Which head: {', '.join(HEADS)}.")],
-    encoders: Annotated[str, typer.Option("--encoders", "--encoder", help="Feature sets in the cache, such as whisper-tiny.en,ecapa.")],
-    protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)],
-    corpus: Annotated[str | None, typer.Option(help="Which corpus (needed when several are prepared).")] = None,
-    seeds: Annotated[str, typer.Option(help="0-2, or 0,3,5.")] = "0",
-    label: Annotated[str, typer.Option(help="The manifest's column to learn.")] = "emotion",
-    levels: Annotated[str | None, typer.Option(help="One level for all encoders, or one for each (default: the encoder's own).")] = None,
-    layers: Annotated[str, typer.Option(help="all, last, blocks (all but layer 0), or numbers such as 0-3,6.")] = "all",
+    head: HeadArgument,
+    encoders: EncodersOption,
+    protocol: ProtocolOption,
+    corpus: CorpusOption = None,
+    seeds: SeedsOption = "0",
+    label: LabelOption = "emotion",
+    levels: LevelsOption = None,
+    layers: LayersOption = "all",
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting such as lr=1e-4, repeatable")] = None,
-    validation: Annotated[
-        str | None,
-        typer.Option(
-            help="random (a tenth of the training utterances) or speaker (one of theirs); default: random, or what the corpus brings."
-        ),
-    ] = None,
-    folds: Annotated[int | None, typer.Option(help="How many speaker-folds (default: 5).")] = None,
-    test_split: Annotated[str | None, typer.Option(help="With given: which of several test splits, such as test1.")] = None,
+    validation: ValidationOption = None,
+    folds: FoldsOption = None,
+    test_split: TestSplitOption = None,
     select: Annotated[
         str, typer.Option(help="Choose the epoch on validation; or on test, as some papers do: marked wherever the result is shown.")
     ] = "validation",
     name: Annotated[str | None, typer.Option(help="What to call the run (default: made from head, corpus, protocol and a digest).")] = None,
-    runs: Annotated[Path, typer.Option(help="Folder that runs are written to.")] = Path("runs"),
-    data: Annotated[Path, typer.Option(help="Folder of prepared corpora.")] = Path("data"),
-    cache: Annotated[Path | None, typer.Option(help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
-    allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Train although the corpus is not as published.")] = False,
-    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")] = False,
-    allow_speaker_overlap: Annotated[bool, typer.Option("--allow-speaker-overlap", help="Accept given folds that share speakers.")] = False,
+    runs: RunsOption = Path("runs"),
+    data: DataOption = Path("data"),
+    cache: CacheOption = None,
+    device: DeviceOption = None,
+    jobs: JobsOption = 1,
+    allow_counts: AllowCountsOption = False,
+    allow_missing: AllowMissingOption = False,
+    allow_speaker_overlap: AllowOverlapOption = False,
     random_labels: Annotated[bool, typer.Option("--random-labels", help="Learn permuted labels: a floor, marked as such.")] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the curves as event files too, to RUNS/NAME/tensorboard/.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Train a head on cached features over all folds and seeds of a protocol; results go to RUNS/NAME/."""
     if head not in HEADS:
@@ -73,11 +97,11 @@ def train(
     ask = Experiment(
         head=head,
         corpus=chosen,
-        encoders=_names(encoders),
+        encoders=names(encoders),
         protocol=protocol,
         seeds=numbers,
         label=label,
-        levels=_names(levels or ""),
+        levels=names(levels or ""),
         layers=layers,
         settings=tuple(settings or ()),
         validation=validation,
@@ -94,7 +118,7 @@ def train(
         allow_speaker_overlap=allow_speaker_overlap,
         random_labels=random_labels,
     )
-    result = run(ask, open_cache(cache), quiet=quiet)
+    result = run(ask, open_cache(cache), jobs=jobs, quiet=quiet)
     if tensorboard:
         events.write(result.path, stored.curves(result.path))
     typer.echo(json.dumps(report.to_json(result)) if as_json else report.to_text(result))
@@ -123,6 +147,6 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(numbers))
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names(text: str) -> tuple[str, ...]:
     """Names with commas between."""
     return tuple(part.strip() for part in text.split(",") if part.strip())

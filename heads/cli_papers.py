@@ -9,7 +9,7 @@ import typer
 from emocache.errors import UsageError
 from emocache.places import cache_root
 from heads import HEADS
-from heads.cli import parse_seeds
+from heads.cli import JobsOption, parse_seeds
 
 REPRODUCE_EXAMPLES = (
     "emocache reproduce --list",
@@ -35,6 +35,7 @@ def reproduce(
     data: Annotated[Path, typer.Option(help="Folder of prepared corpora.")] = Path("data"),
     cache: Annotated[Path | None, typer.Option(help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
+    jobs: JobsOption = 1,
     allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Run although the corpus is not as published.")] = False,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON object.")] = False,
@@ -68,7 +69,7 @@ def reproduce(
         allow_counts=allow_counts,
         allow_missing=allow_missing,
     )
-    table = run_rows(wish, quiet=quiet)
+    table = run_rows(wish, jobs=jobs, quiet=quiet)
     typer.echo(json.dumps(paper_table.to_json(table)) if as_json else paper_table.to_text(table))
 
 

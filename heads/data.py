@@ -6,6 +6,7 @@
 A batch is gathered by index arithmetic: no Python per utterance, and no answer can depend on padding.
 """
 
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ UTTERANCES = 256
 """Utterances that are read at a time for that, where they are not in memory."""
 AHEAD = 3
 """Batches that are read while the head learns from one."""
+SHARERS = "EMOCACHE_SHARERS"
+"""Environment variable: how many processes share the memory of the device, set for those that --jobs starts."""
 ROUNDING = 1e-6
 """A deviation below this share of the mean is rounding in the float32 mean of a chunk: the dimension is constant."""
 
@@ -169,7 +172,12 @@ def frozen(packed: PackedTensor, found: Moments | None, dtype: torch.dtype) -> P
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that is free on the device; without a limit where that cannot be told."""
+    """The share that this process has of the free memory of the device; without a limit where that cannot be told."""
+    return _free_bytes(device) // int(os.environ.get(SHARERS, "1"))
+
+
+def _free_bytes(device: torch.device) -> int:
+    """What is free for all."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     try:

@@ -2,8 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cache as once
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from emocache.errors import UsageError
 from emocache.store import Cache, Features
 from heads import command, finished, marks, runfolder, splits, trainer, versions
 from heads.config import HeadModule, Training, override
-from heads.data import Input
+from heads.data import Examples, Input
 from heads.grid import Grid
+from heads.jobs import Task, spread
 from heads.material import Material, by_speaker, gather, inputs_of, load
 from heads.predictions import COLUMNS
 from heads.report import Result, to_json
@@ -77,6 +79,7 @@ class Plan:
     """An experiment that can be: what it works on, everything that decides its numbers, their digest, and its run folder."""
 
     ask: Experiment
+    cache: Path
     head: HeadModule
     config: Training
     sets: Sequence[Features]
@@ -112,42 +115,88 @@ def plan(ask: Experiment, cache: Cache) -> Plan:
     kind = "-random-labels" if ask.random_labels else ""
     target = runfolder.place(ask.runs, ask.name or f"{ask.head}-{ask.corpus}-{ask.protocol}{kind}-{digest[:8]}", digest)
     return Plan(
-        ask=ask, head=head, config=config, sets=sets, inputs=inputs, material=material,
+        ask=ask, cache=cache.root, head=head, config=config, sets=sets, inputs=inputs, material=material,
         folds=folds, about=about, digest=digest, target=target,
     )  # fmt: skip
 
 
-def run(ask: Experiment, cache: Cache, *, quiet: bool = False) -> Result:
+def run(ask: Experiment, cache: Cache, *, jobs: int = 1, quiet: bool = False) -> Result:
     """`plan` and `carry_out`; the same errors, before any training."""
     pick_device(ask.device)
-    return carry_out(plan(ask, cache), quiet=quiet)
+    return carry_out(plan(ask, cache), jobs=jobs, quiet=quiet)
 
 
-def carry_out(planned: Plan, *, quiet: bool = False) -> Result:
-    """Train and test every fold with every seed, write the run folder and give back the result.
+def carry_out(planned: Plan, *, jobs: int = 1, quiet: bool = False) -> Result:
+    """Train and test every fold with every seed, in `jobs` processes; write the run folder and give back the result.
 
     UsageError where another training is at work on the same run folder.
     """
     with runfolder.alone(planned.target, planned.digest):
-        return _carry_out(planned, quiet=quiet)
+        return _carry_out(planned, jobs=jobs, quiet=quiet)
 
 
-def _carry_out(planned: Plan, *, quiet: bool) -> Result:
+def _carry_out(planned: Plan, *, jobs: int, quiet: bool) -> Result:
     """The work of `carry_out`."""
     began = time.perf_counter()
-    ask, head, config, inputs, material, folds = (
-        planned.ask, planned.head, planned.config, planned.inputs, planned.material, planned.folds
+    device = pick_device(planned.ask.device)
+    grid = grid_of(planned, examples_of(planned, device, quiet=quiet), device)
+    folders = folders_of(planned)
+    if jobs > 1:
+        spread(_tasks(planned, device, min(jobs, len(grid.stacks()))), folders, grid.total, quiet=quiet)
+    return finish(planned, grid.train(folders, quiet=quiet), device, began)
+
+
+def folders_of(planned: Plan) -> list[Path]:
+    """Where finished runs of an experiment may lie; new ones go to the last."""
+    unfinished = finished.part_folder(planned.target, planned.digest)
+    return [planned.target / runfolder.CHECKPOINTS, unfinished] if planned.target.exists() else [unfinished]
+
+
+def examples_of(planned: Plan, device: torch.device, *, quiet: bool) -> Callable[[], Examples]:
+    """What reads the features of an experiment, once, when they are wanted."""
+    return once(lambda: load(planned.material, planned.sets, planned.inputs, device, quiet=quiet))
+
+
+def grid_of(planned: Plan, examples: Callable[[], Examples], device: torch.device) -> Grid:
+    """All folds and seeds of an experiment on features that `examples` reads."""
+
+    def by_speakers() -> Examples:
+        return by_speaker(examples(), planned.inputs, planned.material)
+
+    return Grid(
+        head=planned.head,
+        config=planned.config,
+        inputs=planned.inputs,
+        load=once(by_speakers) if planned.config.normalise == "speaker" else examples,
+        device=device,
+        folds=planned.folds,
+        classes=len(planned.material.classes),
+        own_validation=planned.about["validation"] == "given",
+        digest=planned.digest,
+        random_labels=planned.ask.random_labels,
+    )
+
+
+def _tasks(planned: Plan, device: torch.device, jobs: int) -> list[Task]:
+    """What each of several processes is to do: every stack whose number leaves its own rest, on a GPU of its own if there are several."""
+    several = device.type == "cuda" and device.index is None
+    gpus = torch.cuda.device_count() if several else 1
+    where = [f"cuda:{i % gpus}" if several else str(device) for i in range(jobs)]
+    return [
+        Task(
+            about={"ask": {**asdict(planned.ask), "device": one}, "cache": planned.cache, "digest": planned.digest, "share": [i, jobs]},
+            threads=max(1, torch.get_num_threads() // jobs),
+            sharers=where.count(one),
+        )
+        for i, one in enumerate(where)
+    ]
+
+
+def finish(planned: Plan, done: Sequence[Run], device: torch.device, began: float) -> Result:
+    """Score all runs and write the run folder; `began` is the time by perf_counter at which work on them began."""
+    ask, config, material, folds, about, target = (
+        planned.ask, planned.config, planned.material, planned.folds, planned.about, planned.target
     )  # fmt: skip
-    about, target, device = planned.about, planned.target, pick_device(ask.device)
-    examples = load(material, planned.sets, inputs, device, quiet=quiet)
-    if config.normalise == "speaker":
-        examples = by_speaker(examples, inputs, material)
-    grid = Grid(
-        head=head, config=config, inputs=inputs, examples=examples, folds=folds, classes=len(material.classes),
-        own_validation=about["validation"] == "given", digest=planned.digest, random_labels=ask.random_labels,
-    )  # fmt: skip
-    unfinished = finished.part_folder(target, planned.digest)
-    done = grid.train([unfinished] if not target.exists() else [target / runfolder.CHECKPOINTS, unfinished], quiet=quiet)
     different = {fold.test: fold for made in folds.values() for fold in made}
     overlap = splits.text_overlap(list(different.values()), material.utterances)
     result = Result(
@@ -183,7 +232,7 @@ def _carry_out(planned: Plan, *, quiet: bool) -> Result:
         folds,
         done,
         result,
-        unfinished,
+        folders_of(planned)[-1],
     )
     return result
 
@@ -255,8 +304,6 @@ def _about(
     ask: Experiment, head: HeadModule, config: Training, inputs: Sequence[Input], sets: Sequence[Features], material: Material
 ) -> dict[str, Any]:
     """Everything that decides the numbers, apart from the splits and labels themselves."""
-    with torch.device("meta"):
-        parameters = sum(weight.numel() for weight in head.build(config, inputs, len(material.classes)).parameters())
     described = [
         {"encoder": one.name, "level": one.level, "layers": list(one.layers), "dim": one.dim, "digest": features.digest}
         for one, features in zip(inputs, sets, strict=True)
@@ -264,7 +311,7 @@ def _about(
     return {
         "head": ask.head,
         "config": asdict(config),
-        "parameters": parameters,
+        "parameters": parameters_of(head, config, inputs, material),
         "paper": asdict(head.PAPER),
         "corpus": ask.corpus,
         "inputs": described,
@@ -283,6 +330,12 @@ def _about(
         "notes": list(material.notes),
         "deviations": [*head.deviations(config, inputs), *_departures(ask, head)],
     }
+
+
+def parameters_of(head: HeadModule, config: Training, inputs: Sequence[Input], material: Material) -> int:
+    """How many numbers the head learns."""
+    with torch.device("meta"):
+        return sum(weight.numel() for weight in head.build(config, inputs, len(material.classes)).parameters())
 
 
 def _validation(ask: Experiment, material: Material) -> str:
@@ -333,6 +386,6 @@ def _write(
             runfolder.RESULT: runfolder.to_json(to_json(result)),
             runfolder.CONFIG: runfolder.to_json(about),
         },
-        np.concatenate(embeddings) if len(embeddings) == len(done) else None,
+        np.concatenate(embeddings) if len(embeddings) == len(done) and len({one.shape[1] for one in embeddings}) == 1 else None,
         checkpoints,
     )

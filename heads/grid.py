@@ -2,10 +2,12 @@
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from heads import finished, trainer, versions
@@ -17,6 +19,8 @@ from heads.splits import Fold
 
 TOGETHER = {"cpu": 5, "cuda": 25}
 """Most seeds of a fold that are trained as one."""
+Stack = tuple[int, list[int]]
+"""The number of a fold, and seeds that are trained together on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +28,14 @@ class Grid:
     """What is to be trained. `own_validation`: the corpus brings its validation part, which is no part of the training folds.
 
     With `random_labels`, every run learns labels of its own that tell nothing, so none are trained together.
+    `load` gives the examples on `device`, and is called when the first run has to be trained.
     """
 
     head: HeadModule
     config: Training
     inputs: Sequence[Input]
-    examples: Examples
+    load: Callable[[], Examples]
+    device: torch.device
     folds: Mapping[int, Sequence[Fold]]
     classes: int
     own_validation: bool
@@ -41,11 +47,14 @@ class Grid:
         """How many runs there are."""
         return sum(map(len, self.folds.values()))
 
-    def train(self, folders: Sequence[Path], *, quiet: bool) -> list[Run]:
-        """Every run, seed by seed and fold by fold. What lies in one of `folders` is not trained again; in the end all lie in the last."""
+    def train(self, folders: Sequence[Path], *, quiet: bool, stacks: Sequence[Stack] | None = None) -> list[Run]:
+        """Every run of `stacks` (None: of all), seed by seed and fold by fold.
+
+        What lies in one of `folders` is not trained again; in the end all lie in the last.
+        """
         done: dict[tuple[int, int], Run] = {}
         with tqdm(total=self.total, desc="training", unit="run", delay=1, disable=quiet) as bar:
-            for number, seeds in self._stacks():
+            for number, seeds in self.stacks() if stacks is None else stacks:
                 for seed in seeds:
                     if run := self._finished(folders, number, seed):
                         done[seed, number] = run
@@ -54,7 +63,21 @@ class Grid:
                     done[run.seed, number] = run
                     finished.save(finished.file_of(folders[-1], number, run.seed), run.fitted, run.seconds, run.made_with, self.digest)
                     bar.update()
-        return [done[seed, number] for seed, made in self.folds.items() for number in range(len(made))]
+        return [done[at] for at in ((seed, number) for seed, made in self.folds.items() for number in range(len(made))) if at in done]
+
+    def validate(self, on_epoch: Callable[[int, int, int, trainer.Epoch], None]) -> dict[tuple[int, int], trainer.Learnt]:
+        """Every run by seed and number of its fold, as far as it can be judged without the test part.
+
+        `on_epoch` is told of each epoch: number of the stack, seed, number of the epoch, and what it came to.
+        """
+        done: dict[tuple[int, int], trainer.Learnt] = {}
+        for at, (number, seeds) in enumerate(self.stacks()):
+            parts = [self._parts(self.folds[seed][number]) for seed in seeds]
+            learnt = trainer.learn(
+                self.head, self.config, self.inputs, self.load(), parts, classes=self.classes, seeds=seeds, on_epoch=partial(on_epoch, at)
+            )  # fmt: skip
+            done |= {(seed, number): one for seed, one in zip(seeds, learnt, strict=True)}
+        return done
 
     def _finished(self, folders: Sequence[Path], number: int, seed: int) -> Run | None:
         """A run that was done before."""
@@ -66,16 +89,15 @@ class Grid:
                 return Run(self.folds[seed][number], seed, *found)
         return None
 
-    def _stacks(self) -> Iterator[tuple[int, list[int]]]:
+    def stacks(self) -> list[Stack]:
         """Numbers of folds, and the seeds that are trained together on each: they have one test part and one pool."""
-        most = TOGETHER[self.examples.labels.device.type] if self.head.NEEDS.stacks and not self.random_labels else 1
+        most = TOGETHER[self.device.type] if self.head.NEEDS.stacks and not self.random_labels else 1
         alike: dict[tuple[int, tuple[str, ...], frozenset[str]], list[int]] = {}
         for number in range(max(map(len, self.folds.values()))):
             for seed, made in self.folds.items():
                 if number < len(made):
                     alike.setdefault((number, made[number].test, frozenset(self._pool(made[number]))), []).append(seed)
-        for (number, _, _), seeds in alike.items():
-            yield from ((number, seeds[at : at + most]) for at in range(0, len(seeds), most))
+        return [(number, seeds[at : at + most]) for (number, _, _), seeds in alike.items() for at in range(0, len(seeds), most)]
 
     def _pool(self, fold: Fold) -> tuple[str, ...]:
         """What batches are made of, in an order that no seed has a say in; never anything of the test part."""
@@ -98,17 +120,17 @@ class Grid:
             self.head, self.config, self.inputs, examples, parts, classes=self.classes, seeds=seeds, on_epoch=on_epoch
         )  # fmt: skip
         seconds = (time.perf_counter() - began) / len(seeds)
-        made_with = {"device": str(self.examples.labels.device), **versions.of_now()}
+        made_with = {"device": str(self.device), **versions.of_now()}
         yield from (Run(fold, seed, one, seconds, made_with) for fold, seed, one in zip(folds, seeds, fitted, strict=True))
 
     def _labelled(self, fold: Fold, seed: int) -> Examples:
         """The examples, with permuted labels where that is asked for; those of the test part stay."""
         if not self.random_labels:
-            return self.examples
+            return self.load()
         parts = [fold.train] if fold.selected_on_test else [fold.train, fold.validation]
-        return with_permuted_labels(self.examples, parts, f"{fold.name}/{seed}")
+        return with_permuted_labels(self.load(), parts, f"{fold.name}/{seed}")
 
     def _parts(self, fold: Fold) -> trainer.Parts:
         """Where the utterances of a fold lie."""
-        indices = self.examples.indices
+        indices = self.load().indices
         return trainer.Parts(indices(fold.train), indices(fold.validation), indices(fold.test), indices(self._pool(fold)))

@@ -39,8 +39,8 @@ class Config(Training):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         super().__post_init__()
-        if self.dropout and not 1 / 256 <= self.dropout <= 255 / 256:
-            raise UsageError(f"dropout is {self.dropout}, expected 0, or 1/256 and more and less than 1 by as much: it goes by 256ths")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout is {self.dropout}, expected 0 or more and less than 1")
         if not 1 <= self.hidden <= 65_536:
             raise UsageError(f"hidden is {self.hidden}, expected 1 to 65536")
 

@@ -51,8 +51,8 @@ class Wish:
         return f"{kind}{at}{self.alignment or paper}" if at else kind
 
 
-def reproduce(wish: Wish, *, quiet: bool = False) -> Table:
-    """Run every row that is asked for and has a head, or take what an earlier call left in `runs`.
+def reproduce(wish: Wish, *, jobs: int = 1, quiet: bool = False) -> Table:
+    """Run every row that is asked for and has a head, in `jobs` processes, or take what an earlier call left in `runs`.
 
     Raises UsageError for names that are not the recipe's, and CacheError that lists the commands which make what is lacking.
     """
@@ -63,7 +63,7 @@ def reproduce(wish: Wish, *, quiet: bool = False) -> Table:
     check_features(wish, picked)
     cache = open_cache(wish.cache)
     plans = {row.name: experiment.plan(experiment_of(wish, row), cache) for row in picked}
-    lines = [_line(wish, row, plans.get(row.name), quiet=quiet) for row in wish.recipe.rows]
+    lines = [_line(wish, row, plans.get(row.name), jobs=jobs, quiet=quiet) for row in wish.recipe.rows]
     return Table(recipe=wish.recipe, corpus=wish.corpus, lines=tuple(lines))
 
 
@@ -126,13 +126,13 @@ def config_of(row: Row) -> Training:
     return override(heads.head(row.head).Config(), row.settings)
 
 
-def _line(wish: Wish, row: Row, planned: experiment.Plan | None, *, quiet: bool) -> Line:
+def _line(wish: Wish, row: Row, planned: experiment.Plan | None, *, jobs: int, quiet: bool) -> Line:
     """A row with what we have of it; a row without a plan is a dash."""
     if planned is None:
         return Line(row=row, why=NOT_BUILT if row.head not in heads.HEADS else NOT_ASKED)
     reused = planned.finished and _whole(planned.target)
     if not reused:
-        experiment.carry_out(planned, quiet=quiet)
+        experiment.carry_out(planned, jobs=jobs, quiet=quiet)
     found: dict[str, Any] = json.loads((planned.target / runfolder.RESULT).read_text(encoding="utf-8"))
     deviations = (*_deviations(wish, row), *row.deviations, *found["deviations"])
     ours = Ours(

@@ -3,9 +3,10 @@
 config.json       everything that decides the numbers, the versions that computed them, and the command
 splits.json       the ids of every part, by seed and fold
 predictions.csv   id, speaker, fold, seed, label, predicted, and one probability for each class
-curves.json       losses of every epoch, by seed and fold
+curves.json       losses and validation UA of every epoch, by seed and fold
 result.json       scores, intervals, spread, marks, confusion matrix: what `--json` prints
 embeddings.npy    float16 [rows of predictions.csv, width]: each tested utterance before the head's last layer, where it has one
+                  (not where folds have layers of other widths: then those in checkpoints/ alone)
 checkpoints/      the weights of every run, and what it needs not to be trained again (finished.py)
 tensorboard/      the curves again, as event files: with `--tensorboard`
 """
@@ -33,22 +34,25 @@ EMBEDDINGS = "embeddings.npy"
 CHECKPOINTS = "checkpoints"
 
 
-def place(runs: Path, name: str, digest: str) -> Path:
-    """`runs/NAME`. UsageError when that cannot be, or holds anything but an earlier run of the experiment with this digest."""
+def place(runs: Path, name: str, digest: str, about: str = CONFIG) -> Path:
+    """`runs/NAME`. UsageError when that cannot be, or holds anything but an earlier run of the experiment with this digest.
+
+    `about` is the file that says the digest.
+    """
     folder = runs / plain_name(name, "--name")
     _try_writing(runs)
-    _check_own(folder, digest)
+    _check_own(folder, digest, about)
     return folder
 
 
-def _check_own(folder: Path, digest: str) -> None:
+def _check_own(folder: Path, digest: str, about: str = CONFIG) -> None:
     """UsageError when a folder is there and holds anything but an earlier run of the experiment with this digest."""
     if not folder.exists():
         return
     try:
-        found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["digest"]
+        found = json.loads((folder / about).read_text(encoding="utf-8"))["digest"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"{folder}: is there and is no run of emocache; give another --name") from None
+        raise UsageError(f"{folder}: is there and is no {'run' if about == CONFIG else 'sweep'} of emocache; give another --name") from None
     if found != digest:
         raise UsageError(f"{folder}: holds another experiment ({found[:8]}, this one is {digest[:8]}); give another --name or remove it")
 
@@ -108,6 +112,15 @@ def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16
             if kept.name not in {*files, EMBEDDINGS, CHECKPOINTS}:
                 kept.rename(folder / kept.name)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all, whoever else writes it."""
+    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(text)
+    Path(part).chmod(0o644)
+    Path(part).replace(path)
 
 
 def to_json(value: object) -> str:

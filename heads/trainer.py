@@ -22,6 +22,7 @@ from emocache.errors import ProtocolError
 from heads.blocks import LayerMix, ReluDropout, stack
 from heads.config import HeadModule, Training
 from heads.data import Batch, Examples, Input, Mapped, PackedTensor, free_bytes, frozen, moments
+from heads.metrics import confusion, ua
 from heads.splits import VALIDATION_SHARE
 
 EVALUATION_BATCH = 128
@@ -54,10 +55,23 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """Mean losses of one epoch; the training loss is taken while the weights move and with dropout."""
+    """Mean losses of one epoch, and its UA in 0..1; the training loss is taken while the weights move and with dropout."""
 
     train_loss: float
     validation_loss: float
+    validation_ua: float
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """How a run went on its training and validation part: the curve, and the epoch that was chosen (from 1)."""
+
+    curve: tuple[Epoch, ...]
+    chosen: int
+
+
+OnEpoch = Callable[[int, int, Epoch], None]
+"""Is told of every epoch: the seed, its number (from 1), and what it came to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +99,7 @@ def fit(
     *,
     classes: int,
     seeds: Sequence[int],
-    on_epoch: Callable[[int, int, Epoch], None] = lambda seed, number, epoch: None,
+    on_epoch: OnEpoch = lambda seed, number, epoch: None,
 ) -> list[Fitted]:
     """Train each seed until `patience` epochs bring no lower validation loss, and predict the test part with its best epoch's weights.
 
@@ -93,21 +107,61 @@ def fit(
     seeds are beside it but for rounding; torch's global generator is left as it was. Raises ProtocolError when a loss is
     not finite.
     """
-    device, first = examples.labels.device, parts[0]
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    first = parts[0]
+    with _own_generator(examples):
         inputs, examples = for_fold(head, config, inputs, examples, first.pool)
-        learner = _Learner(head, config, inputs, examples, first.pool, _weights(parts, examples), classes, seeds)
-        runs = [_Run(seed, learner.weights_of(i)) for i, seed in enumerate(seeds)]
-        while going := [run for run in runs if len(run.curve) < config.epochs and len(run.curve) - run.chosen < config.patience]:
-            learner.keep([run.seed for run in going])
-            for i, (run, train_loss) in enumerate(zip(going, learner.epoch(), strict=True)):
-                epoch = Epoch(train_loss, learner.evaluate(parts[seeds.index(run.seed)].validation, i)[0])
-                run.add(epoch, lambda i=i: learner.weights_of(i), config)  # type: ignore[misc]
-                on_epoch(run.seed, len(run.curve), epoch)
+        learner, runs = _learn(head, config, inputs, examples, parts, classes, seeds, on_epoch)
         if config.refit:
             _refit(_Learner(head, config, inputs, examples, first.learnt, None, classes, seeds), runs, config)
         learner.load([run.best for run in runs])
         return [_fitted(run, *learner.predict(first.test, i)) for i, run in enumerate(runs)]
+
+
+def learn(
+    head: HeadModule,
+    config: Training,
+    inputs: Sequence[Input],
+    examples: Examples,
+    parts: Sequence[Parts],
+    *,
+    classes: int,
+    seeds: Sequence[int],
+    on_epoch: OnEpoch = lambda seed, number, epoch: None,
+) -> list[Learnt]:
+    """As `fit` chooses the epoch of each seed, and no more: the test part is not looked at."""
+    with _own_generator(examples):
+        inputs, examples = for_fold(head, config, inputs, examples, parts[0].pool)
+        _, runs = _learn(head, config, inputs, examples, parts, classes, seeds, on_epoch)
+        return [Learnt(tuple(run.curve), run.chosen) for run in runs]
+
+
+def _own_generator(examples: Examples) -> contextlib.AbstractContextManager[None]:
+    """Leaves torch's global generator as it was."""
+    device = examples.labels.device
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+def _learn(
+    head: HeadModule, config: Training, inputs: Sequence[Input], examples: Examples, parts: Sequence[Parts], classes: int,
+    seeds: Sequence[int], on_epoch: OnEpoch,
+) -> "tuple[_Learner, list[_Run]]":  # fmt: skip
+    """Train until every seed has stopped."""
+    learner = _Learner(head, config, inputs, examples, parts[0].pool, _weights(parts, examples), classes, seeds)
+    runs = [_Run(seed, learner.weights_of(i)) for i, seed in enumerate(seeds)]
+    while going := [run for run in runs if len(run.curve) < config.epochs and len(run.curve) - run.chosen < config.patience]:
+        learner.keep([run.seed for run in going])
+        for i, (run, train_loss) in enumerate(zip(going, learner.epoch(), strict=True)):
+            which = parts[seeds.index(run.seed)].validation
+            loss, logits = learner.evaluate(which, i)
+            epoch = Epoch(train_loss, loss, _ua(examples.labels[which], logits))
+            run.add(epoch, lambda i=i: learner.weights_of(i), config)  # type: ignore[misc]
+            on_epoch(run.seed, len(run.curve), epoch)
+    return learner, runs
+
+
+def _ua(labels: Tensor, logits: Tensor) -> float:
+    """UA of logits [utterances, classes]."""
+    return float(ua(confusion(labels.cpu().numpy(), logits.argmax(1).cpu().numpy(), logits.shape[1])))
 
 
 @dataclass

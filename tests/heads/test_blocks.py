@@ -63,7 +63,7 @@ def test_a_single_layer_is_the_same_for_all_runs_and_needs_no_gradient() -> None
     assert not found.requires_grad
 
 
-@pytest.mark.parametrize("p", [0.25, 0.5])
+@pytest.mark.parametrize("p", [0.2, 0.5])
 def test_dropout_keeps_the_expectation_and_drops_the_share_asked_for(p: float) -> None:
     torch.manual_seed(0)
     drop = blocks.ReluDropout(p)
@@ -93,9 +93,9 @@ def test_nothing_is_dropped_in_evaluation() -> None:
 
 def test_dropout_treats_neighbours_apart() -> None:
     torch.manual_seed(0)
-    dropped = blocks.ReluDropout(0.5)(torch.ones(1, 1, 100_000))[0].view(-1, 8) == 0
+    dropped = blocks.ReluDropout(0.5)(torch.ones(1, 1, 100_000))[0].view(-1, 4) == 0
     together = torch.corrcoef(dropped.T.float())
-    torch.testing.assert_close(together, torch.eye(8), atol=0.03, rtol=0)
+    torch.testing.assert_close(together, torch.eye(4), atol=0.02, rtol=0)
 
 
 def test_a_run_drops_what_its_own_generator_says_whoever_is_beside_it() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score
 
 from emocache.errors import ProtocolError
 from emocache.store import open_cache
@@ -68,6 +69,20 @@ def test_the_validation_part_chooses_the_epoch_and_teaches_nothing() -> None:
     other, usual = fit(changed(PARTS.validation, lambda x: x * 50), config=plain), fit(config=plain)
     assert [e.train_loss for e in other.curve] == [e.train_loss for e in usual.curve]
     assert [e.validation_loss for e in other.curve] != [e.validation_loss for e in usual.curve]
+
+
+def test_an_epoch_says_the_ua_of_its_validation_part() -> None:
+    on_validation = replace(PARTS, test=PARTS.validation)
+    (found,) = trainer.fit(linear, QUICK, [INPUT], EXAMPLES, [on_validation], classes=3, seeds=[0])
+    truth = EXAMPLES.labels[PARTS.validation].numpy()
+    expected = balanced_accuracy_score(truth, found.probabilities.argmax(1))
+    assert found.curve[found.chosen - 1].validation_ua == pytest.approx(expected)
+
+
+def test_what_is_learnt_without_a_test_part_is_what_is_learnt_with_one() -> None:
+    blind = replace(PARTS, test=PARTS.test[:0])
+    (learnt,) = trainer.learn(linear, QUICK, [INPUT], EXAMPLES, [blind], classes=3, seeds=[0])
+    assert (learnt.curve, learnt.chosen) == (fit().curve, fit().chosen)
 
 
 def test_features_are_standardised_with_the_training_folds_alone() -> None:

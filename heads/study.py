@@ -1,0 +1,92 @@
+"""Random and TPE search with Optuna, over a journal file that several processes may share, on a network file system too."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.pruners import MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import TrialState
+
+from heads.space import Range, Settings, Space, text_of
+from heads.trials import Pruned, Report, Trial
+
+NAME = "sweep"
+STARTUP = 5
+"""Complete trials before the first one may be pruned."""
+WARMUP = 5
+"""Epochs of its first fold in which no trial is pruned."""
+STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+
+
+def search(
+    journal: Path, space: Space, method: str, objective: str, *, prune: bool,
+    judge: Callable[[int, Settings, Report], Trial], wanted: Callable[[], bool],
+) -> None:  # fmt: skip
+    """Judge trials for as long as they are `wanted`; the settings of trial n depend on n and, with tpe, on those that are done."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalFileOpenLock(str(journal))))
+    pruner = MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=WARMUP, n_min_trials=3) if prune else NopPruner()
+    study = optuna.create_study(
+        storage=storage, sampler=_ByNumber(method), pruner=pruner, study_name=NAME, direction="maximize", load_if_exists=True
+    )  # fmt: skip
+    while wanted():
+        asked = study.ask()
+        try:
+            trial = judge(asked.number, _settings(asked, space), _report(asked))
+        except BaseException:
+            study.tell(asked, state=TrialState.FAIL)
+            raise
+        value = trial.score(objective) if trial.runs else None
+        study.tell(asked, value, state=STATES[trial.state])
+
+
+def _settings(asked: Any, space: Space) -> Settings:
+    """What Optuna proposes."""
+    found = {}
+    for name, of in space.tried.items():
+        if not isinstance(of, Range):
+            found[name] = asked.suggest_categorical(name, of)
+        elif of.whole:
+            found[name] = text_of(asked.suggest_int(name, int(of.low), int(of.high), log=of.log), of)
+        else:
+            found[name] = text_of(asked.suggest_float(name, of.low, of.high, log=of.log), of)
+    return found
+
+
+def _report(asked: Any) -> Report:
+    """What tells Optuna how a trial goes."""
+
+    def report(step: int, score: float) -> None:
+        asked.report(score, step)
+        if asked.should_prune():
+            raise Pruned
+
+    return report
+
+
+class _ByNumber(BaseSampler):  # type: ignore[misc]
+    """A sampler whose random numbers follow from the trial's number: whichever process asks, and after however many stops."""
+
+    def __init__(self, method: str) -> None:
+        self._make = {"random": RandomSampler, "tpe": TPESampler}[method]
+        self._sampler = self._make(seed=0)
+
+    def before_trial(self, study: Any, trial: Any) -> None:
+        self._sampler = self._make(seed=trial.number)
+        self._sampler.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> Any:
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> Any:
+        return self._sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(self, study: Any, trial: Any, state: Any, values: Any) -> None:
+        self._sampler.after_trial(study, trial, state, values)
