@@ -11,7 +11,7 @@ from emocache.store.writer import FeatureWriter
 
 DIM, CLASSES, SESSIONS = 768, 4, 5
 FRAMES_S = 50
-CENTRES, OWN = 0.03, 0.4
+CENTRES, OWN = 0.012, 0.4
 """How far the classes' means lie apart, and utterances from these, in deviations of a frame: so that not all is learnt at once."""
 
 
