@@ -11,7 +11,7 @@ from emocache.store.writer import FeatureWriter
 
 DIM, CLASSES, SESSIONS = 768, 4, 5
 FRAMES_S = 50
-CENTRES, OWN = 0.012, 0.4
+CENTRES, OWN = 0.03, 0.4
 """How far the classes' means lie apart, and utterances from these, in deviations of a frame: so that not all is learnt at once."""
 
 
@@ -25,7 +25,7 @@ def make(work: Path, layers: int, utterances: int) -> None:
     length = (seconds * FRAMES_S).astype(int)
     labels, session = rng.integers(0, CLASSES, utterances), np.sort(rng.integers(0, SESSIONS, utterances))
     centres, scale = (
-        0.12 * rng.standard_normal((CLASSES, DIM)).astype(np.float32),
+        CENTRES * rng.standard_normal((CLASSES, DIM)).astype(np.float32),
         rng.lognormal(0, 0.5, (layers, 1, DIM)).astype(np.float32),
     )
     card = Card(
