@@ -56,6 +56,11 @@ class StoredRun:
         """The folder's name, with the run's marks."""
         return marked_name(self.path.name, self.marks)
 
+    @property
+    def features(self) -> str:
+        """What it learns from, in a few words: feature sets and their levels."""
+        return " + ".join(f"{one['encoder']} {one['level']}" for one in self.config.get("inputs", ())) or " + ".join(self.encoders)
+
 
 def read(folder: Path) -> StoredRun:
     """The run in a folder. UsageError that names the file which is missing or is not as a run writes it."""

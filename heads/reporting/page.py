@@ -37,7 +37,7 @@ def _words() -> str:
 
 def _results(entries: Sequence[Entry]) -> str:
     """The table of all runs."""
-    head = "".join(f"<th{' class=words' if i < 3 else ''}>{escape(name)}</th>" for i, name in enumerate(tables.HEADER))
+    head = "".join(f"<th{' class=words' if i < tables.WORDS else ''}>{escape(name)}</th>" for i, name in enumerate(tables.HEADER))
     return f"<div class=wide><table><tr>{head}</tr>{''.join(_row(i, entry) for i, entry in enumerate(entries))}</table></div>"
 
 
@@ -45,8 +45,8 @@ def _row(number: int, entry: Entry) -> str:
     """One run of the table."""
     cells = tables.cells(entry)
     name = f'<td class=words><a href="#run-{number}">{escape(entry.name)}</a></td>'
-    words = "".join(f"<td class=words>{escape(cell)}</td>" for cell in cells[1:3])
-    numbers = "".join(f"<td class=score>{_two_lines(cell)}</td>" for cell in cells[3:])
+    words = "".join(f"<td class=words>{escape(cell)}</td>" for cell in cells[1 : tables.WORDS])
+    numbers = "".join(f"<td class=score>{_two_lines(cell)}</td>" for cell in cells[tables.WORDS :])
     return f"<tr>{name}{words}{numbers}</tr>"
 
 

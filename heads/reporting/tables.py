@@ -7,7 +7,11 @@ from heads import runfolder
 from heads.metrics import METRICS, Interval, Spread
 from heads.reporting.entries import DEVIATION, Entry, Report, footnotes
 
-HEADER = ("run", "corpus", "protocol", "tested", *(f"{name.upper()} %" for name in METRICS), "UA over seeds", "UA, mean of folds")
+HEADER = (
+    "run", "features", "corpus", "protocol", "tested", *(f"{name.upper()} %" for name in METRICS), "UA over seeds", "UA, mean of folds"
+)  # fmt: skip
+WORDS = 4
+"""How many columns of HEADER hold words; numbers follow."""
 TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "[": "{[}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
@@ -22,6 +26,7 @@ def cells(entry: Entry) -> list[str]:
     shown = [interval_text(getattr(of, name)) for name in METRICS]
     return [
         entry.name,
+        run.features,
         run.corpus,
         run.protocol,
         str(of.tested),
@@ -45,8 +50,7 @@ def spread_text(one: Spread) -> str:
 
 def plain(entries: Sequence[Entry]) -> str:
     """The table for the terminal, with its footnotes."""
-    header = ("run", "tested", *(f"{name.upper()} %" for name in METRICS))
-    rows = [header, *((cells(entry)[0], *cells(entry)[3 : 4 + len(METRICS)]) for entry in entries)]
+    rows = [(*row[:2], *row[WORDS : WORDS + 1 + len(METRICS)]) for row in (HEADER, *map(cells, entries))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*lines, "", *footnotes(entries)])
@@ -54,7 +58,7 @@ def plain(entries: Sequence[Entry]) -> str:
 
 def markdown(report: Report) -> str:
     """The table, its footnotes, each run's remarks and commands."""
-    lines = ["# Results", "", _bars(HEADER), _bars(["---", "---", "---", "---:", *["---:"] * (len(HEADER) - 4)])]
+    lines = ["# Results", "", _bars(HEADER), _bars(["---"] * WORDS + ["---:"] * (len(HEADER) - WORDS))]
     lines += [_bars([_md(cell) for cell in cells(entry)]) for entry in report.entries]
     lines += ["", *(f"- {line}" for line in (*footnotes(report.entries), DEVIATION, *report.left_out))]
     for entry in report.entries:
