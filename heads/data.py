@@ -182,7 +182,19 @@ def _free_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
+        free = int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        free = 1 << 62
+    return min(free, _allowed_bytes(Path("/sys/fs/cgroup")))
+
+
+def _allowed_bytes(cgroup: Path) -> int:
+    """What a container or a batch system still lets this process take (control groups, version 2); without a limit where none is set."""
+    try:
+        limit = (cgroup / "memory.max").read_text(encoding="ascii").strip()
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text(encoding="ascii").splitlines())
+        taken = int((cgroup / "memory.current").read_text(encoding="ascii")) - int(stat["inactive_file"])  # which is given back at need
+        return 1 << 62 if limit == "max" else max(0, int(limit) - taken)
     except (OSError, KeyError, ValueError):
         return 1 << 62
 

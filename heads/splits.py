@@ -38,7 +38,8 @@ def split(
 
     `utterances` all carry a `label`. `validation` is 'random' (a tenth of each class of the training utterances) or
     'speaker' (one person of the training utterances); a corpus or protocol that brings its own keeps it.
-    With select='test' nothing is drawn, and the test part is the validation part too.
+    With select='test' nothing is drawn, and the test part is the validation part too. Views of other utterances (their `parent`)
+    are trained on where these are, and otherwise in no part: they are neither validated on nor tested.
     Raises ProtocolError for whatever would not be an honest experiment.
     """
     if protocol not in PROTOCOLS:
@@ -51,10 +52,12 @@ def split(
         if given and protocol != "given":
             raise UsageError(f"{option} goes with the protocol given alone, not with {protocol}")
     rule, by_id = PROTOCOLS[protocol], {u.id: u for u in utterances}
+    originals = [u for u in utterances if u.parent not in by_id]
     folds = []
-    for divided in rule.folds(utterances, Options(seed=seed, k=k, test_split=test_split)):
+    for divided in rule.folds(originals, Options(seed=seed, k=k, test_split=test_split)):
         _check_parts(divided)
         fold = _on_test(divided) if select == "test" else _with_validation(divided, by_id, validation, label, seed)
+        fold = _with_views(fold, [u for u in utterances if u.parent in by_id], by_id)
         check(fold, by_id, label=label, allow_speaker_overlap=allow_speaker_overlap or rule.speakers_cross)
         folds.append(fold)
     return folds
@@ -66,6 +69,24 @@ def validation_rule(protocol: str, utterances: Sequence[Utterance], asked: str) 
         return "given"
     own = protocol == "given" and not any(u.fold for u in utterances)
     return "given" if own and any(SPLITS.get((u.split or "").lower()) == "validation" for u in utterances) else asked
+
+
+def _with_views(fold: Fold, views: Sequence[Utterance], by_id: Mapping[str, Utterance]) -> Fold:
+    """The fold with every view where the utterance is that it shows, if that is trained on."""
+    train = {*fold.train}
+    mine = [view.id for view in views if _root(view, by_id) in train]
+    others = [view.id for view in views if _root(view, by_id) not in train]
+    return replace(fold, train=tuple(sorted((*fold.train, *mine))), unused=tuple(sorted((*fold.unused, *others)))) if views else fold
+
+
+def _root(view: Utterance, by_id: Mapping[str, Utterance]) -> str:
+    """The utterance that a view, or a view of a view, shows; ProtocolError where they go round in a circle."""
+    seen = [view.id]
+    while (parent := by_id[seen[-1]].parent) in by_id:
+        if parent in seen:
+            raise ProtocolError(f"{view.id}: is a view of itself, by column parent; mend the manifest")
+        seen.append(str(parent))
+    return seen[-1]
 
 
 def _on_test(fold: Fold) -> Fold:

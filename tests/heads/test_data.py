@@ -1,5 +1,7 @@
 """Packed tensors: batches by index arithmetic, and the statistics of training rows."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -56,3 +58,12 @@ def test_each_group_is_standardised_with_its_own_statistics_alone() -> None:
     members = torch.cat([one[:, :5], one[:, 12:15]], dim=1)
     torch.testing.assert_close(members.mean(1), torch.zeros_like(members[:, 0]), atol=1e-5, rtol=0)
     torch.testing.assert_close(members.std(1, correction=0), torch.ones_like(members[:, 0]), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("limit", "free"), [("4000", 4000 - 1500 + 500), ("1000", 0), ("max", 1 << 62)])
+def test_a_limit_of_the_batch_system_counts_as_what_is_free(tmp_path: Path, limit: str, free: int) -> None:
+    assert data._allowed_bytes(tmp_path) == 1 << 62
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    (tmp_path / "memory.current").write_text("1500\n")
+    (tmp_path / "memory.stat").write_text("anon 1000\ninactive_file 500\n")
+    assert data._allowed_bytes(tmp_path) == free

@@ -245,3 +245,24 @@ def test_scripted_text_on_both_sides_is_counted() -> None:
     members[:2] = [replace(members[0], transcript="Alone!"), replace(members[1], transcript=None)]
     overlap = splits.text_overlap(split("lopo", members), members)
     assert (overlap.known, overlap.shared) == (107, 106)
+
+
+@pytest.mark.parametrize("protocol", ["loso", "ra", "random-80-20", "speaker-folds"])
+@pytest.mark.parametrize("select", ["validation", "test"])
+def test_a_view_is_trained_on_with_what_it_shows_and_is_nowhere_else(protocol: str, select: str) -> None:
+    originals = utterances()
+    views = [replace(u, id=f"{u.id}-view", parent=u.id) for u in originals]
+    again = [replace(u, id=f"{u.id}-view-view", parent=f"{u.id}-view") for u in originals[:5]]
+    for fold in split(protocol, [*views, *originals, *again], select=select, k=3):
+        train = {*fold.train}
+        shown = {name for name in train if "-view" not in name}
+        assert {name.split("-view")[0] for name in train} == shown
+        assert {f"{name}-view" for name in shown} <= train
+        assert not any("-view" in name for name in (*fold.validation, *fold.test))
+
+
+def test_a_view_of_itself_is_refused() -> None:
+    originals = utterances()
+    ring = [replace(originals[0], id="a", parent="b"), replace(originals[0], id="b", parent="a")]
+    with pytest.raises(ProtocolError, match="a: is a view of itself"):
+        split("loso", [*originals, *ring])
