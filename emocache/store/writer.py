@@ -315,18 +315,17 @@ def _shards(index: Index, level: str) -> int:
     return max((int(generation.rows(level).shard[-1]) for generation in index.generations if not generation.removal), default=0)
 
 
-def _held(index: Index, items: Sequence[Item], array: Array, places: Places) -> NDArray[np.bool_]:
-    """Of each item, whether its newest or an older unit holds its rows in an array, made from the same input and as many."""
-    at = index.located(array, places)
-    rows = np.fromiter((item.rows[array[0]] for item in items), np.int64, len(items))
-    same: NDArray[np.bool_] = (at >= 0) & (index.table(array[0]).length[at] == rows)
-    return same
+def _held(index: Index, items: Sequence[Item], arrays: Sequence[Array], places: Places) -> dict[Array, NDArray[np.bool_]]:
+    """Of each array and item, whether its newest or an older unit holds its rows, made from the same input and as many."""
+    rows = {level: np.fromiter((item.rows[level] for item in items), np.int64, len(items)) for level in {level for level, _ in arrays}}
+    located = {array: index.located(array, places) for array in arrays}
+    return {array: (at >= 0) & (index.table(array[0]).length[at] == rows[array[0]]) for array, at in located.items()}
 
 
 def _work(index: Index, items: Sequence[Item], arrays: Sequence[Array], writer: FeatureWriter) -> list[Work]:
     """The units that hold any of the items and lack any of the arrays; rows of the same input in older units are not made again."""
     places = _places(index, items)
-    held = {array: _held(index, items, array, places) for array in arrays}
+    held = _held(index, items, arrays, places)
     units = index.unit_of[places]
     order = np.lexsort((places, units))  # unit after unit, each in the plan's order
     found: list[tuple[int, Work]] = []
