@@ -60,8 +60,10 @@ def noted(notes: Mapping[str, str]) -> list[str]:
 
 def fallbacks(features: "Features", levels: Sequence[str]) -> dict[str, dict[str, int]]:
     """Of each level of segments among `levels`: segments, those with the nearest frame, utterances, those in one piece."""
+    from emocache.store import fallbacks as counted
+
     named = [level for level in levels if "@" in level]
-    return {level: asdict(features.fallbacks(level, features.held(level, features.layers_of(level)[:1]))) for level in named}
+    return {level: asdict(counted(features, level, features.held(level, features.layers_of(level)[:1]))) for level in named}
 
 
 def fallback_lines(counted: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -31,7 +31,7 @@ class Training:
     """Once the epoch is chosen, train again for as many epochs on the training and the validation part together."""
     weight_decay: float = 0.0
     batch: int = 32
-    """Utterances that a step learns from, on average: see `trainer.step_size`."""
+    """Utterances that a step learns from, on average: see `learner.step_size`."""
     accumulate: int = 1
     """Steps whose gradients are averaged for one update."""
     precision: Precision = "fp32"

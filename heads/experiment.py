@@ -15,7 +15,7 @@ import heads
 from emocache.devices import pick_device
 from emocache.errors import UsageError
 from emocache.store import Cache, Features
-from heads import command, finished, marks, runfolder, splits, trainer, versions
+from heads import command, finished, learner, marks, runfolder, splits, versions
 from heads.config import HeadModule, Training, override
 from heads.data import Examples, Input
 from heads.grid import Grid
@@ -222,7 +222,6 @@ def finish(planned: Plan, done: Sequence[Run], device: torch.device, began: floa
         left_out=material.left_out,
         segments=material.segments,
         text_overlap=asdict(overlap),
-        selected_on_test=ask.select == "test",
     )
     made_with = versions.together([one.made_with for one in done])
     _write(
@@ -265,7 +264,7 @@ def _held_out(ask: Experiment, config: Training, material: Material, folds: Fold
     """What becomes of those in the training folds who validate, in words."""
     if _validation(ask, material) in {"given", "test"}:
         return
-    step, shares = trainer.step_size(config, held_out=True), [len(f.train) / len(f.learnt) for made in folds.values() for f in made]
+    step, shares = learner.step_size(config, held_out=True), [len(f.train) / len(f.learnt) for made in folds.values() for f in made]
     learnt = step * sum(shares) / len(shares)
     yield f"a step takes {step} utterances of the training folds, in one order for all seeds, and learns from {learnt:.1f} on average"
     if config.normalise in {"global", "speech"}:

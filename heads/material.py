@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from emocache import manifest
 from emocache.errors import CacheError, ProtocolError, UsageError
-from emocache.store import Cache, Fallbacks, Features, parse_layers
+from emocache.store import Cache, Fallbacks, Features, check_aligned, fallbacks, parse_layers
 from emocache.store.layout import SOURCE, kind_of
 from emocache.types import LABEL_FIELDS, Corpus, Utterance
 from heads.config import Needs
@@ -128,9 +128,9 @@ def _segments(
     found: dict[str, Fallbacks] = {}
     for features, one in zip(sets, inputs, strict=True):
         if SOURCE in one.level:
-            if not features.check_aligned(one.level, utterances, data):
+            if not check_aligned(features, one.level, utterances, data):
                 notes.append(f"{one.name}/{one.level}: its alignment is not in {data}, so whether that is another by now nobody can check")
-            found[f"{one.name}/{one.level}"] = features.fallbacks(one.level, [utterance.id for utterance in utterances])
+            found[f"{one.name}/{one.level}"] = fallbacks(features, one.level, [utterance.id for utterance in utterances])
     return found
 
 

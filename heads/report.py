@@ -37,8 +37,11 @@ class Result:
     left_out: Mapping[str, int] = field(default_factory=dict)
     segments: Mapping[str, Fallbacks] = field(default_factory=dict)
     text_overlap: Mapping[str, int] = field(default_factory=dict)
-    selected_on_test: bool = False
-    """Whether the epoch was chosen on the test part, so that the scores are too high."""
+
+    @property
+    def selected_on_test(self) -> bool:
+        """Whether the epoch was chosen on the test part, so that the scores are too high."""
+        return marks.TEST_SELECTED in self.marks
 
     @property
     def marked(self) -> bool:
@@ -51,7 +54,12 @@ def to_json(result: Result) -> dict[str, Any]:
     about = asdict(result)
     scores: dict[str, Any] = about.pop("scores")
     words = {"aggregation": AGGREGATION, "over_folds_is": OVER_FOLDS}
-    return scores | about | words | {"marked": result.marked, "path": str(result.path), "n": scores.pop("tested")}
+    return (
+        scores
+        | about
+        | words
+        | {"marked": result.marked, "selected_on_test": result.selected_on_test, "path": str(result.path), "n": scores.pop("tested")}
+    )
 
 
 def to_text(result: Result) -> str:

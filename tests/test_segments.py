@@ -15,7 +15,7 @@ from emocache.corpora.prepare import prepare
 from emocache.errors import CacheError, CorpusError, UsageError
 from emocache.pool import pool
 from emocache.segments import parse_segments
-from emocache.store import Features, open_cache
+from emocache.store import Features, check_aligned, fallbacks, open_cache
 from emocache.store.card import to_text
 from emocache.types import Corpus
 from tests import checkpoints, small_corpus
@@ -96,7 +96,7 @@ def test_an_utterance_without_alignment_is_one_segment_and_is_counted(tmp_path: 
     features = extract(tmp_path, corpus, hubert, ["frames", "word"], dtype="fp32")
     np.testing.assert_allclose(features.read("u0", "word@mfa")[:, 0], features.read("u0").mean(axis=1), rtol=1e-5, atol=1e-6)
     assert alignment.KINDS[features.columns("u0", "word@mfa")["kind"][0]] == WHOLE
-    counted = features.fallbacks("word@mfa", features.ids)
+    counted = fallbacks(features, "word@mfa", features.ids)
     assert (counted.utterances, counted.whole, counted.segments) == (
         6,
         1,
@@ -138,11 +138,11 @@ def test_a_changed_alignment_is_seen_and_only_its_utterances_are_pooled_again(tm
     before = {name: features.read(name, "word@mfa") for name in features.ids}
     align(tmp_path, {f"u{i}": WORDS[:2] if i == 3 else alignment.tidy(WORDS, small_corpus.SECONDS[i])[0] for i in range(1, 6)})
     with pytest.raises(CacheError, match=r"word@mfa of 1 utterances \(first 'u3'\) was made from another alignment"):
-        features.check_aligned("word@mfa", corpus.utterances, tmp_path / "data")
+        check_aligned(features, "word@mfa", corpus.utterances, tmp_path / "data")
     done = pool(features, tmp_path / "data", levels=["word"])
     assert done.utterances == 1
     now = done.features
-    now.check_aligned("word@mfa", corpus.utterances, tmp_path / "data")
+    check_aligned(now, "word@mfa", corpus.utterances, tmp_path / "data")
     np.testing.assert_array_equal(now.read("u3", "word@mfa"), before["u3"][:, :1])
     for name in ("u0", "u1", "u2", "u4", "u5"):
         np.testing.assert_array_equal(now.read(name, "word@mfa"), before[name])
@@ -179,7 +179,7 @@ def test_what_holds_segments_passes_verify_and_survives_compaction(tmp_path: Pat
     for name, (rows, labels) in expected.items():
         np.testing.assert_array_equal(compact.read(name, "word@mfa"), rows)
         assert compact.columns(name, "word@mfa")["label"].tolist() == labels
-    compact.check_aligned("word@mfa", corpus.utterances, tmp_path / "data")
+    check_aligned(compact, "word@mfa", corpus.utterances, tmp_path / "data")
     assert shell.run(f"verify --reencode 6 --cache cache --model {hubert}") == 0, shell.out + shell.err
 
 
@@ -228,12 +228,12 @@ def test_a_changed_alignment_takes_nothing_from_the_levels_of_another(tmp_path: 
     assert pooled.utterances == len(words)
     features = pooled.features
     for level in ("word@mfa", "word@wdseg"):
-        features.check_aligned(level, corpus.utterances, tmp_path / "data")
+        check_aligned(features, level, corpus.utterances, tmp_path / "data")
     np.testing.assert_array_equal(features.read_many(ids, "word@wdseg").values, before.values)
     assert pool(features, tmp_path / "data", levels=["word@wdseg"]).utterances == 0
     align(tmp_path, {}, "wdseg")
     with pytest.raises(CacheError, match=r"word@wdseg of 5 utterances .* was made from another alignment"):
-        features.check_aligned("word@wdseg", corpus.utterances, tmp_path / "data")
+        check_aligned(features, "word@wdseg", corpus.utterances, tmp_path / "data")
 
 
 def test_frames_are_not_encoded_again_for_an_alignment_that_changed(tmp_path: Path, corpus: Corpus, hubert: Path) -> None:

@@ -6,6 +6,9 @@ Reading needs numpy and zarr only; `writer` is imported by those who write.
 """
 
 from emocache.layers import parse_layers
-from emocache.store.reader import MANY_FALLBACKS, Cache, Fallbacks, Features, Packed, open_cache, text_digest
+from emocache.store.aligned import MANY_FALLBACKS, Fallbacks, check_aligned, fallbacks
+from emocache.store.reader import Cache, Features, Packed, open_cache, text_digest
 
-__all__ = ["MANY_FALLBACKS", "Cache", "Fallbacks", "Features", "Packed", "open_cache", "parse_layers", "text_digest"]
+__all__ = [
+    "MANY_FALLBACKS", "Cache", "Fallbacks", "Features", "Packed", "check_aligned", "fallbacks", "open_cache", "parse_layers", "text_digest",
+]  # fmt: skip

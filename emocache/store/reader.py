@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emocache import alignment, manifest
-from emocache.alignment import KINDS, WHOLE
+from emocache import manifest
 from emocache.errors import CacheError
 from emocache.places import cache_root
 from emocache.store.card import IMPORTED, read_card
 from emocache.store.index import SUPERSEDED, Array, Places, Table, read_index
-from emocache.store.layout import SOURCE, WIDE_SUFFIX, Level, Paths, array_name, check_not_aside, check_root, kind_of, stored_dtype
+from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, check_not_aside, check_root, kind_of, stored_dtype
 from emocache.store.plan import Column
 from emocache.store.rows import Pinned, Request, RowReader, Source, stretches
-from emocache.types import SAMPLE_RATE, Corpus, Utterance
+from emocache.types import Corpus, Utterance
 
 
 def open_cache(path: str | Path | None = None) -> "Cache":
@@ -42,32 +41,6 @@ class Packed:
 
     values: NDArray[Any]
     offsets: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Fallbacks:
-    """Segments of some utterances; `nearest` hold no frame's centre and took the nearest one, `whole` utterances are one segment."""
-
-    segments: int
-    nearest: int
-    utterances: int
-    whole: int
-
-    @property
-    def many(self) -> bool:
-        """Whether more than MANY_FALLBACKS of segments or utterances are not what their name says."""
-        return self.nearest > MANY_FALLBACKS * self.segments or self.whole > MANY_FALLBACKS * self.utterances
-
-    def __str__(self) -> str:
-        nearest, whole = (100 * part / max(1, total) for part, total in ((self.nearest, self.segments), (self.whole, self.utterances)))
-        return (
-            f"{self.segments} segments, {nearest:.1f} % of them with the nearest frame; "
-            f"{self.whole} of {self.utterances} utterances ({whole:.1f} %) in one piece for want of an alignment"
-        )
-
-
-MANY_FALLBACKS = 0.05
-"""From this share on, results on segments are marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,29 +193,6 @@ class Features:
                 f"{self.card.digests} than the corpus now has; {self.card.again(self.name, self._index.commits.stored)}"
             )
 
-    def check_aligned(self, level: str, utterances: Iterable[Utterance], data: Path) -> bool:
-        """CacheError when a level of segments was made from another alignment than the prepared corpus in `data` now has.
-
-        False where that alignment is not at hand, so that nobody knows.
-        """
-        kind, _, rest = level.partition(SOURCE)
-        source, *variants = rest.split("+")
-        if source not in alignment.sources(data, self.corpus):
-            return False
-        aligned, known = alignment.load(data, self.corpus, source), self.aligned_as(level)
-        stale = []
-        for one in utterances:
-            segments = aligned.of(kind, one.id, (one.samples or 0) / SAMPLE_RATE, silence="all" in variants)
-            unknown = one.samples is None and segments[0].kind == WHOLE
-            if not unknown and known.get(one.id) != alignment.digest(segments):
-                stale.append(one.id)
-        if stale:
-            raise CacheError(
-                f"{self.corpus}/{self.name}: {level} of {len(stale)} utterances (first {stale[0]!r}) was made from another alignment "
-                f"than the corpus now has; run `emocache pool {self.corpus}/{self.name} --levels {level}`, or extract again"
-            )
-        return True
-
     def read(self, name: str, level: str | None = None, layers: Sequence[int] | None = None) -> NDArray[Any]:
         """One utterance: [layers, rows, dim] in the stored dtype (by default the encoder's own level, all layers)."""
         return self.read_many([name], level, layers).values
@@ -328,12 +278,6 @@ class Features:
         with self._pinned:
             found = [self._index.columns(level, place) for place in places]
         return {name: np.concatenate([one[name] for one in found]) for name in (found[0] if found else ())}
-
-    def fallbacks(self, level: str, ids: Sequence[str]) -> "Fallbacks":
-        """Of a level of segments, how many of these utterances' segments are none of an alignment, or hold no frame's centre."""
-        columns = self.columns_of(ids, level)
-        whole = columns["kind"] == KINDS.index(WHOLE)
-        return Fallbacks(len(whole), int(columns["nearest"].sum()), len(ids), int(whole.sum()))
 
     def find_level(self, name: str) -> str:
         """The level of that name, or the only one of segments of that kind ('word' for 'word@wdseg'); else the choices are listed."""

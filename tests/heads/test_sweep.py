@@ -14,6 +14,7 @@ from emocache.errors import ProtocolError, UsageError
 from emocache.store import open_cache
 from heads import experiment, linear, nested, runfolder, study, sweep, sweep_report, trainer, trials
 from heads.experiment import Experiment
+from heads.learner import Learner
 from heads.space import parse
 from heads.sweep import Sweep, Wish
 from heads.trials import Trial
@@ -66,7 +67,7 @@ def test_no_trial_sees_a_test_part(place: Path, monkeypatch: pytest.MonkeyPatch)
     def forbidden(*_: object) -> None:
         raise AssertionError("the test part was predicted")
 
-    monkeypatch.setattr(trainer._Learner, "predict", forbidden)
+    monkeypatch.setattr(Learner, "predict", forbidden)
     split = {"Ses1": "train", "Ses2": "train", "Ses3": "test"}
     members = [replace(u, fold=None, split=split[u.session or ""]) for u in MEMBERS]
     corpus(place / "data", members)

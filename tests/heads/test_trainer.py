@@ -16,6 +16,7 @@ from emocache.store import open_cache
 from heads import linear, trainer
 from heads.config import override
 from heads.data import Examples, Mapped, PackedTensor, to_tensor
+from heads.learner import Learner, lr_factor
 from heads.splits import split
 from tests.heads.toy import examples, extract, utterances
 
@@ -178,12 +179,12 @@ def test_a_refit_learns_from_a_validation_part_that_the_corpus_brings() -> None:
 
 
 def test_a_second_training_that_breaks_is_an_error_not_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = trainer._Learner.epoch
+    whole = Learner.epoch
 
     def breaks(learner: Any) -> list[float]:
         return [float("nan") if learner._weights is None else loss for loss in whole(learner)]
 
-    monkeypatch.setattr(trainer._Learner, "epoch", breaks)
+    monkeypatch.setattr(Learner, "epoch", breaks)
     with pytest.raises(ProtocolError, match="the loss is nan in epoch 1 of the second training"):
         fit(config=override(QUICK, ["refit=true"]))
 
@@ -195,7 +196,7 @@ def test_a_test_part_with_values_that_are_not_finite_is_an_error_not_a_score() -
 
 def after_an_epoch(*settings: str) -> torch.Tensor:
     """The weights of a linear layer after one epoch."""
-    learner = trainer._Learner(linear, override(QUICK, ["clip=0", *settings]), [INPUT], EXAMPLES, PARTS.pool, None, 3, [0])
+    learner = Learner(linear, override(QUICK, ["clip=0", *settings]), [INPUT], EXAMPLES, PARTS.pool, None, 3, [0])
     learner.epoch()
     weight: torch.Tensor = learner.model.branch.classify.weight  # type: ignore[union-attr, assignment]
     return weight.detach()
@@ -223,8 +224,8 @@ def test_gradients_of_accumulated_steps_are_averaged(monkeypatch: pytest.MonkeyP
 
 def test_a_cosine_ends_at_no_learning_rate_at_all() -> None:
     config = override(QUICK, ["schedule=cosine", "epochs=4"])
-    assert [round(trainer.lr_factor(config, epoch), 4) for epoch in range(5)] == [1.0, 0.8536, 0.5, 0.1464, 0.0]
-    assert [trainer.lr_factor(QUICK, epoch) for epoch in (0, 99)] == [1.0, 1.0]
+    assert [round(lr_factor(config, epoch), 4) for epoch in range(5)] == [1.0, 0.8536, 0.5, 0.1464, 0.0]
+    assert [lr_factor(QUICK, epoch) for epoch in (0, 99)] == [1.0, 1.0]
     assert fit(config=config).curve[0] == fit().curve[0] != fit(config=config).curve[1]
     assert fit(config=config).curve[1] != fit().curve[1]
 
@@ -232,7 +233,7 @@ def test_a_cosine_ends_at_no_learning_rate_at_all() -> None:
 def test_layer_weights_learn_at_a_rate_of_their_own() -> None:
     def weight(*settings: str) -> torch.Tensor:
         config = override(QUICK, ["epochs=1", *settings])
-        learner = trainer._Learner(linear, config, [INPUT], EXAMPLES, PARTS.train, None, 3, [0])
+        learner = Learner(linear, config, [INPUT], EXAMPLES, PARTS.train, None, 3, [0])
         learner.epoch()
         return learner.model.branch.mix.weight.detach()  # type: ignore[union-attr, no-any-return]
 

@@ -1,0 +1,158 @@
+"""Several seeds of a head that learn at once from the utterances of a fold: stacked parameters, one optimiser, an epoch at a time."""
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from heads.blocks import LayerMix, ReluDropout, stack
+from heads.config import HeadModule, Training
+from heads.data import Batch, Examples, Input
+from heads.splits import VALIDATION_SHARE
+
+EVALUATION_BATCH = 128
+"""Utterances per step where no gradient is kept."""
+ORDER_SEED = 0
+"""Begins the order of utterances in every fold, whatever the run's own seed."""
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+Weights = dict[str, Tensor]
+"""The parameters of one run by name."""
+
+
+class Learner:
+    """A head and its optimiser for several seeds, that learn from the utterances `pool` an epoch at a time.
+
+    `weights` [seeds, utterances] say who learns from what (None: everyone from all).
+    """
+
+    def __init__(
+        self, head: HeadModule, config: Training, inputs: Sequence[Input], examples: Examples, pool: Tensor, weights: Tensor | None,
+        classes: int, seeds: Sequence[int],
+    ) -> None:  # fmt: skip
+        built = []
+        for seed in seeds:
+            torch.manual_seed(seed)
+            built.append(head.build(config, inputs, classes))
+        self.model = stack(built).to(pool.device)
+        self._seeds = list(seeds)
+        self._generators = [torch.Generator(pool.device).manual_seed(seed) for seed in seeds]
+        self._config = config
+        self._examples = examples
+        self._pool = pool
+        self._weights = weights
+        held_out = weights is not None and not bool(weights[:, pool].all())
+        self._batch = step_size(config, held_out=held_out)
+        self._order = torch.Generator().manual_seed(ORDER_SEED)
+        self._optimiser = torch.optim.Adam(_groups(self.model, config), lr=config.lr, weight_decay=config.weight_decay)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda epoch: lr_factor(config, epoch))
+        self._hand_out()
+
+    def epoch(self) -> list[float]:
+        """One pass over the pool in random order; for each run the mean loss of an utterance that it learns from."""
+        self.model.train()
+        total = torch.zeros(len(self._seeds), device=self._pool.device)
+        shuffled = self._pool[torch.randperm(len(self._pool), generator=self._order).to(self._pool.device)]
+        parts = torch.split(shuffled, self._batch)
+        for number, (which, batch) in enumerate(zip(parts, self._examples.batches(parts), strict=True), start=1):
+            weights = None if self._weights is None else self._weights[:, which]
+            losses = self._losses(replace(batch, weights=weights))
+            (losses.sum() / self._config.accumulate).backward()  # type: ignore[no-untyped-call]
+            if number % self._config.accumulate == 0 or number == len(parts):
+                self._step()
+            total += losses.detach() * (len(which) if weights is None else weights.sum(1))
+        self._schedule.step()
+        learnt = len(self._pool) if self._weights is None else self._weights.sum(1)
+        return (total / learnt).tolist()
+
+    @torch.no_grad()
+    def evaluate(self, which: Tensor, run: int) -> tuple[float, Tensor]:
+        """Mean loss of an utterance, and logits [utterances, classes] in the order of `which`, of one run."""
+        total, logits = 0.0, []
+        for batch, output in self._outputs(which, run):
+            total += float(torch.stack(list(output.losses.values())).sum()) * len(batch.labels)
+            logits.append(output.logits[0])
+        return total / len(which), torch.cat(logits)
+
+    @torch.no_grad()
+    def predict(self, which: Tensor, run: int) -> tuple[Tensor, Tensor | None]:
+        """Logits [utterances, classes] and embeddings [utterances, width] of one run."""
+        found = [output for _, output in self._outputs(which, run)]
+        embeddings = [output.embedding[0] for output in found if output.embedding is not None]
+        return torch.cat([output.logits[0] for output in found]), torch.cat(embeddings) if embeddings else None
+
+    def weights_of(self, run: int) -> Weights:
+        """A copy of one run's parameters."""
+        return {name: weight.detach()[run : run + 1].clone() for name, weight in self.model.named_parameters()}
+
+    def load(self, weights: Sequence[Weights]) -> None:
+        """Take these weights, as many runs as there are."""
+        for name, parameter in self.model.named_parameters():
+            parameter.data = torch.cat([one[name] for one in weights])
+
+    def keep(self, seeds: Sequence[int]) -> None:
+        """Go on with these seeds alone, in this order."""
+        if list(seeds) == self._seeds:
+            return
+        rows = torch.tensor([self._seeds.index(seed) for seed in seeds], device=self._pool.device)
+        for parameter in self.model.parameters():
+            parameter.data, parameter.grad = parameter.data[rows], None
+            state = self._optimiser.state[parameter]
+            state.update({name: value[rows] for name, value in state.items() if value.ndim})
+        self._weights = None if self._weights is None else self._weights[rows]
+        self._generators = [self._generators[row] for row in rows.tolist()]
+        self._seeds = list(seeds)
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Every run draws from its own generator, whoever is beside it."""
+        for module in self.model.modules():
+            if isinstance(module, ReluDropout):
+                module.generators = self._generators
+
+    def _losses(self, batch: Batch) -> Tensor:
+        """The sum of each run's losses [runs]."""
+        with self._computing():
+            return torch.stack(list(self.model(batch).losses.values())).sum(0)
+
+    def _step(self) -> None:
+        """One update."""
+        if self._config.clip:
+            nn.utils.clip_grad_value_(self.model.parameters(), self._config.clip)
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+
+    def _outputs(self, which: Tensor, run: int) -> Iterator[tuple[Batch, Any]]:
+        """What one run says of some utterances, batch by batch."""
+        self.model.eval()
+        weights = {name: weight[run : run + 1] for name, weight in self.model.named_parameters()}
+        parts = torch.split(which, EVALUATION_BATCH)
+        for batch in self._examples.batches(parts):
+            with self._computing():
+                yield batch, functional_call(self.model, weights, (batch,))
+
+    def _computing(self) -> contextlib.AbstractContextManager[Any]:
+        """The precision that is asked for."""
+        dtype = DTYPES[self._config.precision]
+        return torch.autocast(self._pool.device.type, dtype, enabled=dtype is not torch.float32)
+
+
+def step_size(config: Training, *, held_out: bool) -> int:
+    """Utterances of a step: more than `batch` where some are `held_out` for validation, so that a run learns from about `batch`."""
+    return max(1, round(config.batch / (1 - VALIDATION_SHARE))) if held_out else config.batch
+
+
+def lr_factor(config: Training, epoch: int) -> float:
+    """What the learning rate is multiplied by in an epoch (from 0)."""
+    return 1.0 if config.schedule == "constant" else (1 + math.cos(math.pi * min(epoch, config.epochs) / config.epochs)) / 2
+
+
+def _groups(model: nn.Module, config: Training) -> list[dict[str, Any]]:
+    """The parameters, those of layer weights with their own learning rate."""
+    mixes = [module.weight for module in model.modules() if isinstance(module, LayerMix)]
+    others = [weight for weight in model.parameters() if not any(weight is mix for mix in mixes)]
+    return [{"params": others}] + ([{"params": mixes, "lr": config.lr * config.layer_lr}] if mixes else [])
