@@ -16,12 +16,16 @@ Normalise = Literal["global", "speech", "speaker", "none"]
 
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["fp32", "bf16"]
+Optimiser = Literal["adam", "adamw"]
+Tested = Literal["best", "last"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """How a head is trained, unless its own Config says otherwise."""
 
+    optimiser: Optimiser = "adam"
+    """Adam, or AdamW, which takes the weight decay from the weights and not from their gradients."""
     lr: float = 1e-3
     layer_lr: float = 1.0
     """The learning rate of layer weights, as a multiple of `lr`: they start equal, and a small rate leaves them so."""
@@ -39,6 +43,9 @@ class Training:
     epochs: int = 100
     patience: int = 4
     """Epochs without a lower validation loss after which training stops; the best epoch is kept."""
+    tested: Tested = "best"
+    """Whose weights predict the test part: those of the epoch with the lowest validation loss, or those of the last of `epochs`,
+    however the validation part fares."""
     clip: float = 1.0
     """Largest absolute value of an entry of a gradient; 0 clips nothing."""
     normalise: Normalise = "global"
@@ -74,7 +81,8 @@ class Needs:
     """How many feature sets a head takes, and of which levels (none named: any).
 
     `stacks`: several runs may be trained as one, see `blocks`. `freezes`: what it does first with an input of one layer is to
-    standardise it and to normalise each row, which can be done once for a fold.
+    standardise it and to normalise each row, which can be done once for a fold. `buckets`: it pads, so batches are better made of
+    utterances of about one length.
     """
 
     least: int = 1
@@ -82,6 +90,7 @@ class Needs:
     levels: tuple[str, ...] = ()
     stacks: bool = False
     freezes: bool = False
+    buckets: bool = False
 
 
 @runtime_checkable

@@ -117,6 +117,11 @@ class Examples:
     inputs: "tuple[PackedTensor | Mapped, ...]"
     labels: Int[Tensor, " utterances"]
 
+    @property
+    def lengths(self) -> Int[Tensor, " utterances"]:
+        """How many rows each utterance has, over all inputs."""
+        return torch.stack([packed.offsets.diff() for packed in self.inputs]).sum(0)
+
     def batch(self, which: Tensor) -> Batch:
         """The utterances `which` [batch]."""
         return Batch(tuple(packed.take(which) for packed in self.inputs), self.labels[which])
@@ -148,6 +153,7 @@ class Mapped:
     level: str
     layers: tuple[int, ...]
     ids: tuple[str, ...]
+    offsets: Int[Tensor, " edges"]
     device: torch.device
 
     def take(self, which: Int[Tensor, " batch"]) -> PackedTensor:

@@ -16,7 +16,7 @@ from emocache.devices import pick_device
 from emocache.errors import UsageError
 from emocache.store import Cache, Features
 from heads import command, finished, learner, marks, runfolder, splits, versions
-from heads.config import HeadModule, Training, override
+from heads.config import HeadModule, Needs, Training, override
 from heads.data import Examples, Input
 from heads.grid import Grid
 from heads.jobs import Task, spread
@@ -26,11 +26,13 @@ from heads.report import Result, to_json
 from heads.scoring import Run, prediction_rows, scores_of
 from heads.splits import Fold
 
-SELECTION = {
-    False: "lowest validation loss; the test part is predicted once, with that epoch's weights",
-    True: "lowest validation loss; trained again for as many epochs on training and validation part, then the test part is predicted once",
+CHOICE = {"best": "lowest validation loss", "last": "the last epoch, whatever the validation loss"}
+"""How the epoch is chosen whose weights are tested, by `tested`."""
+PREDICTED = {
+    False: "the test part is predicted once, with that epoch's weights",
+    True: "trained again for as many epochs on training and validation part, then the test part is predicted once",
 }
-"""How the epoch is chosen, without `refit` and with it."""
+"""What becomes of it, without `refit` and with it."""
 Folds = Mapping[int, Sequence[Fold]]
 """The folds of every seed."""
 
@@ -215,7 +217,7 @@ def finish(planned: Plan, done: Sequence[Run], device: torch.device, began: floa
         notes=(
             *material.notes,
             *_notes(ask, config, material, overlap),
-            *_held_out(ask, config, material, folds),
+            *_held_out(ask, planned.head.NEEDS, config, material, folds),
             *_unused(folds[ask.seeds[0]]),
         ),
         marks=tuple(_marks(ask, material)),
@@ -260,13 +262,14 @@ def _notes(ask: Experiment, config: Training, material: Material, overlap: split
         yield "speakers may be on both sides of a fold (--allow-speaker-overlap)"
 
 
-def _held_out(ask: Experiment, config: Training, material: Material, folds: Folds) -> Iterator[str]:
+def _held_out(ask: Experiment, needs: Needs, config: Training, material: Material, folds: Folds) -> Iterator[str]:
     """What becomes of those in the training folds who validate, in words."""
     if _validation(ask, material) in {"given", "test"}:
         return
-    step, shares = learner.step_size(config, held_out=True), [len(f.train) / len(f.learnt) for made in folds.values() for f in made]
-    learnt = step * sum(shares) / len(shares)
-    yield f"a step takes {step} utterances of the training folds, in one order for all seeds, and learns from {learnt:.1f} on average"
+    if needs.stacks:
+        step, shares = learner.step_size(config, held_out=True), [len(f.train) / len(f.learnt) for made in folds.values() for f in made]
+        learnt = step * sum(shares) / len(shares)
+        yield f"a step takes {step} utterances of the training folds, in one order for all seeds, and learns from {learnt:.1f} on average"
     if config.normalise in {"global", "speech"}:
         yield "features are standardised with the statistics of the training folds, whoever validates among them included"
 
@@ -322,7 +325,7 @@ def _about(
         "validation": _validation(ask, material),
         "seeds": list(ask.seeds),
         "test_split": ask.test_split,
-        "selection": splits.SELECTED_ON_TEST if ask.select == "test" else SELECTION[config.refit],
+        "selection": splits.SELECTED_ON_TEST if ask.select == "test" else f"{CHOICE[config.tested]}; {PREDICTED[config.refit]}",
         "selected_on_test": ask.select == "test",
         "random_labels": ask.random_labels,
         "left_out": material.left_out,

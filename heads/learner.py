@@ -1,4 +1,7 @@
-"""Several seeds of a head that learn at once from the utterances of a fold: stacked parameters, one optimiser, an epoch at a time."""
+"""Several seeds of a head that learn at once from the utterances of a fold: stacked parameters, one optimiser, an epoch at a time.
+
+A head that does not stack learns with one seed, as any module: its parameters, and buffers such as running means, are what they are.
+"""
 
 import contextlib
 import math
@@ -16,18 +19,21 @@ from heads.data import Batch, Examples, Input
 from heads.splits import VALIDATION_SHARE
 
 EVALUATION_BATCH = 128
-"""Utterances per step where no gradient is kept."""
+"""Utterances per step where no gradient is kept, for heads that stack; others take as many as in a batch."""
+WINDOW = 32
+"""Batches of a shuffled epoch whose utterances are sorted by length, for heads that pad."""
 ORDER_SEED = 0
-"""Begins the order of utterances in every fold, whatever the run's own seed."""
+"""Begins the order of utterances in every fold, whatever the run's own seed, for heads that stack; others begin with their seed."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 Weights = dict[str, Tensor]
-"""The parameters of one run by name."""
+"""The parameters of one run by name; for a head that does not stack its buffers too."""
+OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 class Learner:
     """A head and its optimiser for several seeds, that learn from the utterances `pool` an epoch at a time.
 
-    `weights` [seeds, utterances] say who learns from what (None: everyone from all).
+    `weights` [seeds, utterances] say who learns from what (None: everyone from all); only heads that stack have them.
     """
 
     def __init__(
@@ -38,7 +44,8 @@ class Learner:
         for seed in seeds:
             torch.manual_seed(seed)
             built.append(head.build(config, inputs, classes))
-        self.model = stack(built).to(pool.device)
+        self.model = (stack(built) if head.NEEDS.stacks else built[0]).to(pool.device)
+        self._needs = head.NEEDS
         self._seeds = list(seeds)
         self._generators = [torch.Generator(pool.device).manual_seed(seed) for seed in seeds]
         self._config = config
@@ -47,8 +54,8 @@ class Learner:
         self._weights = weights
         held_out = weights is not None and not bool(weights[:, pool].all())
         self._batch = step_size(config, held_out=held_out)
-        self._order = torch.Generator().manual_seed(ORDER_SEED)
-        self._optimiser = torch.optim.Adam(_groups(self.model, config), lr=config.lr, weight_decay=config.weight_decay)
+        self._order = torch.Generator().manual_seed(ORDER_SEED if head.NEEDS.stacks else seeds[0])
+        self._optimiser = OPTIMISERS[config.optimiser](_groups(self.model, config), lr=config.lr, weight_decay=config.weight_decay)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda epoch: lr_factor(config, epoch))
         self._hand_out()
 
@@ -57,7 +64,7 @@ class Learner:
         self.model.train()
         total = torch.zeros(len(self._seeds), device=self._pool.device)
         shuffled = self._pool[torch.randperm(len(self._pool), generator=self._order).to(self._pool.device)]
-        parts = torch.split(shuffled, self._batch)
+        parts = self._bucketed(shuffled) if self._needs.buckets else torch.split(shuffled, self._batch)
         for number, (which, batch) in enumerate(zip(parts, self._examples.batches(parts), strict=True), start=1):
             weights = None if self._weights is None else self._weights[:, which]
             losses = self._losses(replace(batch, weights=weights))
@@ -69,28 +76,50 @@ class Learner:
         learnt = len(self._pool) if self._weights is None else self._weights.sum(1)
         return (total / learnt).tolist()
 
+    def _bucketed(self, shuffled: Tensor) -> list[Tensor]:
+        """Batches in random order, each of utterances that lie near each other in length."""
+        windows = torch.split(shuffled, self._batch * WINDOW)
+        batches = [part for window in windows for part in torch.split(window[self._by_length(window)], self._batch)]
+        return [batches[i] for i in torch.randperm(len(batches), generator=self._order)]
+
+    def _by_length(self, which: Tensor) -> Tensor:
+        """The order that sorts utterances by their rows in all inputs."""
+        return self._examples.lengths[which].argsort(stable=True)
+
     @torch.no_grad()
     def evaluate(self, which: Tensor, run: int) -> tuple[float, Tensor]:
         """Mean loss of an utterance, and logits [utterances, classes] in the order of `which`, of one run."""
+        order = self._evaluated(which)
         total, logits = 0.0, []
-        for batch, output in self._outputs(which, run):
+        for batch, output in self._outputs(which[order], run):
             total += float(torch.stack(list(output.losses.values())).sum()) * len(batch.labels)
             logits.append(output.logits[0])
-        return total / len(which), torch.cat(logits)
+        return total / len(which), torch.cat(logits)[order.argsort()]
 
     @torch.no_grad()
     def predict(self, which: Tensor, run: int) -> tuple[Tensor, Tensor | None]:
-        """Logits [utterances, classes] and embeddings [utterances, width] of one run."""
-        found = [output for _, output in self._outputs(which, run)]
+        """Logits [utterances, classes] and embeddings [utterances, width] of one run, in the order of `which`."""
+        order = self._evaluated(which)
+        back = order.argsort()
+        found = [output for _, output in self._outputs(which[order], run)]
         embeddings = [output.embedding[0] for output in found if output.embedding is not None]
-        return torch.cat([output.logits[0] for output in found]), torch.cat(embeddings) if embeddings else None
+        return torch.cat([output.logits[0] for output in found])[back], torch.cat(embeddings)[back] if embeddings else None
+
+    def _evaluated(self, which: Tensor) -> Tensor:
+        """The order in which utterances are evaluated, which no answer depends on."""
+        return self._by_length(which) if self._needs.buckets else torch.arange(len(which), device=which.device)
 
     def weights_of(self, run: int) -> Weights:
-        """A copy of one run's parameters."""
+        """A copy of what one run has learnt."""
+        if not self._needs.stacks:
+            return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         return {name: weight.detach()[run : run + 1].clone() for name, weight in self.model.named_parameters()}
 
     def load(self, weights: Sequence[Weights]) -> None:
         """Take these weights, as many runs as there are."""
+        if not self._needs.stacks:
+            self.model.load_state_dict(weights[0])
+            return
         for name, parameter in self.model.named_parameters():
             parameter.data = torch.cat([one[name] for one in weights])
 
@@ -129,8 +158,9 @@ class Learner:
     def _outputs(self, which: Tensor, run: int) -> Iterator[tuple[Batch, Any]]:
         """What one run says of some utterances, batch by batch."""
         self.model.eval()
-        weights = {name: weight[run : run + 1] for name, weight in self.model.named_parameters()}
-        parts = torch.split(which, EVALUATION_BATCH)
+        stacked = self._needs.stacks
+        weights = {name: weight[run : run + 1] for name, weight in self.model.named_parameters()} if stacked else {}
+        parts = torch.split(which, EVALUATION_BATCH if stacked else self._batch)
         for batch in self._examples.batches(parts):
             with self._computing():
                 yield batch, functional_call(self.model, weights, (batch,))

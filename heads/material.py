@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -150,7 +151,8 @@ def load_input(features: Features, one: Input, ids: Sequence[str], device: torch
     offsets, dtype = features.outline(one.level, one.layers[0], ids)
     if int(offsets[-1]) * one.dim * len(one.layers) * dtype.itemsize > free_bytes(device) / 2:
         check_rows(offsets, f"{features.corpus}/{features.name}", ids)
-        return Mapped(features, one.level, one.layers, tuple(ids), device)
+        edges = torch.from_numpy(np.asarray(offsets, dtype=np.int64)).to(device)
+        return Mapped(features, one.level, one.layers, tuple(ids), edges, device)
     return to_tensor(features.load(one.level, one.layers, ids), f"{features.corpus}/{features.name}", ids, device)
 
 

@@ -3,7 +3,8 @@
 The seeds are trained together where the head can: their parameters are stacked, a batch is read, standardised and, with
 one layer, multiplied once for all. So batches are of the fold and not of the seed: an epoch goes through the utterances of the
 training folds in one random order, and those that a seed validates on have the weight 0 for it. A seed gets what it
-gets alone. With `refit` it is then trained again, for as many epochs as it chose, on training and validation part.
+gets alone. Any other head is trained with one seed, on batches of that seed's training part alone. With `refit` it is then
+trained again, for as many epochs as it chose, on training and validation part.
 """
 
 import contextlib
@@ -135,9 +136,10 @@ def _learn(
     seeds: Sequence[int], on_epoch: OnEpoch,
 ) -> "tuple[Learner, list[_Run]]":  # fmt: skip
     """Train until every seed has stopped."""
-    learner = Learner(head, config, inputs, examples, parts[0].pool, _weights(parts, examples), classes, seeds)
+    pool, weights = (parts[0].pool, _weights(parts, examples)) if head.NEEDS.stacks else (parts[0].train, None)
+    learner = Learner(head, config, inputs, examples, pool, weights, classes, seeds)
     runs = [_Run(seed, learner.weights_of(i)) for i, seed in enumerate(seeds)]
-    while going := [run for run in runs if len(run.curve) < config.epochs and len(run.curve) - run.chosen < config.patience]:
+    while going := [run for run in runs if run.goes_on(config)]:
         learner.keep([run.seed for run in going])
         for i, (run, train_loss) in enumerate(zip(going, learner.epoch(), strict=True)):
             which = parts[seeds.index(run.seed)].validation
@@ -165,13 +167,19 @@ class _Run:
     def __post_init__(self) -> None:
         self.curve: list[Epoch] = []
 
+    def goes_on(self, config: Training) -> bool:
+        """Whether another epoch is due."""
+        patient = config.tested == "last" or len(self.curve) - self.chosen < config.patience
+        return patient and len(self.curve) < config.epochs
+
     def add(self, epoch: Epoch, weights: Callable[[], Weights], config: Training) -> None:
         """One more epoch; ProtocolError when its losses are not finite."""
         self.curve.append(epoch)
         for loss in (epoch.train_loss, epoch.validation_loss):
             _check_finite(loss, f"in epoch {len(self.curve)} (seed {self.seed})", config)
         self.last = weights()
-        if not self.chosen or epoch.validation_loss < self.curve[self.chosen - 1].validation_loss:
+        lower = not self.chosen or epoch.validation_loss < self.curve[self.chosen - 1].validation_loss
+        if lower or config.tested == "last":
             self.chosen, self.best = len(self.curve), self.last
 
 

@@ -105,7 +105,7 @@ def test_settings_take_the_type_of_their_field() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("rate=1", "no such setting; there are: lr, layer_lr, schedule, refit, weight_decay, batch"),
+        ("rate=1", "no such setting; there are: optimiser, lr, layer_lr, schedule, refit, weight_decay, batch"),
         ("batch=1.5", "expected a whole number"),
         ("lr=fast", "expected a number"),
         ("pooling=max", r"expected one of mean, mean\+std"),

@@ -4,19 +4,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
+from torch import nn
 
 from emocache.errors import ProtocolError
 from emocache.store import open_cache
 from heads import linear, trainer
-from heads.config import override
-from heads.data import Examples, Mapped, PackedTensor, to_tensor
-from heads.learner import Learner, lr_factor
+from heads.attention import AttentionBlock, padded
+from heads.blocks import cross_entropy
+from heads.config import Needs, override
+from heads.data import Batch, Examples, Mapped, Output, PackedTensor, to_tensor
+from heads.learner import OPTIMISERS, Learner, lr_factor
 from heads.splits import split
 from tests.heads.toy import examples, extract, utterances
 
@@ -133,7 +136,7 @@ def test_what_does_not_fit_into_memory_is_read_batch_by_batch_and_learnt_alike(t
     features = open_cache(tmp_path / "cache").features("toy", "enc")
     ids = tuple(u.id for u in MEMBERS)
     resident = to_tensor(features.load("frames", (0, 1), ids), "toy/enc", ids, torch.device("cpu"))
-    mapped = Mapped(features, "frames", (0, 1), ids, torch.device("cpu"))
+    mapped = Mapped(features, "frames", (0, 1), ids, resident.offsets, torch.device("cpu"))
     here, there = (fit(replace(EXAMPLES, ids=ids, inputs=(one,))) for one in (resident, mapped))
     assert [e.train_loss for e in here.curve] == pytest.approx([e.train_loss for e in there.curve], rel=1e-4)
     np.testing.assert_allclose(here.probabilities, there.probabilities, atol=1e-4)
@@ -266,7 +269,7 @@ def test_gradients_are_clipped_by_value() -> None:
             return super().step(closure)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim, "Adam", Watched)
+        patch.setitem(OPTIMISERS, "adam", Watched)
         module = SimpleNamespace(Config=linear.Config, PAPER=linear.PAPER, NEEDS=linear.NEEDS, build=build, deviations=linear.deviations)
         trainer.fit(module, QUICK, [INPUT], EXAMPLES, [PARTS], classes=3, seeds=[0])
     assert max(seen) == 1.0
@@ -280,3 +283,93 @@ def test_what_is_standardised_is_a_setting(normalise: str, text: bool, expected:
     config = override(linear.Config(), [f"normalise={normalise}"])
     ((one,), _) = trainer.for_fold(linear, config, [replace(INPUT, text=text)], EXAMPLES, PARTS.pool)
     assert (one.moments is not None) == expected
+
+
+class Padding(nn.Module):
+    """A head that does not stack, with padding, dropout, a batch norm, and a number that says how long its batches were."""
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        self.block = AttentionBlock(dim, 1, 8, dropout=0.1, activation="relu")
+        self.norm = nn.BatchNorm1d(dim)
+        self.classify = nn.Linear(dim, classes)
+        self.lengths: list[list[int]] = []
+
+    def forward(self, batch: Batch) -> Output:
+        (packed,) = batch.inputs
+        self.lengths.append(packed.offsets.diff().tolist())
+        logits = self.classify(self.norm(self.block(padded(packed.values[0].float(), packed.offsets)).mean()))[None]
+        return Output(logits, {"cross_entropy": cross_entropy(logits, batch)}, logits)
+
+
+class Plain:
+    """The module of such a head."""
+
+    Config = linear.Config
+    PAPER = linear.PAPER
+    NEEDS = Needs(most=1, buckets=True)
+    built: ClassVar[list[Padding]] = []
+
+    @classmethod
+    def build(cls, config: linear.Config, inputs: Any, classes: int) -> nn.Module:
+        cls.built.append(Padding(inputs[0].dim, classes))
+        return cls.built[-1]
+
+    @staticmethod
+    def deviations(config: linear.Config, inputs: Any) -> list[str]:
+        return []
+
+
+def fit_plain(data: Examples = EXAMPLES, **changes: Any) -> trainer.Fitted:
+    config = override(linear.Config(), [f"{k}={v}" for k, v in {"epochs": 3, "batch": 8, "lr": 0.01, **changes}.items()])
+    return trainer.fit(Plain, config, [INPUT], data, [PARTS], classes=3, seeds=[0])[0]  # type: ignore[arg-type]
+
+
+def test_a_head_that_does_not_stack_is_trained_with_its_buffers() -> None:
+    one, again = fit_plain(), fit_plain()
+    np.testing.assert_array_equal(one.probabilities, again.probabilities)
+    assert one.best["norm.num_batches_tracked"] > 0
+    assert one.best["norm.running_mean"].any()
+    assert (fit_plain(epochs=25).probabilities.argmax(1) == EXAMPLES.labels[PARTS.test].numpy()).mean() > 0.9
+
+
+def test_a_head_that_does_not_stack_never_sees_who_validates() -> None:
+    broken = changed(PARTS.validation, lambda rows: rows * 50 + 7)
+    untouched = override(linear.Config(), ["normalise=none", "epochs=1", "batch=8"])
+    here, there = (
+        trainer.fit(Plain, untouched, [INPUT], data, [PARTS], classes=3, seeds=[0])[0]  # type: ignore[arg-type]
+        for data in (EXAMPLES, broken)
+    )
+    assert here.curve[0].train_loss == there.curve[0].train_loss
+    assert here.curve[0].validation_loss != there.curve[0].validation_loss
+
+
+def test_batches_of_a_head_that_pads_hold_utterances_of_about_one_length() -> None:
+    fit_plain(epochs=1)
+    in_training = Plain.built[-1].lengths[: -(-len(PARTS.train) // 8)]
+    spread = [max(one) - min(one) for one in in_training]
+    ordered = sorted(length for one in in_training for length in one)
+    assert sum(spread) <= sum(max(part) - min(part) for part in (ordered[at : at + 8] for at in range(0, len(ordered), 8)))
+    assert sorted(map(min, in_training)) != list(map(min, in_training))
+
+
+def test_answers_of_a_head_that_pads_are_in_the_order_of_the_test_part() -> None:
+    turned = replace(PARTS, test=PARTS.test.flip(0))
+    config = override(linear.Config(), ["epochs=2", "batch=8"])
+    there = trainer.fit(Plain, config, [INPUT], EXAMPLES, [turned], classes=3, seeds=[0])[0]  # type: ignore[arg-type]
+    here = trainer.fit(Plain, config, [INPUT], EXAMPLES, [PARTS], classes=3, seeds=[0])[0]  # type: ignore[arg-type]
+    np.testing.assert_allclose(here.probabilities, there.probabilities[::-1], atol=1e-6)
+    assert here.embeddings is not None
+    assert there.embeddings is not None
+    np.testing.assert_allclose(here.embeddings, there.embeddings[::-1], atol=2e-3)
+
+
+def test_the_last_epoch_is_tested_where_that_is_asked_for_however_validation_fares() -> None:
+    found = fit_plain(tested="last", epochs=12, patience=1, lr=0.3)
+    assert found.chosen == len(found.curve) == 12
+    assert all(torch.equal(found.best[name], found.last[name]) for name in found.best)
+
+
+def test_weight_decay_of_adamw_is_another_than_that_of_adam() -> None:
+    adam, adamw = (fit_plain(weight_decay=0.5, optimiser=name) for name in ("adam", "adamw"))
+    assert not np.allclose(adam.probabilities, adamw.probabilities)
