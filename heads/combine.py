@@ -146,7 +146,7 @@ def _write(both: Sequence[StoredRun], said: Predictions, shares: NDArray[np.floa
     }
     columns = said.ids, said.speakers, said.folds, said.seeds.tolist(), said.truth.tolist(), said.predicted.tolist(), shares
     rows = (
-        (*known, said.classes[truth], said.classes[predicted], *map(digits, of_row))
+        (*known, said.classes[truth], said.classes[predicted], *digits(of_row))
         for *known, truth, predicted, of_row in zip(*columns, strict=True)
     )
     files = {

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +65,9 @@ def read(path: Path, classes: Sequence[str]) -> Predictions:
         raise UsageError(f"{path}: is no CSV of a run ({error}); train this run again") from None
 
 
-def digits(probability: float) -> str:
-    """A float32 probability as it is written: nine digits tell it from all others."""
-    return f"{probability:.9g}"
+def digits(shares: NDArray[np.floating[Any]]) -> list[str]:
+    """Probabilities [classes] as they are written: nine digits tell a float32 from all others."""
+    return [f"{p:.9g}" for p in shares.tolist()]
 
 
 def probabilities(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
