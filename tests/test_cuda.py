@@ -16,7 +16,7 @@ from heads.data import Examples, Mapped, PackedTensor, free_bytes, to_tensor
 from tests import checkpoints, small_corpus
 from tests.heads.test_attention import OFFSETS, ROWS, block
 from tests.heads.test_trainer import EXAMPLES, INPUT, MEMBERS, PARTS, Plain
-from tests.heads.toy import extract
+from tests.heads.toy import corpus, extract
 from tests.shell import Shell
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU that torch can use")
@@ -76,7 +76,9 @@ def test_extraction_and_training_run_on_it_from_the_command_line(tmp_path: Path,
     np.testing.assert_allclose(
         here.values.astype(np.float32), there.values.astype(np.float32), atol=2e-3 if precision == "fp32" else 0.3
     )  # fmt: skip
-    training = f"train linear --corpus tiny --encoders tiny-hubert --cache {tmp_path / 'cuda'} --protocol loso --seeds 0-1"
+    corpus(tmp_path / "data")
+    extract(tmp_path / "cache", MEMBERS, "enc")
+    training = "train linear --corpus toy --encoders enc --protocol loso --seeds 0-1"
     assert shell.run(f"{training} --device cuda --set epochs=2 --set precision={precision} --json") == 0, shell.err
 
 
