@@ -169,14 +169,12 @@ def main() -> None:
         print(json.dumps(measure(options.one, options)))
         return
     found = [measure(way, options) if options.device == "cuda" else alone(way) for way in options.ways.split(",")]
-    where = (
-        torch.cuda.get_device_name() if options.device == "cuda" else f"{platform.processor() or 'CPU'}, {torch.get_num_threads()} threads"
-    )
+    cpu = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    where = torch.cuda.get_device_name() if options.device == "cuda" else cpu
     print(f"{options.head} over {options.levels}, {options.layers} layers of {options.width}, batch {BATCH}, {options.precision}, {where}")
     print(f"{options.steps} of {found[0]['steps']} steps run after one to warm up; the epoch is extrapolated from them\n")
-    print(
-        "| way | padding % | s a step (fastest to slowest) | s an epoch, extrapolated | times the first | peak GB |\n|---|---|---|---|---|---|"
-    )
+    print("| way | padding % | s a step (fastest to slowest) | s an epoch, extrapolated | times the first | peak GB |")
+    print("|---|---|---|---|---|---|")
     for one in found:
         print(line(one, found[0]))
 
