@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -21,8 +22,9 @@ import torch
 from tqdm import tqdm
 
 import heads
-from emocache.devices import pick_device
+from emocache.devices import out_of_memory, pick_device
 from emocache.errors import ProtocolError, UsageError
+from emocache.files import first_line
 from emocache.store import Cache
 from heads import experiment, runfolder, trials
 from heads.config import override
@@ -94,7 +96,7 @@ def carry_out(sweep: Sweep, *, quiet: bool = False) -> list[Trial]:
         (_grid if sweep.wish.method == "grid" else _search)(sweep, bar)
     done = trials.ranked(trials.load(sweep.folder), sweep.wish.objective)
     if not done or not done[0].runs:
-        raise ProtocolError(f"no trial is complete: {done[0].why if done else 'there was no time for one'}")
+        raise ProtocolError(f"no trial is complete: {done[0].why if done else 'there was no time for one, or other processes are at them'}")
     return done
 
 
@@ -126,13 +128,15 @@ def _begin(sweep: Sweep) -> None:
     """Make the folder, unless it is there: whole, since other processes may do the same."""
     if not sweep.target.exists():
         part = Path(tempfile.mkdtemp(prefix=f".{sweep.target.name}.", dir=sweep.target.parent))
-        part.chmod(0o755)
-        (part / sweep.folder.name).mkdir()
-        (part / SWEEP).write_text(runfolder.to_json(about(sweep)), encoding="utf-8")
         try:
+            part.chmod(0o755)
+            (part / sweep.folder.name).mkdir()
+            (part / SWEEP).write_text(runfolder.to_json(about(sweep)), encoding="utf-8")
             part.rename(sweep.target)
         except OSError:
-            shutil.rmtree(part)  # another process was faster
+            shutil.rmtree(part)
+            if not sweep.target.exists():  # else another process was faster
+                raise
 
 
 def about(sweep: Sweep) -> dict[str, Any]:
@@ -162,24 +166,26 @@ def _grid(sweep: Sweep, bar: "tqdm[None]") -> None:
 
 
 def _search(sweep: Sweep, bar: "tqdm[None]") -> None:
-    """What Optuna proposes, until there are enough trials; of several processes each may be at one more."""
+    """What Optuna proposes, and nobody has done or is at."""
     from heads.study import search
 
-    in_time = _in_time(sweep)
-
-    def wanted() -> bool:
-        bar.update(min(sweep.wanted, done := len(trials.load(sweep.folder))) - bar.n)
-        return done < sweep.wanted and in_time()
-
     def trial(number: int, settings: Settings, report: Report) -> Trial:
-        return judge(sweep, number, settings, report)
+        found = judge(sweep, number, settings, report)
+        bar.update()
+        return found
 
     wish = sweep.wish
-    search(sweep.target / "journal.log", sweep.space, wish.method, wish.objective, prune=_pruning(wish), judge=trial, wanted=wanted)
+    search(
+        sweep.target / "journal.log", sweep.space, wish.method, wish.objective, prune=_pruning(wish), judge=trial, wanted=sweep.wanted,
+        claimed=partial(trials.claimed, sweep.folder), in_time=_in_time(sweep),
+    )  # fmt: skip
 
 
 def judge(sweep: Sweep, number: int, settings: Settings, report: Report) -> Trial:
-    """Try some settings on every fold with every seed, and keep what came of it; a loss that is not finite is a trial that failed."""
+    """Try some settings on every fold with every seed, and keep what came of it.
+
+    A trial failed whose loss is not finite, whose settings cannot go together, or that does not fit into the memory.
+    """
     began = time.perf_counter()
     state, why = "complete", ""
     runs: tuple[Judged, ...] = ()
@@ -187,8 +193,12 @@ def judge(sweep: Sweep, number: int, settings: Settings, report: Report) -> Tria
         runs = _runs(sweep, settings, report)
     except Pruned:
         state, why = "pruned", "behind the median of the others"
-    except ProtocolError as error:
+    except (ProtocolError, UsageError) as error:
         state, why = "failed", str(error)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        state, why = "failed", f"out of memory ({first_line(error)})"
     seconds = round(time.perf_counter() - began, 2)
     trial = Trial(number=number, settings=settings, state=state, runs=runs, seconds=seconds, why=why)
     trials.save(sweep.folder, trial)

@@ -1,10 +1,13 @@
 """A sweep: judged on validation parts alone, going on where it stopped, and honest about what it chose on."""
 
+import contextlib
 import csv
+import errno
 import json
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +125,111 @@ def test_a_sweep_goes_on_where_it_stopped(place: Path, monkeypatch: pytest.Monke
     assert [path.name for path in (place / "runs").iterdir()] == [one.target.name]
 
 
-def test_an_interrupted_grid_ends_as_if_it_had_not_been(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupt(place, monkeypatch)
-    assert numbers(go(place)[1]) == numbers(go(place, name="undisturbed")[1])
+@pytest.mark.parametrize("how", [{}, {"method": "random", "trials": 4}])
+def test_an_interrupted_sweep_ends_as_if_it_had_not_been(place: Path, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]) -> None:
+    interrupt(place, monkeypatch, **how)
+    assert numbers(go(place, **how)[1]) == numbers(go(place, name="undisturbed", **how)[1])
+
+
+def test_a_search_leaves_a_trial_to_the_process_that_is_at_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(place, monkeypatch, method="random", trials=4)
+    others = [contextlib.nullcontext(False)]
+    monkeypatch.setattr(trials, "claimed", lambda folder, number: others[0] if number == 2 else contextlib.nullcontext(True))
+    _, done = go(place, method="random", trials=4)
+    assert sorted(trial.number for trial in done) == [0, 1, 3]
+    monkeypatch.undo()
+    assert sorted(trial.number for trial in go(place, method="random", trials=4)[1]) == [0, 1, 2, 3]
+
+
+def test_a_trial_that_is_done_again_tells_optuna_no_epoch_twice(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    told: list[float] = []
+
+    def judge(number: int, settings: Any, report: Any) -> Trial:
+        told.append(float(settings["lr"]))
+        for epoch in (1, 2):
+            report(epoch, 0.5)
+            if len(told) == 1:
+                raise KeyboardInterrupt
+        judged = trials.Judged(fold="1", seed=0, epoch=1, epochs=1, ua=0.5, loss=1.0)
+        return Trial(number=number, settings=settings, state="complete", runs=(judged,))
+
+    search = partial(
+        study.search, tmp_path / "journal.log", parse(["lr=0.1:1"], linear.Config()), "random", "ua", prune=True, judge=judge,
+        wanted=1, claimed=ours,
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        search()
+    search()
+    assert told[0] == told[1]
+    assert not recwarn.list
+
+
+def test_a_journal_whose_last_line_is_torn_goes_on(place: Path) -> None:
+    one, _ = go(place, method="random", trials=2)
+    with (one.target / "journal.log").open("a") as file:
+        file.write('{"op_code":4,"work')
+    go(place, method="random", trials=3)
+    assert len(go(place, method="random", trials=4)[1]) == 4
+
+
+def test_a_damaged_trial_is_one_line_that_names_it(place: Path) -> None:
+    one, done = go(place)
+    path = one.folder / "0001.json"
+    path.write_text("")
+    with pytest.raises(UsageError, match=r"0001\.json: is damaged; remove it"):
+        go(place)
+    path.unlink()
+    assert numbers(go(place)[1]) == numbers(done)
+
+
+def test_a_file_system_without_locks_is_no_other_process(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(trials.fcntl, "lockf", none)
+    assert len(go(place)[1]) == 4
+
+
+def test_a_full_disk_leaves_nothing_half_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for method, left in (("write_text", "*"), ("replace", "*.json.*")):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, method, full)
+            with pytest.raises(OSError, match="No space"):
+                go(place)
+        assert not list((place / "runs").rglob(left))
+    assert len(go(place)[1]) == 4
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"), MemoryError(), UsageError("these cannot go together")],
+)
+def test_what_does_not_fit_is_a_trial_that_failed_and_the_others_are_tried(
+    place: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    runs = sweep._runs
+
+    def tight(one: Sweep, settings: Any, report: Any) -> Any:
+        if settings["hidden"] == "8":
+            raise error
+        return runs(one, settings, report)
+
+    monkeypatch.setattr(sweep, "_runs", tight)
+    _, done = go(place)
+    assert sorted((trial.number, trial.state) for trial in done) == [(0, "complete"), (1, "failed"), (2, "complete"), (3, "failed")]
+    assert (str(error) or "MemoryError") in done[-1].why
+
+
+def test_any_other_error_ends_the_sweep(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(sweep, "_runs", broken)
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        go(place)
 
 
 def test_a_trial_that_another_process_is_at_is_left_to_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +256,11 @@ def test_random_trials_lie_in_their_ranges_and_depend_on_their_number_alone(plac
     assert numbers(go(place, method="random", trials=6, settings=settings, name="again")[1]) == numbers(done)
 
 
+def ours(number: int) -> contextlib.nullcontext[bool]:
+    """A claim that nobody else has."""
+    return contextlib.nullcontext(True)
+
+
 def test_tpe_looks_where_the_scores_are_high(tmp_path: Path) -> None:
     space = parse(["lr=0.1:1"], linear.Config())
     seen: list[float] = []
@@ -160,7 +270,7 @@ def test_tpe_looks_where_the_scores_are_high(tmp_path: Path) -> None:
         judged = trials.Judged(fold="1", seed=0, epoch=1, epochs=1, ua=1 - abs(seen[-1] - 0.8), loss=1.0)
         return Trial(number=number, settings=settings, state="complete", runs=(judged,))
 
-    study.search(tmp_path / "journal.log", space, "tpe", "ua", prune=False, judge=judge, wanted=lambda: len(seen) < 30)
+    study.search(tmp_path / "journal.log", space, "tpe", "ua", prune=False, judge=judge, wanted=30, claimed=ours)
     assert sum(abs(lr - 0.8) for lr in seen[20:]) < 0.5 * sum(abs(lr - 0.8) for lr in seen[:10])
 
 
@@ -179,7 +289,7 @@ def test_a_trial_behind_the_median_is_stopped_and_listed(tmp_path: Path) -> None
         judged = trials.Judged(fold="1", seed=0, epoch=1, epochs=1, ua=0.5, loss=1.0)
         return Trial(number=number, settings=settings, state="complete", runs=(judged,))
 
-    study.search(tmp_path / "journal.log", space, "random", "ua", prune=True, judge=judge, wanted=lambda: len(seen) < 8)
+    study.search(tmp_path / "journal.log", space, "random", "ua", prune=True, judge=judge, wanted=8, claimed=ours)
     assert seen == ["0", "1", "2", "3", "4", "5", "6", f"7 pruned in epoch {study.WARMUP}"]
 
 
@@ -269,6 +379,8 @@ def test_the_command_prints_a_table_the_bias_and_a_command_that_can_be_run(
         ({"settings": ("lr=1:2",)}, "a range goes with --method random or tpe"),
         ({"settings": ("lr=a:2",), "method": "tpe"}, "expected LOW:HIGH"),
         ({"settings": ("lr=2:1",), "method": "tpe"}, "expected a lower end, then a higher one"),
+        ({"settings": ("weight_decay=0:inf",), "method": "tpe"}, "then a higher one, both finite"),
+        ({"settings": ("refit=true,false",)}, "cannot be judged on it; give one value"),
         ({"settings": ("lr=log:0:1",), "method": "tpe"}, "expected a lower end above 0"),
         ({"settings": ("hidden=1.5:3",), "method": "tpe"}, "expected whole numbers"),
         ({"settings": ("pooling=1:3",), "method": "tpe"}, "for it is no number"),
