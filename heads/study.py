@@ -37,7 +37,7 @@ def search(
         with claimed(asked.number) as ours:
             if ours and asked.number < wanted:
                 trial = judge(asked.number, _settings(asked, space), _report(asked, known))
-                study.tell(asked, trial.score(objective) if trial.runs else None, state=STATES[trial.state])
+                study.tell(asked, trial.score(objective) if trial.runs else None, state=STATES[trial.state], skip_if_finished=True)
 
     for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if left.number < wanted and in_time():

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -24,9 +24,8 @@ from tqdm import tqdm
 import heads
 from emocache.devices import out_of_memory, pick_device
 from emocache.errors import ProtocolError, UsageError
-from emocache.files import first_line
 from emocache.store import Cache
-from heads import experiment, runfolder, trials
+from heads import command, experiment, runfolder, trials
 from heads.config import override
 from heads.data import Examples
 from heads.experiment import Experiment, Plan
@@ -52,6 +51,13 @@ class Wish:
     trials: int | None = None
     timeout: float | None = None
     nested: bool = False
+
+    def command(self) -> str:
+        """What one would type to ask for this."""
+        mine = {one.name: one.default for one in fields(self) if one.name != "ask"}
+        usual = {one.name: one.default for one in fields(Experiment) if one.default is not MISSING}
+        asked = {one.name: getattr(self.ask, one.name) for one in fields(Experiment)}
+        return command.spelled(asked | {name: getattr(self, name) for name in mine}, usual | mine, "sweep")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,7 +204,7 @@ def judge(sweep: Sweep, number: int, settings: Settings, report: Report) -> Tria
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
-        state, why = "failed", f"out of memory ({first_line(error)})"
+        state, why = "failed", f"out of memory ({(str(error).splitlines() or [type(error).__name__])[0]})"
     seconds = round(time.perf_counter() - began, 2)
     trial = Trial(number=number, settings=settings, state=state, runs=runs, seconds=seconds, why=why)
     trials.save(sweep.folder, trial)

@@ -1,13 +1,10 @@
 """What a sweep found: sweep.json and trials.csv in its folder, a table for the terminal, and the command that trains the best."""
 
-import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, replace
 from typing import Any
 
-from emocache.places import cache_root
 from heads import runfolder, sweep, trials
-from heads.experiment import Experiment
 from heads.space import Settings
 from heads.sweep import Sweep
 from heads.trials import OBJECTIVES, Trial
@@ -69,21 +66,4 @@ def notes(one: Sweep, done: Sequence[Trial]) -> Iterator[str]:
 
 def command(one: Sweep, settings: Settings) -> str:
     """`emocache train` with these settings, ready to be run."""
-    ask = one.planned.ask
-    words = ["emocache", "train", ask.head, *_options(ask)]
-    for text in (*one.space.fixed, *(f"{name}={value}" for name, value in settings.items())):
-        words += ["--set", text]
-    if one.planned.cache != cache_root():
-        words += ["--cache", str(one.planned.cache)]
-    return shlex.join(words)
-
-
-def _options(ask: Experiment) -> Iterator[str]:
-    """The options that are not as they are by themselves."""
-    for field in fields(Experiment):
-        value = getattr(ask, field.name)
-        if field.name in {"head", "settings", "name"} or value == field.default:
-            continue
-        yield f"--{field.name.replace('_', '-')}"
-        if value is not True:
-            yield ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return replace(one.planned.ask, settings=(*one.space.fixed, *(f"{name}={value}" for name, value in settings.items()))).command()

@@ -349,6 +349,36 @@ def test_nested_tests_each_fold_with_what_its_own_validation_chose(place: Path) 
     assert {"epochs is 3; Pepino's code has 100", "fold Ses1: lr is 0.02; the paper has 0.001"} <= set(config["deviations"])
 
 
+def test_nested_says_what_holds_for_a_fold_alone_and_the_command_that_made_it(place: Path) -> None:
+    one, done = go(place, nested=True, name="mine", settings=("epochs=1", "batch=9,18", "tested=best,last"))
+    favoured = {"Ses1": 0, "Ses2": 3, "Ses3": 3}
+    fixed = [replace(t, runs=tuple(replace(run, ua=float(favoured[run.fold] == t.number)) for run in t.runs)) for t in done]
+    found = nested.nested(one, fixed, quiet=True)
+    notes = [note for note in found.result.notes if "a step takes" in note]
+    assert [note.partition(" utterances")[0] for note in notes] == ["fold Ses1: a step takes 10", "fold Ses2, Ses3: a step takes 20"]
+    config = json.loads((found.result.path / runfolder.CONFIG).read_text())
+    assert config["selection"].count("lowest validation loss; the test part") == 1
+    assert "or the last epoch, whatever the validation loss" in config["selection"]
+    assert config["command"].startswith("emocache sweep linear --corpus toy --encoders enc --protocol loso --set epochs=1 --set batch=9,18")
+    assert "--name mine" in config["command"]
+    assert "--nested" in config["command"]
+
+
+def test_nested_waits_for_no_trial_of_another_process_but_says_so(place: Path) -> None:
+    one, done = go(place, nested=True)
+    with pytest.raises(ProtocolError, match="1 of 4 trials are not done, other processes are at them"):
+        nested.nested(one, done[1:], quiet=True)
+    assert [path.name for path in (place / "runs").iterdir()] == [one.target.name]
+
+
+def test_two_processes_never_test_the_folds_into_one_folder(place: Path) -> None:
+    one, done = go(place, nested=True, name="mine")
+    target = place / "runs" / "mine-nested"
+    with runfolder.alone(target, ""), pytest.raises(UsageError, match="another training is at work on it"):
+        nested.nested(one, done, quiet=True)
+    assert not target.exists()
+
+
 def test_the_command_prints_a_table_the_bias_and_a_command_that_can_be_run(
     place: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
