@@ -49,7 +49,7 @@ def nested(sweep: Sweep, done: Sequence[Trial], *, quiet: bool = False) -> Neste
     """
     complete = [trial for trial in done if trial.runs]
     if (missing := sweep.wanted - len(done)) > 0 and sweep.wish.timeout is None:
-        raise ProtocolError(f"--nested: {missing} of {sweep.wanted} trials are not done, other processes are at them; repeat it then")
+        raise ProtocolError(f"--nested: {missing} of {sweep.wanted} trials are at other processes; repeat it when they are done")
     began, grid = time.perf_counter(), _grid(sweep, sweep.planned)
     choices = tuple(_choices(sweep, grid, complete))
     configs = {choice.folds: _config(sweep, choice) for choice in choices}

@@ -215,7 +215,7 @@ def _runs(sweep: Sweep, settings: Settings, report: Report) -> tuple[Judged, ...
     """Every fold with every seed on its validation part."""
     config = override(sweep.planned.config, [f"{name}={value}" for name, value in settings.items()])
     grid = experiment.grid_of(replace(sweep.planned, config=config), sweep.examples, sweep.device)
-    found = grid.validate(_Standing(sweep.wish.objective, report))
+    found = grid.validate(_Standing(sweep.wish.objective, report, config.tested))
     runs = []
     for (seed, number), learnt in found.items():
         chosen, fold = learnt.curve[learnt.chosen - 1], sweep.planned.folds[seed][number].name
@@ -225,22 +225,23 @@ def _runs(sweep: Sweep, settings: Settings, report: Report) -> tuple[Judged, ...
 
 
 class _Standing:
-    """Reports the score of a trial so far, once an epoch: the mean over all runs that have begun, each at its best epoch yet."""
+    """Reports the score of a trial so far, once an epoch: the mean over all runs that have begun, each as if it were over."""
 
-    def __init__(self, objective: str, report: Report) -> None:
+    def __init__(self, objective: str, report: Report, tested: str) -> None:
         self._objective = objective
         self._report = report
+        self._tested = tested
         self._step = 0
-        self._best: dict[tuple[int, int], Epoch] = {}
+        self._chosen: dict[tuple[int, int], Epoch] = {}
 
     def __call__(self, stack: int, seed: int, number: int, epoch: Epoch) -> None:
         step = stack * STEPS + number
         if 0 < self._step < step:  # the epoch before is over for every seed
-            self._report(self._step, fmean(map(self._score, self._best.values())))
+            self._report(self._step, fmean(map(self._score, self._chosen.values())))
         self._step = step
-        best = self._best.get((stack, seed))
-        if best is None or epoch.validation_loss < best.validation_loss:
-            self._best[stack, seed] = epoch
+        before = self._chosen.get((stack, seed))
+        if before is None or self._tested == "last" or epoch.validation_loss < before.validation_loss:
+            self._chosen[stack, seed] = epoch
 
     def _score(self, epoch: Epoch) -> float:
         """What a run is judged by; higher is better."""

@@ -41,7 +41,7 @@ def to_text(one: Sweep, done: Sequence[Trial]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         f"sweep of {ask.head} on {ask.corpus} ({', '.join(ask.encoders)}), protocol {ask.protocol}: {one.wish.method}",
-        f"{found['complete']} of {one.wanted} trials complete, {found['pruned']} pruned, {found['failed']} failed; "
+        f"{found['complete']} of {max(one.wanted, len(done))} trials complete, {found['pruned']} pruned, {found['failed']} failed; "
         f"by {OBJECTIVES[one.wish.objective]}",
         "",
         *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),

@@ -13,7 +13,7 @@ from emocache.errors import UsageError
 from heads import runfolder
 
 OBJECTIVES = {"ua": "highest mean validation UA", "loss": "lowest mean validation loss"}
-"""What a trial may be judged by: each run at the epoch with its lowest validation loss, mean over folds and seeds."""
+"""What a trial may be judged by: each run at the epoch that would be tested (`tested`), mean over folds and seeds."""
 
 
 class Pruned(Exception):

@@ -82,6 +82,29 @@ def test_no_trial_sees_a_test_part(place: Path, monkeypatch: pytest.MonkeyPatch)
     assert not [path for path in other.target.rglob("*") if "predict" in path.name or path.suffix in {".npy", ".safetensors"}]
 
 
+def test_what_judges_settings_for_a_fold_depends_on_nothing_that_it_tests(place: Path) -> None:
+    def judged(done: list[Trial], *, own: bool) -> list[trials.Judged]:
+        ordered = sorted(done, key=lambda trial: trial.number)
+        return [run for trial in ordered for run in trial.runs if (run.fold == "Ses2") is own]
+
+    _, done = go(place, seeds=(0, 3))
+    shifted = {"ang": "sad", "sad": "hap", "hap": "ang"}
+    wild = [replace(u, emotion=shifted[u.emotion or ""]) if u.session == "Ses2" else u for u in MEMBERS]
+    extract(place / "wild", wild, "enc")
+    _, of_features = go(place, cache="wild", seeds=(0, 3))
+    corpus(place / "data", wild)
+    _, of_labels = go(place, seeds=(0, 3))
+    for found in (of_features, of_labels):
+        assert judged(found, own=True) == judged(done, own=True)
+        assert judged(found, own=False) != judged(done, own=False), "what the others learn from is another"
+
+
+def test_fewer_trials_than_there_are_is_no_impossible_share(place: Path) -> None:
+    go(place, method="random", trials=3, name="mine")
+    one, done = go(place, method="random", trials=2, name="mine")
+    assert "3 of 3 trials complete" in sweep_report.to_text(one, done)
+
+
 def test_what_a_trial_says_is_what_training_with_its_settings_says(place: Path) -> None:
     one, done = go(place, objective="loss")
     (fitted, *_) = [trial for trial in done if trial.settings == {"lr": "0.02", "hidden": "8"}]
@@ -303,12 +326,13 @@ def test_a_pruned_trial_is_kept_without_a_score(place: Path) -> None:
     assert trials.ranked(trials.load(one.folder), "ua")[-1].state == "pruned"
 
 
-def test_the_standing_is_the_mean_of_each_runs_epoch_with_the_lowest_loss() -> None:
+@pytest.mark.parametrize(("tested", "scores"), [("best", [(1, 0.3), (2, 0.5)]), ("last", [(1, 0.3), (2, 0.75)])])
+def test_the_standing_is_the_mean_of_each_runs_epoch_that_would_be_tested(tested: str, scores: list[tuple[int, float]]) -> None:
     told: list[tuple[int, float]] = []
-    standing = sweep._Standing("ua", lambda step, score: told.append((step, round(score, 3))))
+    standing = sweep._Standing("ua", lambda step, score: told.append((step, round(score, 3))), tested)
     for stack, seed, number, loss, ua in [(0, 0, 1, 2, 0.2), (0, 1, 1, 2, 0.4), (0, 0, 2, 1, 0.6), (0, 1, 2, 3, 0.9), (1, 0, 1, 1, 0.8)]:
         standing(stack, seed, number, trainer.Epoch(0.0, float(loss), ua))
-    assert told == [(1, 0.3), (2, 0.5)]
+    assert told == scores
 
 
 def test_settings_that_break_the_training_are_a_trial_that_failed(place: Path) -> None:
@@ -366,7 +390,7 @@ def test_nested_says_what_holds_for_a_fold_alone_and_the_command_that_made_it(pl
 
 def test_nested_waits_for_no_trial_of_another_process_but_says_so(place: Path) -> None:
     one, done = go(place, nested=True)
-    with pytest.raises(ProtocolError, match="1 of 4 trials are not done, other processes are at them"):
+    with pytest.raises(ProtocolError, match="1 of 4 trials are at other processes; repeat it when they are done"):
         nested.nested(one, done[1:], quiet=True)
     assert [path.name for path in (place / "runs").iterdir()] == [one.target.name]
 
