@@ -76,7 +76,10 @@ def train(
     allow_missing: AllowMissingOption = False,
     allow_speaker_overlap: AllowOverlapOption = False,
     random_labels: Annotated[
-        bool, typer.Option("--random-labels", help="Learn permuted labels: a floor, marked as such; its interval needs many seeds.")
+        bool,
+        typer.Option(
+            "--random-labels", help="Learn permuted labels: a floor, marked as such. It takes many seeds: see its spread over them."
+        ),
     ] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the curves as event files too, to RUNS/NAME/tensorboard/.")

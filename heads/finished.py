@@ -42,9 +42,11 @@ def left_behind(target: Path, digest: str) -> str | None:
     folders = [path for path in _unfinished(target) if path != part_folder(target, digest) and not runfolder.at_work(_begun(path))]
     if not folders:
         return None
-    size = sum(file.stat().st_size for folder in folders for file in folder.iterdir()) / 1e6
+    size = 0
+    with contextlib.suppress(OSError):  # removed or finished meanwhile
+        size = sum(file.stat().st_size for folder in folders for file in folder.iterdir())
     where = f"in {folders[0]}" if len(folders) == 1 else f"in {len(folders)} folders, first {folders[0]}"
-    return f"unfinished runs of another configuration lie {where} ({size:.1f} MB): the command that began them goes on with them, or remove them"
+    return f"unfinished runs of another configuration lie {where} ({size / 1e6:.1f} MB): repeat the command that began them, or remove them"
 
 
 def _unfinished(target: Path) -> list[Path]:

@@ -49,7 +49,7 @@ class Sums:
 class Statistics:
     """The moments of inputs over the pools of an experiment's folds, each int64 [utterances]."""
 
-    def __init__(self, inputs: Sequence[PackedTensor | Mapped], pools: Sequence[Int[Tensor, " pool"]]) -> None:
+    def __init__(self, inputs: Sequence[PackedTensor | Mapped], pools: Sequence[Int[Tensor, " _"]]) -> None:
         """Nothing is read yet."""
         self._inputs = inputs
         member = torch.zeros(1 + max(int(pool.max()) for pool in pools), len(pools), dtype=torch.bool, device=pools[0].device)

@@ -101,7 +101,7 @@ def csv(entries: Sequence[Entry]) -> str:
     parts = ("", "_low", "_high", "_seeds_std", "_seeds_min", "_seeds_max", "_folds_mean", "_folds_std", "_folds_min", "_folds_max")
     header = ["run", "marks", "head", "corpus", "protocol", "label", "encoders", "seeds", "folds", "parameters", "tested", "resampled"]
     header += [f"{name}{part}" for name in METRICS for part in parts] + [f"recall_{name}" for name in classes]
-    return runfolder.to_csv([_text(name) for name in header], [[_text(cell) for cell in _line(entry, classes)] for entry in entries])
+    return runfolder.to_csv(header, ([_text(cell) for cell in _line(entry, classes)] for entry in entries))
 
 
 def _text(cell: object) -> object:
