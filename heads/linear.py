@@ -4,7 +4,7 @@ The branch of Pepino et al. (Interspeech 2021) as multi-level fusion uses it; it
 which the paper does not print, at 128.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,13 +61,17 @@ class Linear(nn.Module):
         return Output(logits, {"cross_entropy": cross_entropy(logits, batch)}, embedding)
 
 
-def branch(config: Config, one: Input, classes: int) -> Branch:
-    """The branch of one input, of its own width and layers."""
+def layer_mix(one: Input, weights: LayerWeights) -> LayerMix:
+    """The weighted average over the layers of one input."""
     shape = (len(one.layers), one.dim)
     mean, std = (one.moments.mean, one.moments.std) if one.moments else (torch.zeros(shape), torch.ones(shape))
-    mix = LayerMix(len(one.layers), mean, std, config.layer_weights)
+    return LayerMix(len(one.layers), mean, std, weights)
+
+
+def branch(config: Config, one: Input, classes: int) -> Branch:
+    """The branch of one input, of its own width and layers."""
     return Branch(
-        mix,
+        layer_mix(one, config.layer_weights),
         one.dim,
         classes,
         hidden=(config.hidden,) * 2,
@@ -89,11 +93,11 @@ SOURCES = {
 """Where a default is from that the paper does not print."""
 
 
-def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
-    """In words, where this configuration is not what the paper describes."""
+def deviations(config: Training, inputs: Sequence[Input], sources: Mapping[str, str] = SOURCES) -> list[str]:
+    """In words, where this configuration is not what the paper describes; `sources` as SOURCES, for a config of another head."""
     found = [
-        f"{name} is {getattr(config, name)}; {SOURCES.get(name, 'the paper')} has {value}"
-        for name, value in vars(Config()).items()
+        f"{name} is {getattr(config, name)}; {sources.get(name, 'the paper')} has {value}"
+        for name, value in vars(type(config)()).items()
         if getattr(config, name) != value
     ]
     if config.normalise in {"global", "speech"} and any(SOURCE in one.level for one in inputs):

@@ -102,7 +102,7 @@ def _try_writing(runs: Path) -> None:
         raise UsageError(f"--runs {runs}: cannot be written ({error.strerror}); give another folder") from None
 
 
-def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16] | None, checkpoints: Path) -> None:
+def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16] | None = None, checkpoints: Path | None = None) -> None:
     """Write texts by file name, embeddings and what lies in `checkpoints` to a new folder, then put it in the place of an older one.
 
     What else lies in the older one, such as event files, is kept.
@@ -118,7 +118,7 @@ def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    if checkpoints.is_dir():
+    if checkpoints and checkpoints.is_dir():
         checkpoints.rename(part / CHECKPOINTS)
     old = part.with_name(f"{part.name}.old")
     if folder.exists():
