@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from emocache.errors import UsageError
+from emocache.store.layout import SOURCE
 from heads.blocks import Branch, LayerMix, LayerWeights, Pooling, cross_entropy
 from heads.config import Needs, Normalise, Paper, Training
 from heads.data import Batch, Input, Output
@@ -99,6 +100,8 @@ def deviations(config: Training, inputs: Sequence[Input], sources: Mapping[str, 
         for name, value in vars(type(config)()).items()
         if getattr(config, name) != value
     ]
+    if config.normalise in {"global", "speech"} and any(SOURCE in one.level for one in inputs):
+        found.append("rows of segments are standardised with their own statistics; the paper normalises speech once, over frames")
     for one in inputs:
         if len(one.all_layers) > 1 and one.layers != one.all_layers[1:]:
             found.append(f"{one.name}: layers {', '.join(map(str, one.layers))}; the paper averages the outputs of all transformer blocks")

@@ -8,6 +8,7 @@ from emocache.errors import UsageError
 from heads import late, linear
 from heads.config import Training, override
 from heads.data import Batch, Input, Moments, PackedTensor
+from heads.recipes.multilevel import SEGMENTS
 from tests.heads.toy import DIM, packed
 
 BASE = Input(name="hubert-base", level="frames", layers=tuple(range(1, 13)), dim=768)
@@ -101,6 +102,13 @@ def test_what_the_paper_does_not_do_is_named() -> None:
     ]
     as_printed = Input(name="mine", encoder="wav2vec2-base", level="frames", layers=(1, 2), all_layers=(0, 1, 2), dim=768)
     assert linear.deviations(linear.Config(), [as_printed]) == []
+
+
+@pytest.mark.parametrize(("level", "normalise", "named"), [("word@mfa", "speech", 1), ("word@mfa", "none", 0), ("frames", "speech", 0)])
+def test_statistics_that_segments_have_of_their_own_are_named_as_the_recipes_do(level: str, normalise: str, named: int) -> None:
+    one = Input(name="mine", encoder="wav2vec2-base", level=level, layers=(1, 2), all_layers=(0, 1, 2), dim=768)
+    found = linear.deviations(override(linear.Config(), [f"normalise={normalise}"]), [one])
+    assert sum(text in SEGMENTS for text in found) == named
 
 
 def test_settings_take_the_type_of_their_field() -> None:
