@@ -14,6 +14,7 @@ from heads.cli import JobsOption, parse_seeds
 REPRODUCE_EXAMPLES = (
     "emocache reproduce --list",
     "emocache reproduce multilevel-table1",
+    "emocache reproduce mstr-table2 --device cuda",
     "emocache reproduce multilevel-table1 --corpus demo --encoders wav2vec2-base=whisper-tiny.en,bert-base=all-minilm-l6-v2 --seeds 0",
 )
 HEADS_EXAMPLES = ("emocache heads", "emocache heads --json")
@@ -27,6 +28,7 @@ def reproduce(
         str, typer.Option(help="Other features than the paper's: wav2vec2-base=whisper-tiny.en,... (named as a deviation).")
     ] = "",
     alignment: Annotated[str | None, typer.Option(help="Another alignment than the paper's, such as mfa (likewise).")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Another protocol than the paper's, such as loso (likewise).")] = None,
     rows: Annotated[str, typer.Option(help="These rows alone, with commas between (default: all whose head is built).")] = "",
     seeds: Annotated[str | None, typer.Option(help="0-2, or 0,3,5 (default: the recipe's).")] = None,
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Cut longer trainings (marked as reduced).")] = None,
@@ -47,20 +49,20 @@ def reproduce(
     if listed or name is None:
         _list(as_json=as_json, asked=listed)
         return
-    recipe = recipes.recipe(name)
+    parts = recipes.parts(name)
 
     from heads import paper_table
-    from heads.reproduce import Wish
-    from heads.reproduce import reproduce as run_rows
+    from heads.reproduce import Wish, asked_of, carry_out, plans
 
     wish = Wish(
-        recipe=recipe,
-        corpus=corpus or recipe.corpus,
+        recipe=parts[0],
+        corpus=corpus or "",
         encoders=parse_encoders(encoders),
         rows=_names(rows),
         seeds=parse_seeds(seeds) if seeds is not None else (),
         max_epochs=max_epochs,
         alignment=alignment,
+        protocol=protocol,
         select=select,
         runs=runs,
         data=data,
@@ -69,13 +71,18 @@ def reproduce(
         allow_counts=allow_counts,
         allow_missing=allow_missing,
     )
-    table = run_rows(wish, jobs=jobs, quiet=quiet)
-    typer.echo(json.dumps(paper_table.to_json(table)) if as_json else paper_table.to_text(table))
+    planned = [(one, plans(one)) for one in asked_of(wish, parts)]
+    tables = [carry_out(*one, jobs=jobs, quiet=quiet) for one in planned]
+    if as_json:
+        found = [paper_table.to_json(table) for table in tables]
+        typer.echo(json.dumps(found[0] if len(parts) == 1 else {"recipe": name, "tables": found}))
+        return
+    typer.echo("\n\n".join(map(paper_table.to_text, tables)))
 
 
 def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of JSON objects.")] = False) -> None:
     """List every setting of every paper's table: its head, how many parameters it has, and the features that it needs."""
-    from heads.parameters import settings
+    from heads.parameters import FLOPS, settings
 
     found = settings()
     if as_json:
@@ -84,7 +91,10 @@ def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of 
     for one in found:
         size = f"{one['parameters']:,} parameters" if one["parameters"] is not None else "not built yet"
         needs = ", ".join(f"{source['encoder']}/{source['level']}" for source in one["needs"])
-        typer.echo(f"{one['recipe']:<18} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}")
+        counts = "".join(f"  {name} {one[name] / 1e6:,.3f} M" for name in FLOPS if name in one)
+        typer.echo(f"{one['recipe']:<20} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}{counts}")
+    for note in dict.fromkeys(note for one in found for note in one.get("flops_notes", ())):
+        typer.echo(f"note  {note}")
 
 
 def parse_encoders(text: str) -> dict[str, str]:
@@ -100,7 +110,7 @@ def _list(*, as_json: bool, asked: bool) -> None:
     from heads import recipes
 
     if not asked:
-        raise UsageError(f"which table? there are: {', '.join(recipes.RECIPES)} (--list says more)")
+        raise UsageError(f"which table? there are: {', '.join([*recipes.RECIPES, *recipes.SEVERAL])} (--list says more)")
     about = [
         {
             "name": one.name,

@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ NOT_ASKED = "not asked for"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What is asked for. `encoders` maps the paper's names to feature sets of ours; `alignment` replaces the paper's."""
+    """What is asked for. `encoders` maps the paper's names to feature sets of ours; `alignment` and `protocol` replace the paper's."""
 
     recipe: Recipe
     corpus: str
@@ -33,6 +33,7 @@ class Wish:
     seeds: tuple[int, ...] = ()
     max_epochs: int | None = None
     alignment: str | None = None
+    protocol: str | None = None
     select: str = "validation"
     runs: Path = Path("runs")
     data: Path = Path("data")
@@ -51,8 +52,28 @@ class Wish:
         return f"{kind}{at}{self.alignment or paper}" if at else kind
 
 
+def asked_of(wish: Wish, recipes: Sequence[Recipe]) -> list[Wish]:
+    """The same wish of each of several recipes, on its own corpus where none is named, with those of the rows that it has.
+
+    UsageError for a row that none has.
+    """
+    known = [row.name for recipe in recipes for row in recipe.rows]
+    if unknown := [name for name in wish.rows if name not in known]:
+        raise UsageError(f"--rows {unknown[0]}: no such row; there are: {', '.join(known)}")
+    found = [
+        replace(wish, recipe=one, corpus=wish.corpus or one.corpus, rows=tuple(row.name for row in one.rows if row.name in wish.rows))
+        for one in recipes
+    ]
+    return [one for one in found if one.rows or not wish.rows]
+
+
 def reproduce(wish: Wish, *, jobs: int = 1, quiet: bool = False) -> Table:
-    """Run every row that is asked for and has a head, in `jobs` processes, or take what an earlier call left in `runs`.
+    """`plans` and `carry_out`; the same errors, before any training."""
+    return carry_out(wish, plans(wish), jobs=jobs, quiet=quiet)
+
+
+def plans(wish: Wish) -> dict[str, experiment.Plan]:
+    """The experiment of every row that is asked for and has a head, by the row's name.
 
     Raises UsageError for names that are not the recipe's, and CacheError that lists the commands which make what is lacking.
     """
@@ -62,9 +83,13 @@ def reproduce(wish: Wish, *, jobs: int = 1, quiet: bool = False) -> Table:
         raise UsageError(f"{wish.recipe.name}: no head of these rows is built yet; there are: {', '.join(heads.HEADS)}")
     check_features(wish, picked)
     cache = open_cache(wish.cache)
-    plans = {row.name: experiment.plan(experiment_of(wish, row), cache) for row in picked}
+    return {row.name: experiment.plan(experiment_of(wish, row), cache) for row in picked}
+
+
+def carry_out(wish: Wish, plans: Mapping[str, experiment.Plan], *, jobs: int = 1, quiet: bool = False) -> Table:
+    """Run every row that has a plan, in `jobs` processes, or take what an earlier call left in `runs`."""
     lines = [_line(wish, row, plans.get(row.name), jobs=jobs, quiet=quiet) for row in wish.recipe.rows]
-    return Table(recipe=wish.recipe, corpus=wish.corpus, lines=tuple(lines))
+    return Table(recipe=wish.recipe, corpus=wish.corpus, protocol=wish.protocol or wish.recipe.protocol, lines=tuple(lines))
 
 
 def check_names(wish: Wish) -> None:
@@ -79,7 +104,7 @@ def check_features(wish: Wish, rows: Sequence[Row]) -> None:
     needed: dict[str, list[str]] = {}
     for source in dict.fromkeys(source for row in rows for source in row.sources):
         needed.setdefault(wish.encoder(source), []).append(wish.level(source))
-    if commands := lacking.commands(cache, wish.corpus, needed, _ids(wish, cache)):
+    if commands := lacking.commands(cache, wish.corpus, needed, _ids(wish, cache), last=wish.recipe.layers == "last"):
         where = shlex.join(["--data", str(wish.data), "--cache", str(wish.cache)])
         listed = "\n".join(f"  {command} {where}" for command in commands)
         raise CacheError(
@@ -107,8 +132,8 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         corpus=wish.corpus,
         encoders=tuple(wish.encoder(source) for source in row.sources),
         levels=tuple(wish.level(source) for source in row.sources),
-        layers="blocks",
-        protocol=wish.recipe.protocol,
+        layers=wish.recipe.layers,
+        protocol=wish.protocol or wish.recipe.protocol,
         seeds=wish.seeds or wish.recipe.seeds,
         settings=(*row.settings, *shorter),
         select=wish.select,
@@ -161,12 +186,16 @@ def _others(wish: Wish, row: Row) -> Iterator[str]:
         yield "corpus"
     if any((wish.encoder(one), wish.level(one)) != (one.encoder, one.level) for one in row.sources):
         yield "features"
+    if wish.protocol not in {None, wish.recipe.protocol}:
+        yield "protocol"
 
 
 def _deviations(wish: Wish, row: Row) -> Iterator[str]:
     """Where what is asked for is not the paper's."""
     if wish.corpus != wish.recipe.corpus:
         yield f"corpus {wish.corpus}; the paper has {wish.recipe.corpus}"
+    if wish.protocol not in {None, wish.recipe.protocol}:
+        yield f"--protocol: {wish.protocol} stands for {wish.recipe.protocol}"
     for source in row.sources:
         if wish.encoder(source) != source.encoder:
             yield f"--encoders: {wish.encoder(source)} stands for {source.encoder}"
@@ -184,5 +213,8 @@ def _reduced(wish: Wish, row: Row, planned: experiment.Plan, found: Mapping[str,
         (len(planned.material.utterances), recipe.utterances, "utterances"),
     ]
     for one, source in zip(planned.inputs, row.sources, strict=True):
-        sizes += [(len(one.layers), source.blocks, f"layers of {one.name}"), (one.dim, source.dim, f"dimensions of {one.name}")]
+        sizes += [
+            (len(one.layers), len(recipe.layers_of(source)), f"layers of {one.name}"),
+            (one.dim, source.dim, f"dimensions of {one.name}"),
+        ]
     yield from (f"{ours} of {paper} {what}" for ours, paper, what in sizes if ours < paper)

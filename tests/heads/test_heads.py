@@ -1,5 +1,7 @@
 """What every head must be: the paper's size, indifferent to its batch mates, trained in all its parts, able to learn."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -13,15 +15,21 @@ from tests.heads.toy import DIM, packed
 BASE = Input(name="hubert-base", level="frames", layers=tuple(range(1, 13)), dim=768)
 TWO = [Input(name="a", level="frames", layers=(0, 1), dim=DIM), Input(name="b", level="utterance", layers=(0, 1), dim=4)]
 
+SMALL = {"mstr": ["width=16", "heads=2", "blocks=1", "dropout=0", "classifier_dropout=0"]}
+"""What a head needs to be as small as a test."""
+
 
 def made(name: str) -> tuple[torch.nn.Module, Batch]:
     """A small head in training mode, and a batch of eight utterances for it."""
     torch.manual_seed(0)
     frames = packed([5, 2, 9, 1, 4, 4, 7, 3], seed=1)
     vectors = packed([1] * 8, dim=4, dtype=torch.float32, seed=2)
-    inputs = TWO if name == "late" else TWO[:1]
+    inputs = TWO if name == "late" else TWO[:1] if name == "linear" else [replace(TWO[0], layers=(1,))]
+    frames = replace(frames, values=frames.values[-len(inputs[0].layers) :])
     head = heads.head(name)
-    return head.build(head.Config(), inputs, 3), Batch((frames, vectors)[: len(inputs)], torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]))
+    return head.build(override(head.Config(), SMALL.get(name, [])), inputs, 3), Batch(
+        (frames, vectors)[: len(inputs)], torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+    )
 
 
 def size(module: torch.nn.Module) -> int:
@@ -122,7 +130,7 @@ def test_a_setting_that_cannot_be_is_refused_with_what_can(setting: str, message
 
 
 def test_an_unknown_head_lists_them_all() -> None:
-    with pytest.raises(UsageError, match="no head 'linaer'; there are: linear, late"):
+    with pytest.raises(UsageError, match="no head 'linaer'; there are: linear, late, mstr"):
         heads.head("linaer")
 
 
