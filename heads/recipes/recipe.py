@@ -22,7 +22,8 @@ class Source:
 class Row:
     """A row of the paper's own: the head, what it is given, and what is printed, in percent by metric (ua, wa, wf1).
 
-    `deviations` say in words where our head differs from the row whatever it is run on.
+    `deviations` say in words where our head differs from the row whatever it is run on. A row that `combines` others by name is
+    made of their results and trains nothing. `setting` is what this configuration of the paper's system is called.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Row:
     printed: Mapping[str, float]
     settings: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
+    combines: tuple[str, ...] = ()
+    setting: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,9 +46,10 @@ class Cited:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A table of a paper. `folds`, `utterances` and `classes` are what its corpus gives; `notes` say what the paper leaves open.
+    """A table of a paper, and what the paper's system is called.
 
-    `layers` of an encoder are the outputs of all its blocks, averaged, or that of the last one alone.
+    `folds`, `utterances` and `classes` are what its corpus gives; `notes` say what the paper leaves open. `layers` of an encoder
+    are the outputs of all its blocks, averaged, or that of the last one alone.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Recipe:
     layers: Literal["blocks", "last"] = "blocks"
     cited: tuple[Cited, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    system: str = ""
 
     @property
     def encoders(self) -> tuple[str, ...]:
@@ -73,6 +78,10 @@ class Recipe:
     def layers_of(self, source: Source) -> tuple[int, ...]:
         """Which layers of an input a row takes."""
         return tuple(range(1, source.blocks + 1)) if self.layers == "blocks" else (source.blocks,)
+
+    def trained(self, row: Row) -> tuple[Row, ...]:
+        """The rows whose heads are trained for a row: those that it combines, or itself."""
+        return self.pick(row.combines) if row.combines else (row,)
 
     def pick(self, names: tuple[str, ...]) -> tuple[Row, ...]:
         """The rows of these names, or all where none is given; UsageError lists them."""
