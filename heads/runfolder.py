@@ -133,11 +133,16 @@ def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16
 
 def replace_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all, whoever else writes it."""
-    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(text)
-    Path(part).chmod(0o644)
-    Path(part).replace(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    part = Path(name)
+    try:
+        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(text)
+        part.chmod(0o644)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def to_json(value: object) -> str:

@@ -112,6 +112,14 @@ def test_an_interruption_ends_the_processes_and_keeps_what_is_finished(place: Pa
     assert experiment.carry_out(planned, quiet=True).scores.tested == len(MEMBERS)
 
 
+def test_what_lies_in_the_current_folder_is_never_taken_for_a_module(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "heads").mkdir()
+    (place / "heads" / "__init__.py").touch()
+    (place / "random.py").write_text("raise SystemExit('not the one of Python')")
+    monkeypatch.chdir(place)
+    assert experiment.run(ask(place, "mine"), open_cache(place / "cache"), jobs=2, quiet=True).scores.tested == len(MEMBERS)
+
+
 def test_a_process_ends_with_its_parent(place: Path) -> None:
     long = replace(ask(place, "mine"), settings=("epochs=1000000", "patience=1000000"))
     planned = experiment.plan(long, open_cache(place / "cache"))
