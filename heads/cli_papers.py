@@ -30,6 +30,10 @@ def reproduce(
     alignment: Annotated[str | None, typer.Option(help="Another alignment than the paper's, such as mfa (likewise).")] = None,
     protocol: Annotated[str | None, typer.Option(help="Another protocol than the paper's, such as loso (likewise).")] = None,
     rows: Annotated[str, typer.Option(help="These rows alone, with commas between (default: all whose head is built).")] = "",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the heads, such as width=64, to fit a small machine (marked as reduced)."),
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="0-2, or 0,3,5 (default: the recipe's).")] = None,
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Cut longer trainings (marked as reduced).")] = None,
     select: Annotated[str, typer.Option(help="As of `train`: test is a habit of some papers, and is marked.")] = "validation",
@@ -59,6 +63,7 @@ def reproduce(
         corpus=corpus or "",
         encoders=parse_encoders(encoders),
         rows=_names(rows),
+        settings=tuple(settings or ()),
         seeds=parse_seeds(seeds) if seeds is not None else (),
         max_epochs=max_epochs,
         alignment=alignment,

@@ -25,12 +25,16 @@ NOT_ASKED = "not asked for"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What is asked for. `encoders` maps the paper's names to feature sets of ours; `alignment` and `protocol` replace the paper's."""
+    """What is asked for. `encoders` maps the paper's names to feature sets of ours; `alignment` and `protocol` replace the paper's.
+
+    `settings` are of the head, beside those of the row, for what has no accelerator.
+    """
 
     recipe: Recipe
     corpus: str
     encoders: Mapping[str, str]
     rows: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     max_epochs: int | None = None
     alignment: str | None = None
@@ -151,7 +155,7 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         layers=wish.recipe.layers,
         protocol=wish.protocol or wish.recipe.protocol,
         seeds=wish.seeds or wish.recipe.seeds,
-        settings=(*row.settings, *shorter),
+        settings=(*row.settings, *wish.settings, *shorter),
         select=wish.select,
         runs=wish.runs,
         data=wish.data,
@@ -244,4 +248,5 @@ def _reduced(wish: Wish, row: Row, planned: experiment.Plan, found: Mapping[str,
             (len(one.layers), len(recipe.layers_of(source)), f"layers of {one.name}"),
             (one.dim, source.dim, f"dimensions of {one.name}"),
         ]
+    yield from (f"--set {one}" for one in wish.settings)
     yield from (f"{ours} of {paper} {what}" for ours, paper, what in sizes if ours < paper)
