@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from emocache.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One input as the paper has it: an encoder, the level of its rows, how many blocks are averaged, and their width."""
+    """One input as the paper has it: an encoder, the level of its rows, how many blocks it has, and their width."""
 
     encoder: str
     level: str
@@ -47,7 +48,8 @@ class Cited:
 class Recipe:
     """A table of a paper, and what the paper's system is called.
 
-    `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open.
+    `folds`, `utterances` and `classes` are what its corpus gives; `notes` say what the paper leaves open. `layers` of an encoder
+    are the outputs of all its blocks, averaged, or that of the last one alone.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Recipe:
     seeds: tuple[int, ...]
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
+    classes: int = 4
+    layers: Literal["blocks", "last"] = "blocks"
     cited: tuple[Cited, ...] = ()
     notes: tuple[str, ...] = field(default=())
     system: str = ""
@@ -70,6 +74,10 @@ class Recipe:
     def encoders(self) -> tuple[str, ...]:
         """Every encoder that a row names, each once."""
         return tuple(dict.fromkeys(source.encoder for row in self.rows for source in row.sources))
+
+    def layers_of(self, source: Source) -> tuple[int, ...]:
+        """Which layers of an input a row takes."""
+        return tuple(range(1, source.blocks + 1)) if self.layers == "blocks" else (source.blocks,)
 
     def trained(self, row: Row) -> tuple[Row, ...]:
         """The rows whose heads are trained for a row: those that it combines, or itself."""
