@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -60,8 +60,8 @@ class Grid:
                         done[seed, number] = run
                         bar.update()
                 for run in self._fit(number, [seed for seed in seeds if (seed, number) not in done], bar):
-                    done[run.seed, number] = run
                     finished.save(finished.file_of(folders[-1], number, run.seed), run.fitted, run.seconds, run.made_with, self.digest)
+                    done[run.seed, number] = replace(run, fitted=replace(run.fitted, best={}, last={}))  # all weights would not fit
                     bar.update()
         return [done[at] for at in ((seed, number) for seed, made in self.folds.items() for number in range(len(made))) if at in done]
 

@@ -13,15 +13,25 @@ from tests.heads.toy import DIM, packed
 BASE = Input(name="hubert-base", level="frames", layers=tuple(range(1, 13)), dim=768)
 TWO = [Input(name="a", level="frames", layers=(0, 1), dim=DIM), Input(name="b", level="utterance", layers=(0, 1), dim=4)]
 
+THREE = [
+    Input(name="a", level="frames", layers=(1,), dim=DIM), Input(name="b", level="utterance", layers=(1,), dim=4),
+    Input(name="c", level="tokens", layers=(1,), dim=DIM, text=True),
+]  # fmt: skip
+TINY = ("width=16", "heads=2", "layers=1", "dropout=0")
+
 
 def made(name: str) -> tuple[torch.nn.Module, Batch]:
     """A small head in training mode, and a batch of eight utterances for it."""
     torch.manual_seed(0)
     frames = packed([5, 2, 9, 1, 4, 4, 7, 3], seed=1)
     vectors = packed([1] * 8, dim=4, dtype=torch.float32, seed=2)
-    inputs = TWO if name == "late" else TWO[:1]
+    labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
     head = heads.head(name)
-    return head.build(head.Config(), inputs, 3), Batch((frames, vectors)[: len(inputs)], torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]))
+    if name == "tdfnet":
+        longer = packed([36, 2, 50, 1, 40, 4, 7, 3], 1), vectors, packed([9, 6, 8, 1, 9, 4, 2, 7], 1)
+        return head.build(override(head.Config(), TINY), THREE, 3), Batch(longer, labels)
+    inputs = TWO if name == "late" else TWO[:1]
+    return head.build(head.Config(), inputs, 3), Batch((frames, vectors)[: len(inputs)], labels)
 
 
 def size(module: torch.nn.Module) -> int:
