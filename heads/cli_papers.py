@@ -28,6 +28,9 @@ def reproduce(
     ] = "",
     alignment: Annotated[str | None, typer.Option(help="Another alignment than the paper's, such as mfa (likewise).")] = None,
     rows: Annotated[str, typer.Option(help="These rows alone, with commas between (default: all whose head is built).")] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting for every row, repeatable (named as a deviation).")
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="0-2, or 0,3,5 (default: the recipe's).")] = None,
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Cut longer trainings (marked as reduced).")] = None,
     select: Annotated[str, typer.Option(help="As of `train`: test is a habit of some papers, and is marked.")] = "validation",
@@ -61,6 +64,7 @@ def reproduce(
         seeds=parse_seeds(seeds) if seeds is not None else (),
         max_epochs=max_epochs,
         alignment=alignment,
+        settings=tuple(settings or ()),
         select=select,
         runs=runs,
         data=data,
@@ -84,7 +88,7 @@ def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of 
     for one in found:
         size = f"{one['parameters']:,} parameters" if one["parameters"] is not None else "not built yet"
         needs = ", ".join(f"{source['encoder']}/{source['level']}" for source in one["needs"])
-        typer.echo(f"{one['recipe']:<18} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}")
+        typer.echo(f"{one['recipe'] or '-':<18} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}")
 
 
 def parse_encoders(text: str) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""Every setting of every paper table with the size of its head, built on the meta device: no weight is allocated."""
+"""Every setting of the papers' tables, and some beside them, with the size of its head.
+
+It is built on the meta device, so no weight is allocated.
+"""
 
 from typing import Any
 
@@ -7,24 +10,24 @@ import torch
 import heads
 from heads.config import override
 from heads.data import Input
-from heads.recipes import every
-from heads.recipes.recipe import Row, Source
+from heads.recipes import every, sizes
+from heads.recipes.recipe import Row
 
 CLASSES = 4
 
 
 def settings() -> list[dict[str, Any]]:
-    """One object for each row: head, setting, table, parameters (null where the head is not built yet), and what it needs."""
+    """One object for each row: head, setting, recipe (null in none), parameters (null where the head is not built yet), and needs."""
+    listed = [(recipe.name, row) for recipe in every() if not recipe.shows for row in recipe.rows]
     return [
         {
             "head": row.head,
             "setting": row.name,
-            "recipe": recipe.name,
+            "recipe": name,
             "parameters": parameters(row) if row.head in heads.HEADS else None,
-            "needs": [{"encoder": one.encoder, "level": one.level, "layers": list(_layers(one)), "dim": one.dim} for one in row.sources],
+            "needs": [{"encoder": one.encoder, "level": one.level, "layers": list(one.layers), "dim": one.dim} for one in row.sources],
         }
-        for recipe in every()
-        for row in recipe.rows
+        for name, row in [*listed, *((None, row) for row in sizes())]
     ]
 
 
@@ -32,13 +35,7 @@ def parameters(row: Row, classes: int = CLASSES) -> int:
     """How many weights the head of a row has, with the paper's inputs."""
     head = heads.head(row.head)
     inputs = [
-        Input(name=one.encoder, level=one.level, layers=_layers(one), dim=one.dim, text=one.text, encoder=one.encoder)
-        for one in row.sources
+        Input(name=one.encoder, level=one.level, layers=one.layers, dim=one.dim, text=one.text, encoder=one.encoder) for one in row.sources
     ]
     with torch.device("meta"):
         return sum(weight.numel() for weight in head.build(override(head.Config(), row.settings), inputs, classes).parameters())
-
-
-def _layers(one: Source) -> tuple[int, ...]:
-    """The outputs of all blocks."""
-    return tuple(range(1, one.blocks + 1))

@@ -24,7 +24,7 @@ NOT_ASKED = "not asked for"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What is asked for. `encoders` maps the paper's names to feature sets of ours; `alignment` replaces the paper's."""
+    """What is asked for. `encoders` maps the paper's names to feature sets of ours; `alignment` and `settings` replace the paper's."""
 
     recipe: Recipe
     corpus: str
@@ -33,6 +33,7 @@ class Wish:
     seeds: tuple[int, ...] = ()
     max_epochs: int | None = None
     alignment: str | None = None
+    settings: tuple[str, ...] = ()
     select: str = "validation"
     runs: Path = Path("runs")
     data: Path = Path("data")
@@ -79,7 +80,7 @@ def check_features(wish: Wish, rows: Sequence[Row]) -> None:
     needed: dict[str, list[str]] = {}
     for source in dict.fromkeys(source for row in rows for source in row.sources):
         needed.setdefault(wish.encoder(source), []).append(wish.level(source))
-    if commands := lacking.commands(cache, wish.corpus, needed, _ids(wish, cache)):
+    if commands := lacking.commands(cache, wish.corpus, needed, _ids(wish, cache), wish.recipe.layers):
         where = shlex.join(["--data", str(wish.data), "--cache", str(wish.cache)])
         listed = "\n".join(f"  {command} {where}" for command in commands)
         raise CacheError(
@@ -100,17 +101,17 @@ def _ids(wish: Wish, cache: Cache | None) -> list[str]:
 
 def experiment_of(wish: Wish, row: Row) -> Experiment:
     """The experiment of a row."""
-    epochs = config_of(row).epochs
+    epochs = override(config_of(row), wish.settings).epochs
     shorter = (f"epochs={wish.max_epochs}",) if wish.max_epochs is not None and wish.max_epochs < epochs else ()
     return Experiment(
         head=row.head,
         corpus=wish.corpus,
         encoders=tuple(wish.encoder(source) for source in row.sources),
         levels=tuple(wish.level(source) for source in row.sources),
-        layers="blocks",
-        protocol=wish.recipe.protocol,
+        layers=wish.recipe.layers,
+        protocol=wish.recipe.protocol_of(row),
         seeds=wish.seeds or wish.recipe.seeds,
-        settings=(*row.settings, *shorter),
+        settings=(*row.settings, *wish.settings, *shorter),
         select=wish.select,
         runs=wish.runs,
         data=wish.data,
@@ -161,6 +162,8 @@ def _others(wish: Wish, row: Row) -> Iterator[str]:
         yield "corpus"
     if any((wish.encoder(one), wish.level(one)) != (one.encoder, one.level) for one in row.sources):
         yield "features"
+    if wish.settings:
+        yield "settings"
 
 
 def _deviations(wish: Wish, row: Row) -> Iterator[str]:
@@ -172,6 +175,7 @@ def _deviations(wish: Wish, row: Row) -> Iterator[str]:
             yield f"--encoders: {wish.encoder(source)} stands for {source.encoder}"
         if wish.level(source) != source.level:
             yield f"--alignment: {wish.level(source)} stands for {source.level}"
+    yield from (f"--set {setting}" for setting in wish.settings)
 
 
 def _reduced(wish: Wish, row: Row, planned: experiment.Plan, found: Mapping[str, Any]) -> Iterator[str]:
@@ -179,7 +183,7 @@ def _reduced(wish: Wish, row: Row, planned: experiment.Plan, found: Mapping[str,
     recipe = wish.recipe
     sizes = [
         (len(found["seeds"]), len(recipe.seeds), "seeds"),
-        (len({run["fold"] for run in found["runs"]}), recipe.folds, "folds"),
+        (len({run["fold"] for run in found["runs"]}), recipe.folds_of(row), "folds"),
         (planned.config.epochs, config_of(row).epochs, "epochs at most"),
         (len(planned.material.utterances), recipe.utterances, "utterances"),
     ]

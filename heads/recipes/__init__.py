@@ -1,26 +1,43 @@
-"""The papers' tables: `RECIPES` names them, one module each that holds a `RECIPE`."""
+"""The papers' tables: `RECIPES` names them, in modules that hold a `RECIPE` or several."""
 
 import importlib
+from typing import Any
 
 from emocache.errors import UsageError
-from heads.recipes.recipe import Recipe
+from heads.recipes.recipe import Recipe, Row
 
 RECIPES = {
     "multilevel-table1": "heads.recipes.multilevel_table1",
     "multilevel-table2": "heads.recipes.multilevel_table2",
     "multilevel-table3": "heads.recipes.multilevel_table3",
+    **{f"tdfnet-table{number}": f"heads.recipes.tdfnet_tables:TABLE{number}" for number in range(1, 6)},
+    **{f"tdfnet-fig{number}": f"heads.recipes.tdfnet_figures:FIG{number}" for number in range(5, 12)},
 }
-"""Name of a recipe -> its module."""
+"""Name of a recipe -> its module, or a name in a module of several."""
+
+SIZES = ("heads.recipes.tdfnet:SIZES",)
+"""Rows in no table, whose size is to be known."""
 
 
 def recipe(name: str) -> Recipe:
     """The recipe of that name, or a UsageError that lists them all."""
     if name not in RECIPES:
         raise UsageError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
-    found: Recipe = importlib.import_module(RECIPES[name]).RECIPE
+    found: Recipe = _named(RECIPES[name])
     return found
 
 
 def every() -> list[Recipe]:
     """All recipes."""
     return [recipe(name) for name in RECIPES]
+
+
+def sizes() -> list[Row]:
+    """All rows that are in no table."""
+    return [row for place in SIZES for row in _named(place)]
+
+
+def _named(place: str) -> Any:
+    """What 'module:NAME' names; a module by itself means its RECIPE."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name or "RECIPE")

@@ -2,26 +2,40 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from emocache.errors import UsageError
+
+Shows = Literal["confusion", "maps", "curves"]
+"""What a figure shows of its runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One input as the paper has it: an encoder, the level of its rows, how many blocks are averaged, and their width."""
+    """One input as the paper has it: an encoder, the level of its rows, how many blocks are averaged, and their width.
+
+    Instead of the outputs of all blocks it may be the one `layer`.
+    """
 
     encoder: str
     level: str
     blocks: int
     dim: int
     text: bool = False
+    layer: int | None = None
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The outputs that are taken."""
+        return tuple(range(1, self.blocks + 1)) if self.layer is None else (self.layer,)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """A row of the paper's own: the head, what it is given, and what is printed, in percent by metric (ua, wa, wf1).
 
-    `deviations` say in words where our head differs from the row whatever it is run on.
+    `deviations` say in words where our head differs from the row whatever it is run on. `protocol` and `folds` are the recipe's
+    where a row has none of its own; `by_fold` is what is printed of single folds, by our name of the fold.
     """
 
     name: str
@@ -30,6 +44,9 @@ class Row:
     printed: Mapping[str, float]
     settings: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
+    protocol: str | None = None
+    folds: int | None = None
+    by_fold: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +59,10 @@ class Cited:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A table of a paper. `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open."""
+    """A table or figure of a paper. `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open.
+
+    A figure has no metrics and `shows` something of the runs. With `over_folds` the printed scores are means of folds.
+    """
 
     name: str
     paper: str
@@ -58,11 +78,23 @@ class Recipe:
     rows: tuple[Row, ...]
     cited: tuple[Cited, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    layers: Literal["blocks", "last"] = "blocks"
+    """Which outputs of an encoder are taken: those of all blocks, or that of the last."""
+    over_folds: bool = False
+    shows: Shows | None = None
 
     @property
     def encoders(self) -> tuple[str, ...]:
         """Every encoder that a row names, each once."""
         return tuple(dict.fromkeys(source.encoder for row in self.rows for source in row.sources))
+
+    def protocol_of(self, row: Row) -> str:
+        """Who is tested in a row."""
+        return row.protocol or self.protocol
+
+    def folds_of(self, row: Row) -> int:
+        """How many folds that gives on the paper's corpus."""
+        return row.folds or self.folds
 
     def pick(self, names: tuple[str, ...]) -> tuple[Row, ...]:
         """The rows of these names, or all where none is given; UsageError lists them."""
