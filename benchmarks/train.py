@@ -1,6 +1,6 @@
 """Training on the cache against the usual loops, on a synthetic cache with IEMOCAP's 5531 utterances, lengths and four classes.
 
-    python benchmarks/train.py [--layers 1] [--epochs 2] [--seeds 5] [--folds 1] [--ways npy,ram,emocache,emocache-bf16] [--work FOLDER]
+    python benchmarks/train.py [--layers 1] [--epochs 2] [--seeds 5] [--folds 1] [--ways npy,ram,emocache,emocache-bf16] [--device cpu]
 
 npy        one .npy an utterance, a DataLoader with two workers, zero-padding to the longest of the batch, one fold and seed at a time
 ram        the same with everything loaded beforehand
@@ -9,7 +9,7 @@ emocache-bf16   the same with --set precision=bf16
 
 The same head, batch size, optimiser, epochs and statistics of the training folds everywhere. The ways take turns, fold by fold; the
 usual loops train one seed in each turn, ours all seeds. Every way runs in a process of its own, so that peak memory is its own.
-Prints one Markdown table: seconds for one epoch of one seed, and UA over the tested folds.
+Prints one Markdown table: seconds for one epoch of one seed, and UA over the tested folds; and what all folds and seeds took together.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class Usual(nn.Module):
         standardised = (frames - self.mean[:, None]) / self.std[:, None]
         mixed = (standardised * (self.weight / self.weight.sum())[:, None, None]).sum(1)
         hidden = self.dense(self.norm(mixed))
-        mask = (torch.arange(hidden.shape[1]) < lengths[:, None]).float()[:, :, None]
+        mask = (torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]).float()[:, :, None]
         return self.classify((hidden * mask).sum(1) / mask.sum(1))
 
 
@@ -88,7 +88,7 @@ def usual(work: Path, options: argparse.Namespace, way: str) -> Iterator[dict[st
         train = np.setdiff1d(train, held_out)
         mean, std = (torch.from_numpy(np.load(work / f"{name}.npy")) for name in ("mean", "std"))
         torch.manual_seed(0)
-        model = Usual(options.layers, mean, std)
+        model = Usual(options.layers, mean, std).to(options.device)
         optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
         part = {key: Npy(work / "npy", names[which].tolist(), labels[which], ram=ram) for key, which in
                 (("train", train), ("validation", held_out), ("test", test))}  # fmt: skip
@@ -101,22 +101,22 @@ def usual(work: Path, options: argparse.Namespace, way: str) -> Iterator[dict[st
         for _ in range(options.epochs):
             model.train()
             for frames, lengths, truth in loaders["train"]:
-                loss = F.cross_entropy(model(frames, lengths), truth)
+                loss = F.cross_entropy(model(frames.to(options.device), lengths.to(options.device)), truth.to(options.device))
                 optimiser.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_value_(model.parameters(), 1.0)
                 optimiser.step()
-            answers(model, loaders["validation"])
+            answers(model, loaders["validation"], options.device)
         seconds = (time.perf_counter() - began, cpu_seconds() - cpu)
-        truth, said = answers(model, loaders["test"])
+        truth, said = answers(model, loaders["test"], options.device)
         yield {"wall": seconds[0] / options.epochs, "cpu": seconds[1] / options.epochs, "ua": ua(truth, said)}
 
 
 @torch.no_grad()
-def answers(model: nn.Module, loader: Any) -> tuple[np.ndarray, np.ndarray]:
+def answers(model: nn.Module, loader: Any, device: str) -> tuple[np.ndarray, np.ndarray]:
     """Truth and predictions."""
     model.eval()
-    found = [(truth, model(frames, lengths).argmax(1)) for frames, lengths, truth in loader]
+    found = [(truth, model(frames.to(device), lengths.to(device)).argmax(1).cpu()) for frames, lengths, truth in loader]
     return tuple(torch.cat(column).numpy() for column in zip(*found, strict=True))  # type: ignore[return-value]
 
 
@@ -133,17 +133,18 @@ def ours(work: Path, options: argparse.Namespace, way: str) -> Iterator[dict[str
     layers = tuple(range(options.layers))
     one = Input(name="features", level="frames", layers=layers, dim=DIM)
     began = time.perf_counter()
-    packed = material.load_input(features, one, ids, torch.device("cpu"))
+    device = torch.device(options.device)
+    packed = material.load_input(features, one, ids, device)
     loading = time.perf_counter() - began
-    examples = Examples(ids, (packed,), torch.from_numpy(labels))
+    examples = Examples(ids, (packed,), torch.from_numpy(labels).to(device))
     precision = "bf16" if way.endswith("bf16") else "fp32"
     config = override(linear.Config(), [f"epochs={options.epochs}", "patience=1000000", f"precision={precision}"])
     seeds = list(range(options.seeds))
     for fold in range(options.folds):
-        pool, test = (torch.from_numpy(np.flatnonzero(which)) for which in (session != fold, session == fold))
+        pool, test = (torch.from_numpy(np.flatnonzero(which)).to(device) for which in (session != fold, session == fold))
         parts = []
         for seed in seeds:
-            shuffled = pool[torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed))]
+            shuffled = pool[torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed)).to(device)]
             cut = len(pool) // 10
             parts.append(trainer.Parts(shuffled[cut:], shuffled[:cut], test, pool))
         stamps: list[float] = []
@@ -182,7 +183,8 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=1)
     parser.add_argument("--utterances", type=int, default=5531)
     parser.add_argument("--ways", default="npy,ram,emocache,emocache-bf16")
-    parser.add_argument("--work", type=Path)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--work", type=Path, help="where the data are, or are to be, kept")
     parser.add_argument("--one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -190,7 +192,7 @@ def main() -> None:
         if options.one:
             serve(work, options)
             return
-        make(work, options.layers, options.utterances)
+        make(work, options.layers, options.utterances, npy=bool({"npy", "ram"} & set(options.ways.split(","))))
         ways = options.ways.split(",")
         command = [sys.executable, "-m", "benchmarks.train", *sys.argv[1:], "--work", str(work), "--one"]
         running = {
@@ -206,10 +208,15 @@ def main() -> None:
                 found[way].append(json.loads(process.stdout.readline()))
                 print(way, found[way][-1], file=sys.stderr, flush=True)
         print(f"{options.utterances} utterances, {options.layers} layers of {DIM}, {options.epochs} epochs, {options.folds} folds")
-        print(f"{options.seeds} seeds together, on {torch.get_num_threads()} threads\n")
+        print(f"{options.seeds} seeds together, on {options.device}, {torch.get_num_threads()} threads\n")
         print("| way | s per epoch and seed | CPU s | times as fast as npy | as ram | peak GB | UA % |\n|---|---|---|---|---|---|---|")
         for way, turns in found.items():
             print(line(way, turns, found))
+        for way, turns in found.items():
+            if way.startswith("emocache"):
+                together = sum(turn["wall"] for turn in turns) * options.epochs * options.seeds
+                print(f"\n{way}: {len(turns) * options.seeds} runs of {options.epochs} epochs in {together:.1f} s, features loaded in "
+                      f"{turns[0]['loading']:.1f} s, first epoch after {turns[0]['to first epoch']:.1f} s")  # fmt: skip
 
 
 def line(way: str, turns: list[dict[str, float]], found: dict[str, list[dict[str, float]]]) -> str:

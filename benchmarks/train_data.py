@@ -15,8 +15,8 @@ CENTRES, OWN = 0.03, 0.4
 """How far the classes' means lie apart, and utterances from these, in deviations of a frame: so that not all is learnt at once."""
 
 
-def make(work: Path, layers: int, utterances: int) -> None:
-    """Write everything to `work`, unless it is there."""
+def make(work: Path, layers: int, utterances: int, *, npy: bool = True) -> None:
+    """Write everything to `work`, unless it is there; with `npy` the rows of each utterance to a file of their own as well."""
     if (work / "labels.npy").exists():
         return
     work.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,8 @@ def make(work: Path, layers: int, utterances: int) -> None:
                 own = np.random.default_rng(i)
                 rows = own.standard_normal((1, length[i], DIM), dtype=np.float32) + OWN * own.standard_normal((1, 1, DIM), dtype=np.float32)
                 values = ((rows + centres[labels[i]]) * scale + 3 * scale).astype(np.float16)
-                np.save(work / "npy" / f"{name}.npy", values)
+                if npy:
+                    np.save(work / "npy" / f"{name}.npy", values)
                 unit.put(name, {("frames", layer): values[layer].astype(np.float32) for layer in range(layers)})
                 bar.update()
             unit.commit()

@@ -17,6 +17,9 @@ SHOWN = {
     "curves": "{run}/curves.json",
 }
 """What a figure shows -> where it is in a run folder."""
+FACTS = ("parameters", "s", "segments", "fell back")
+"""Columns beside the scores: seconds of the run; segments of all inputs; how many of them took the nearest frame + how many
+utterances are one segment for want of an alignment."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,9 +69,9 @@ def to_text(table: Table) -> str:
     """The table for people, then what must be known of it, each remark once with the rows that it is of."""
     recipe = table.recipe
     head = ["row", *(f"paper {name.upper()} %" for name in recipe.metrics)]
-    head += [
-        title for name in recipe.metrics for title in (f"ours {name.upper()} %", "95 % interval", *["mean of folds"] * recipe.over_folds)
-    ]
+    more = ["mean of folds"] if recipe.over_folds else []
+    head += [title for name in recipe.metrics for title in (f"ours {name.upper()} %", "95 % interval", *more)]
+    head += FACTS
     rows = [cells for line in table.lines for cells in (_cells(line, recipe), *_fold_cells(line, recipe))]
     rows += [[cited.name, *_printed(cited.printed, recipe.metrics), *_dashes(recipe), "cited"] for cited in recipe.cited]
     return "\n".join(
@@ -117,7 +120,7 @@ def _row_json(line: Line) -> dict[str, Any]:
         | {"mean_of_folds": round(100 * found["over_folds"][name]["mean"], 2)}
         for name in SCORES
     }
-    more = {"parameters": found["parameters"], "n": found["n"], "seeds": found["seeds"], "runs": len(found["runs"])}
+    more = {name: found[name] for name in ("parameters", "n", "seeds", "seconds", "segments")} | {"runs": len(found["runs"])}
     told = {"marks": list(ours.marks), "reduced": list(ours.reduced), "deviations": list(ours.deviations), "notes": found["notes"]}
     return about | {"ours": scores} | more | told | {"run": str(ours.run), "reused": ours.reused}
 
@@ -137,7 +140,15 @@ def _cells(line: Line, recipe: Recipe) -> list[str]:
         one = line.ours.result[name]
         ours += [f"{100 * one['mean']:.2f}", f"{100 * one['low']:.2f} to {100 * one['high']:.2f}"]
         ours += [f"{100 * line.ours.result['over_folds'][name]['mean']:.2f}"] if recipe.over_folds else []
-    return [line.row.name, *printed, *ours, ", ".join(line.ours.marks)]
+    return [line.row.name, *printed, *ours, *_facts(line.ours.result), ", ".join(line.ours.marks)]
+
+
+def _facts(result: Mapping[str, Any]) -> list[str]:
+    """The cells of FACTS."""
+    counts = result["segments"].values()
+    segments, nearest = (sum(one[name] for one in counts) for name in ("segments", "nearest"))
+    fell_back = f"{nearest} + {max(one['whole'] for one in counts)}" if counts else DASH
+    return [f"{result['parameters']:,}", f"{result['seconds']:.0f}", f"{segments}" if counts else DASH, fell_back]
 
 
 def _fold_cells(line: Line, recipe: Recipe) -> Iterator[list[str]]:
@@ -145,7 +156,7 @@ def _fold_cells(line: Line, recipe: Recipe) -> Iterator[list[str]]:
     for fold, printed in line.row.by_fold.items():
         scores = _of_fold(line, fold)
         ours = [text for name in recipe.metrics for text in (DASH, DASH, f"{scores[name]:.2f}" if scores else DASH)]
-        yield [f"  fold {fold}", *_printed(printed, recipe.metrics), *ours, ""]
+        yield [f"  fold {fold}", *_printed(printed, recipe.metrics), *ours, *[""] * len(FACTS), ""]
 
 
 def _of_fold(line: Line, fold: str) -> dict[str, float] | None:
@@ -155,8 +166,8 @@ def _of_fold(line: Line, fold: str) -> dict[str, float] | None:
 
 
 def _dashes(recipe: Recipe) -> list[str]:
-    """What stands for ours where there is nothing."""
-    return [DASH] * ((3 if recipe.over_folds else 2) * len(recipe.metrics))
+    """The cells of a row that was never run."""
+    return [DASH] * ((3 if recipe.over_folds else 2) * len(recipe.metrics) + len(FACTS))
 
 
 def _printed(printed: Mapping[str, float], metrics: Sequence[str]) -> list[str]:

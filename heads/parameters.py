@@ -3,6 +3,7 @@
 It is built on the meta device, so no weight is allocated.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,24 +12,53 @@ import heads
 from heads.config import override
 from heads.data import Input
 from heads.recipes import every, sizes
-from heads.recipes.recipe import Row
+from heads.recipes.recipe import Recipe, Row
 
 CLASSES = 4
 
 
 def settings() -> list[dict[str, Any]]:
-    """One object for each row: head, setting, recipe (null in none), parameters (null where the head is not built yet), and needs."""
-    listed = [(recipe.name, row) for recipe in every() if not recipe.shows for row in recipe.rows]
-    return [
-        {
-            "head": row.head,
-            "setting": row.name,
-            "recipe": name,
-            "parameters": parameters(row) if row.head in heads.HEADS else None,
-            "needs": [{"encoder": one.encoder, "level": one.level, "layers": list(one.layers), "dim": one.dim} for one in row.sources],
-        }
-        for name, row in [*listed, *((None, row) for row in sizes())]
-    ]
+    """One object for each row: head, setting, table, parameters (null where the head is not built yet), and what it needs.
+
+    Then one for each setting that a paper's system has, with `trained_as`, which is what `train` calls the head, and the `rows` of
+    tables that have it, if any; `needs` are those of the first.
+    """
+    return [*_rows(), *_systems(), *_others()]
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+    """Every row of every table."""
+    for recipe in every():
+        for row in () if recipe.shows else recipe.rows:
+            yield {"head": row.head, "setting": row.name, "recipe": recipe.name, **_size(recipe.trained(row), row)}
+
+
+def _systems() -> Iterator[dict[str, Any]]:
+    """Every setting of every paper's system, once."""
+    named: dict[tuple[str, str], list[tuple[Recipe, Row]]] = {}
+    for recipe in every():
+        for row in recipe.rows:
+            if row.setting:
+                named.setdefault((recipe.system, row.setting), []).append((recipe, row))
+    for (system, setting), rows in named.items():
+        recipe, row = rows[0]
+        about = {"head": system, "setting": setting, "trained_as": row.head, "recipe": recipe.name}
+        yield about | {"rows": [f"{of.name}/{one.name}" for of, one in rows]} | _size(recipe.trained(row), row)
+
+
+def _others() -> Iterator[dict[str, Any]]:
+    """Settings that no table has."""
+    for row in sizes():
+        yield {"head": row.head, "setting": row.setting, "trained_as": row.head, "recipe": None, "rows": []} | _size((row,), row)
+
+
+def _size(trained: Sequence[Row], row: Row) -> dict[str, Any]:
+    """Parameters of a row, and what it needs; those of a combination are of the heads that are `trained` for it."""
+    built = all(one.head in heads.HEADS for one in trained)
+    return {
+        "parameters": sum(map(parameters, trained)) if built else None,
+        "needs": [{"encoder": one.encoder, "level": one.level, "layers": list(one.layers), "dim": one.dim} for one in row.sources],
+    }
 
 
 def parameters(row: Row, classes: int = CLASSES) -> int:

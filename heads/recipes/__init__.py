@@ -16,7 +16,7 @@ RECIPES = {
 """Name of a recipe -> its module, or a name in a module of several."""
 
 SIZES = ("heads.recipes.tdfnet:SIZES",)
-"""Rows in no table, whose size is to be known."""
+"""Settings of the papers' systems that no table has."""
 
 
 def recipe(name: str) -> Recipe:
@@ -33,7 +33,7 @@ def every() -> list[Recipe]:
 
 
 def sizes() -> list[Row]:
-    """All rows that are in no table."""
+    """Settings that no table has, as rows."""
     return [row for place in SIZES for row in _named(place)]
 
 

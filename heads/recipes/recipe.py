@@ -34,8 +34,10 @@ class Source:
 class Row:
     """A row of the paper's own: the head, what it is given, and what is printed, in percent by metric (ua, wa, wf1).
 
-    `deviations` say in words where our head differs from the row whatever it is run on. `protocol` and `folds` are the recipe's
-    where a row has none of its own; `by_fold` is what is printed of single folds, by our name of the fold.
+    `deviations` say in words where our head differs from the row whatever it is run on. A row that `combines` others by name is
+    made of their results and trains nothing. `setting` is what this configuration of the paper's system is called.
+    `protocol` and `folds` are the recipe's where a row has none of its own; `by_fold` is what is printed of single folds, by our
+    name of the fold.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Row:
     printed: Mapping[str, float]
     settings: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
+    combines: tuple[str, ...] = ()
+    setting: str = ""
     protocol: str | None = None
     folds: int | None = None
     by_fold: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -59,9 +63,10 @@ class Cited:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A table or figure of a paper. `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open.
+    """A table or figure of a paper, and what the paper's system is called.
 
-    A figure has no metrics and `shows` something of the runs. With `over_folds` the printed scores are means of folds.
+    `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open. A figure has no metrics and
+    `shows` something of the runs. With `over_folds` the printed scores are means of folds.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Recipe:
     rows: tuple[Row, ...]
     cited: tuple[Cited, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    system: str = ""
     layers: Literal["blocks", "last"] = "blocks"
     """Which outputs of an encoder are taken: those of all blocks, or that of the last."""
     over_folds: bool = False
@@ -95,6 +101,10 @@ class Recipe:
     def folds_of(self, row: Row) -> int:
         """How many folds that gives on the paper's corpus."""
         return row.folds or self.folds
+
+    def trained(self, row: Row) -> tuple[Row, ...]:
+        """The rows whose heads are trained for a row: those that it combines, or itself."""
+        return self.pick(row.combines) if row.combines else (row,)
 
     def pick(self, names: tuple[str, ...]) -> tuple[Row, ...]:
         """The rows of these names, or all where none is given; UsageError lists them."""
