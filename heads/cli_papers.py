@@ -9,7 +9,7 @@ import typer
 from emocache.errors import UsageError
 from emocache.places import cache_root
 from heads import HEADS
-from heads.cli import JobsOption, parse_seeds
+from heads.cli import JobsOption, NoWeightsOption, parse_seeds
 
 REPRODUCE_EXAMPLES = (
     "emocache reproduce --list",
@@ -44,6 +44,7 @@ def reproduce(
     jobs: JobsOption = 1,
     allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Run although the corpus is not as published.")] = False,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")] = False,
+    no_weights: NoWeightsOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> None:
@@ -75,6 +76,7 @@ def reproduce(
         device=device,
         allow_counts=allow_counts,
         allow_missing=allow_missing,
+        no_weights=no_weights,
     )
     planned = [(one, plans(one)) for one in asked_of(wish, parts)]
     tables = [carry_out(*one, jobs=jobs, quiet=quiet) for one in planned]

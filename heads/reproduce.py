@@ -46,6 +46,7 @@ class Wish:
     device: str | None = None
     allow_counts: bool = False
     allow_missing: bool = False
+    no_weights: bool = False
 
     def encoder(self, source: Source) -> str:
         """Our feature set for an input."""
@@ -163,6 +164,7 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         device=wish.device,
         allow_counts=wish.allow_counts,
         allow_missing=wish.allow_missing,
+        no_weights=wish.no_weights,
     )
 
 
