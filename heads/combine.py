@@ -60,7 +60,7 @@ def mean_of_logits(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def check(a: StoredRun, b: StoredRun) -> None:
-    """UsageError unless both runs tested the same utterances, with the same labels, in the same folds and with the same seeds."""
+    """UsageError unless these are two runs that tested the same utterances, with the same labels, in the same folds and seeds."""
     for what, field in ALIKE.items():
         if getattr(a, field) != getattr(b, field):
             raise UsageError(f"{a.path} and {b.path} have other {what}: {getattr(a, field)} and {getattr(b, field)}; {TRAIN_ALIKE}")
@@ -69,6 +69,8 @@ def check(a: StoredRun, b: StoredRun) -> None:
         raise UsageError(f"{a.path} and {b.path} did not test the same, first {differs[0]} and {differs[1]}; {TRAIN_ALIKE}")
     if stored.splits(a.path) != stored.splits(b.path):
         raise UsageError(f"{a.path} and {b.path} learnt from other utterances, as their {stored.SPLITS} say; {TRAIN_ALIKE}")
+    if _told(a) == _told(b):
+        raise UsageError(f"{a.path} and {b.path} are one run twice, whose mean is itself; give two that differ")
 
 
 def _tested(found: Predictions) -> Iterator[str]:
@@ -106,7 +108,7 @@ def _result(both: Sequence[StoredRun], said: Predictions, target: Path, began: f
         notes=(f"the mean of the logits of {names}: nothing was trained for it", *_once(both, lambda one: one.notes)),
         marks=_once(both, lambda one: one.marks),
         left_out=run.result.get("left_out", {}),
-        segments={name: Fallbacks(**count) for one in both for name, count in one.result.get("segments", {}).items()},
+        segments=_segments(both),
         text_overlap=run.result.get("text_overlap", {}),
     )
 
@@ -121,15 +123,37 @@ def _once(both: Sequence[StoredRun], of: Callable[[StoredRun], Sequence[T]]) -> 
 
 def _digest(both: Sequence[StoredRun]) -> str:
     """Digest of the two runs, whichever comes first: another one when either was trained again and says something else."""
-    files = [hashlib.sha256((one.path / stored.PREDICTIONS).read_bytes()).hexdigest() for one in both]
-    told = sorted(f"{one.config['digest']} {file}" for one, file in zip(both, files, strict=True))
-    return hashlib.sha256("\n".join([HEAD, *told]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([HEAD, *sorted(map(_told, both))]).encode()).hexdigest()
+
+
+def _told(run: StoredRun) -> str:
+    """Digests of a run's experiment and of what it says."""
+    return f"{_digest_of(run)} {hashlib.sha256((run.path / stored.PREDICTIONS).read_bytes()).hexdigest()}"
+
+
+def _digest_of(run: StoredRun) -> str:
+    """The digest of a run's experiment. UsageError where there is none."""
+    if not isinstance(found := run.config.get("digest"), str):
+        raise UsageError(f"{run.path}: its {runfolder.CONFIG} lacks 'digest'; train this run again")
+    return found
+
+
+def _segments(both: Sequence[StoredRun]) -> dict[str, Fallbacks]:
+    """What there is to know of the inputs of either run that are made of segments. UsageError where it is not as a run writes it."""
+    found: dict[str, Fallbacks] = {}
+    for one in both:
+        try:
+            found |= {name: Fallbacks(**count) for name, count in one.result.get("segments", {}).items()}
+        except (TypeError, AttributeError):
+            raise UsageError(f"{one.path}: segments in its {runfolder.RESULT} are not as a run writes them; train this run again") from None
+    return found
 
 
 def _write(both: Sequence[StoredRun], said: Predictions, shares: NDArray[np.float64], result: Result, digest: str) -> None:
     """The run folder, as training writes one; there are no curves and no checkpoints."""
+    other = both[1].config
     about = {
-        **both[0].config,
+        **{name: value for name, value in both[0].config.items() if name in other and other[name] == value},
         "head": HEAD,
         "config": {},
         "parameters": result.parameters,
@@ -137,7 +161,7 @@ def _write(both: Sequence[StoredRun], said: Predictions, shares: NDArray[np.floa
         "notes": result.notes,
         "deviations": result.deviations,
         "combines": [
-            {"run": str(one.path), "head": one.head, "digest": one.config["digest"], "config": one.config["config"]} for one in both
+            {"run": str(one.path), "head": one.head, "digest": _digest_of(one), "config": one.config.get("config", {})} for one in both
         ],
         "digest": digest,
         "device": "cpu",

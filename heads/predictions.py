@@ -18,6 +18,10 @@ SIX_DIGITS = "0.000000"
 """What an earlier version wrote for anything below half a millionth."""
 SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 """What a probability that float32 rounds to 0 counts as, so that it has a logarithm."""
+ROUNDING = 1e-4
+"""How far the sum of an utterance's probabilities may lie from 1."""
+NINTH_DIGIT = 1e-9
+"""What a probability loses at most when it is written."""
 MOST_DIGITS = 18
 """Of a seed: more do not fit into an int64."""
 
@@ -71,17 +75,24 @@ def digits(shares: NDArray[np.floating[Any]]) -> list[str]:
 
 
 def probabilities(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
-    """The probabilities [rows, classes] in a `predictions.csv` that `read` takes. UsageError for what is none, or was rounded to 0."""
+    """The probabilities [rows, classes] in a `predictions.csv` that `read` takes.
+
+    UsageError for what is none, was rounded to 0, or is not what was predicted from.
+    """
     with path.open(encoding="utf-8", newline="") as file:
-        texts = [line[len(COLUMNS) :] for line in csv.reader(file)][1:]
+        lines = [*csv.reader(file)][1:]
+    texts = [line[len(COLUMNS) :] for line in lines]
     if any(SIX_DIGITS in row for row in texts):
         raise UsageError(f"{path}: an earlier version wrote it with six digits, too few for logarithms; train this run again")
     try:
         found = np.array(texts, dtype=np.float64)
     except ValueError:
         found = np.full((1, len(classes)), np.nan)
-    if not ((found >= 0) & (found <= 1)).all():
+    if not ((found >= 0) & (found <= 1)).all() or (np.abs(found.sum(1) - 1) > ROUNDING).any():
         raise UsageError(f"{path}: holds probabilities that are none; train this run again")
+    predicted = [classes.index(line[len(COLUMNS) - 1]) for line in lines]
+    if (bad := np.flatnonzero(found[np.arange(len(found)), predicted] < found.max(1) - NINTH_DIGIT)).size:
+        raise UsageError(f"{path}: line {bad[0] + 2}: another class than the predicted one is the likeliest; train this run again")
     return np.maximum(found, SMALLEST)
 
 

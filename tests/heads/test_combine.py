@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_it_is_a_run_like_any_other_and_says_what_it_is_of(two: tuple[Path, Path
 
 
 def test_a_mark_of_either_run_is_kept(tmp_path: Path) -> None:
-    a, b = run(tmp_path / "a", ROWS), run(tmp_path / "b", ROWS, marks=["segments fell back"])
+    a, b = run(tmp_path / "a", ROWS), run(tmp_path / "b", ROWS, DRAWN[0], marks=["segments fell back"])
     assert combine.combine(a, b, tmp_path / "runs").marks == ("segments fell back",)
 
 
@@ -139,6 +140,64 @@ def test_probabilities_that_are_none_are_refused(two: tuple[Path, Path], tmp_pat
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(UsageError, match="holds probabilities that are none"):
         combine.combine(*two, tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["0", "0", "0"], "holds probabilities that are none"),
+        (["0.9", "0.9", "0.9"], "holds probabilities that are none"),
+        (None, r"line 2: another class than the predicted one is the likeliest; train this run again"),
+    ],
+)
+def test_probabilities_that_were_not_predicted_from_are_refused(
+    two: tuple[Path, Path], tmp_path: Path, cells: list[str] | None, message: str
+) -> None:
+    path = two[1] / "predictions.csv"
+    header, first, *lines = path.read_text().splitlines()
+    *known, a, b, c = first.split(",")
+    path.write_text("\n".join([header, ",".join([*known, *(cells or [b, c, a])]), *lines]) + "\n")
+    with pytest.raises(UsageError, match=message):
+        combine.combine(*two, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def changed(folder: Path, file: str, **changes: object) -> None:
+    """Other values in a JSON file of a run; None takes one out."""
+    found = json.loads((folder / file).read_text()) | changes
+    (folder / file).write_text(json.dumps({name: value for name, value in found.items() if value is not None}))
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        ("config.json", {"digest": None}, "its config.json lacks 'digest'; train this run again"),
+        ("result.json", {"segments": 5}, "segments in its result.json are not as a run writes them"),
+        ("result.json", {"segments": {"enc": {"many": 1}}}, "segments in its result.json are not as a run writes them"),
+    ],
+)
+def test_what_a_run_does_not_write_is_one_line(
+    two: tuple[Path, Path], tmp_path: Path, file: str, changes: dict[str, object], message: str
+) -> None:
+    changed(two[1], file, **changes)
+    with pytest.raises(UsageError, match=message):
+        combine.combine(*two, tmp_path / "runs")
+
+
+def test_a_run_is_not_combined_with_itself(two: tuple[Path, Path], tmp_path: Path) -> None:
+    moved = two[0].rename(tmp_path / "moved")
+    shutil.copytree(moved, two[0])
+    for other in (two[0], moved):
+        with pytest.raises(UsageError, match="are one run twice, whose mean is itself"):
+            combine.combine(two[0], other, tmp_path / "runs")
+
+
+def test_it_says_of_its_runs_what_both_say(two: tuple[Path, Path], tmp_path: Path) -> None:
+    changed(two[0], "config.json", runs_digest="1" * 64, random_labels=True, validation="random")
+    changed(two[1], "config.json", runs_digest="2" * 64, random_labels=False, validation="random")
+    config = json.loads((combine.combine(*two, tmp_path / "runs").path / "config.json").read_text())
+    assert config["validation"] == "random"
+    assert not {"runs_digest", "random_labels"} & {*config}
 
 
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-30, 0.99999994])
