@@ -91,6 +91,8 @@ SOURCES = {
     "epochs": "Pepino's code", "clip": "Pepino's code", "hidden": "Pepino's code", "patience": "our choice", "weight_decay": "our choice",
 }  # fmt: skip
 """Where a default is from that the paper does not print."""
+AS_PRINTED = "printed"
+"""The variant of a level of segments whose rows are made as the paper prints it: word@mfa+printed."""
 
 
 def deviations(config: Training, inputs: Sequence[Input], sources: Mapping[str, str] = SOURCES) -> list[str]:
@@ -100,7 +102,10 @@ def deviations(config: Training, inputs: Sequence[Input], sources: Mapping[str, 
         for name, value in vars(type(config)()).items()
         if getattr(config, name) != value
     ]
-    if config.normalise in {"global", "speech"} and any(SOURCE in one.level for one in inputs):
+    segments = [one.level for one in inputs if SOURCE in one.level]
+    if not all(AS_PRINTED in level.split("+") for level in segments):
+        found.append("a segment's row is the mean over its frames; the paper prints a sum over both ends, divided by one frame less")
+    if config.normalise in {"global", "speech"} and segments:
         found.append("rows of segments are standardised with their own statistics; the paper normalises speech once, over frames")
     for one in inputs:
         if len(one.all_layers) > 1 and one.layers != one.all_layers[1:]:

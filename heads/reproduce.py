@@ -191,7 +191,7 @@ def _ours(wish: Wish, row: Row, planned: experiment.Plan, *, jobs: int, quiet: b
     if not reused:
         experiment.carry_out(planned, jobs=jobs, quiet=quiet)
     found: dict[str, Any] = json.loads((planned.target / runfolder.RESULT).read_text(encoding="utf-8"))
-    deviations = (*_deviations(wish, row), *row.deviations, *found["deviations"])
+    deviations = (*_deviations(wish, row), *row.deviations, *planned.about["deviations"])
     return Ours(
         result=found,
         run=planned.target,

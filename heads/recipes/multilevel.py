@@ -14,19 +14,15 @@ LEVELS = {
 }
 """The paper's letter of a speech level (frame, phone, syllable, word) -> the input."""
 
-SEGMENTS = (
-    "a segment's row is the mean over the frames whose centre it holds; the paper prints a sum over both ends divided by one frame less",
-    "rows of segments are standardised with their own statistics; the paper normalises speech once, over frames",
+LAYERS = (
+    "of transformer layers not printed, our defaults: 12 heads and feed-forward layers of 3072 (as BERT), ReLU, no positions, norms last",
+    "d under the root of attention is by default the width of a head; the paper prints 'the dimension of the embeddings' for a single head",
+    "batches of transformer models are of utterances of about one length, to pad less; the paper says no more than that 32 make one",
 )
-"""Deviations of every row that takes segments."""
-
-
-TRANSFORMERS = (
-    "of transformer layers not printed: 12 heads and feed-forward layers of 3072 (as BERT), ReLU, no positions added, norms last",
-    "d under the root of attention is the width of a head; the paper prints 'the dimension of the embeddings' for a single head",
-    "the two branches of co-attention differ in length: each is averaged over its own time, then the two; stacks are not shared",
-)
-"""What the paper leaves open of transformer layers, and our choice."""
+ENCODER = "of the transformer encoder's last part not printed, our choice: the mean over time, then the two layers of eq. 4"
+BRANCHES = "the two branches of co-attention differ in length: by default each is averaged over its own time, then both; no stack is shared"
+CONCATENATION = "concatenation is named alone; ours joins the inputs' rows along time, and one branch of late fusion takes them"
+"""What the paper leaves open of its models, and our choice."""
 
 
 def sources(levels: str) -> tuple[Source, ...]:
@@ -34,11 +30,13 @@ def sources(levels: str) -> tuple[Source, ...]:
     return (TEXT, *(LEVELS[letter] for letter in levels.split("+")))
 
 
-def segments(levels: str) -> tuple[str, ...]:
-    """The deviations of a row such as 'F+P'."""
-    return () if levels == "F" else SEGMENTS
-
-
+NOTES = (
+    "not printed, and by default as in Pepino's code: hidden sizes 128 and 128, at most 100 epochs, gradients clipped at 1",
+    "not printed, and our choice: patience 4, [CLS] and [SEP] kept among the wordpieces, silences left out of segments",
+    "whether the paper pools the folds or averages them is not said; ours are pooled",
+    *LAYERS,
+)
+"""What the paper leaves open in every table, and our choice."""
 table = partial(
     Recipe,
     paper="Multi-level Fusion of Wav2vec 2.0 and BERT for Multimodal Emotion Recognition",
@@ -50,11 +48,5 @@ table = partial(
     seeds=(0, 1, 2, 3, 4),
     metrics=("ua",),
     system="multilevel",
-    notes=(
-        "not printed, and as in Pepino's code: hidden sizes 128 and 128, at most 100 epochs, gradients clipped at 1",
-        "not printed, and our choice: patience 4, [CLS] and [SEP] kept among the wordpieces, silences left out of segments",
-        "whether the paper pools the folds or averages them is not said; ours are pooled",
-        *TRANSFORMERS,
-    ),
 )
 """A recipe with what all tables share."""

@@ -1,6 +1,6 @@
 """Table 1: one input alone, by the linear head and by three transformer encoder layers."""
 
-from heads.recipes.multilevel import LEVELS, SEGMENTS, TEXT, table
+from heads.recipes.multilevel import ENCODER, LEVELS, NOTES, TEXT, table
 from heads.recipes.recipe import Row
 
 PRINTED = {
@@ -16,13 +16,13 @@ RECIPE = table(
     name="multilevel-table1",
     table="Table 1",
     about="single modality, unweighted accuracy of 5-fold cross-validation",
+    notes=(*NOTES, ENCODER),
     rows=tuple(
         Row(
             name=f"{name}-{head}",
             head=head,
             sources=(source,),
             printed={"ua": (linear, transformer)[head == "transformer"]},
-            deviations=SEGMENTS if "@" in source.level else (),
             setting="branch" if head == "linear" else head,
         )
         for head in ("linear", "transformer")

@@ -1,6 +1,6 @@
 """Table 2: text with speech levels (F frame, P phone, S syllable, W word), by co-attention and by late fusion."""
 
-from heads.recipes.multilevel import segments, sources, table
+from heads.recipes.multilevel import BRANCHES, NOTES, sources, table
 from heads.recipes.recipe import Row
 
 PRINTED = {
@@ -19,13 +19,13 @@ RECIPE = table(
     name="multilevel-table2",
     table="Table 2",
     about="text and speech, unweighted accuracy of 5-fold cross-validation",
+    notes=(*NOTES, BRANCHES),
     rows=tuple(
         Row(
             name=f"{levels}-{head}",
             head=head,
             sources=sources(levels),
             printed={"ua": printed[column]},
-            deviations=segments(levels),
             setting=f"{head}-{levels}",
         )
         for column, head in enumerate(("coattention", "late"))

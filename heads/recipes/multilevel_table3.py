@@ -1,6 +1,6 @@
 """Table 3: the best of each kind of fusion, beside other authors."""
 
-from heads.recipes.multilevel import segments, sources, table
+from heads.recipes.multilevel import BRANCHES, CONCATENATION, NOTES, sources, table
 from heads.recipes.recipe import Cited, Row
 
 PRINTED = (("F+P", "concatenation", 71.29), ("F+P", "coattention", 74.57), ("F+S", "late", 75.80), ("F+P+S", "combined", 76.31))
@@ -19,13 +19,13 @@ RECIPE = table(
     name="multilevel-table3",
     table="Table 3",
     about="the paper's best fusions beside other authors', unweighted accuracy of 5-fold cross-validation",
+    notes=(*NOTES, BRANCHES, CONCATENATION),
     rows=tuple(
         Row(
             name=f"{levels}-{head}",
             head=head,
             sources=sources(levels),
             printed={"ua": ua},
-            deviations=segments(levels),
             combines=("F+P-coattention", "F+S-late") if head == "combined" else (),
             setting=f"{head}-{levels}",
         )

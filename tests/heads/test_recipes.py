@@ -100,6 +100,13 @@ def test_every_setting_of_tdfnet_is_listed_with_its_size() -> None:
     }  # fmt: skip
 
 
+def test_what_is_noted_of_a_table_is_of_its_own_rows() -> None:
+    said = {number: " ".join(BY_NAME[f"multilevel-table{number}"].notes) for number in (1, 2, 3)}
+    assert [number for number, text in said.items() if "co-attention" in text] == [2, 3]
+    assert [number for number, text in said.items() if "transformer encoder" in text] == [1]
+    assert [number for number, text in said.items() if "concatenation" in text] == [3]
+
+
 def test_the_heads_know_the_same_numbers() -> None:
     assert [rows.printed["ua"] for rows in BY_NAME["mstr-table2-iemocap"].rows] == list(mstr.PAPER.reported.values())
     assert list(linear.PAPER.reported.values()) == printed("multilevel-table1", "linear")
