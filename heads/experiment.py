@@ -240,6 +240,7 @@ def finish(
             *by_fold(of_configs),
             *_unused(folds[ask.seeds[0]]),
             *_absent(material, folds),
+            *_weightless(planned),
         ),
         marks=tuple(_marks(ask, material)),
         left_out=material.left_out,
@@ -321,6 +322,16 @@ def _unused(folds: Sequence[Fold]) -> Iterator[str]:
         if fold.unused:
             count, first = len(fold.unused), fold.unused[0]
             yield f"fold {fold.name}: {count} utterances are in no part, first {first}; splits.json lists them as unused"
+
+
+def _weightless(planned: Plan) -> Iterator[str]:
+    """Of how many runs the weights are wanted and not there, since an earlier call did without them."""
+    files = sorted(folders_of(planned)[-1].glob("*.safetensors"))
+    if not planned.ask.no_weights and (bare := sum(not finished.has_weights(file) for file in files)):
+        yield (
+            f"the weights of {bare} of {len(files)} runs are not there: an earlier call had --no-weights; "
+            "give another --runs to train them again"
+        )
 
 
 def _absent(material: Material, folds: Folds) -> Iterator[str]:

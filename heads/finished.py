@@ -95,6 +95,12 @@ def copy(path: Path, to: Path) -> None:
     part.replace(to)
 
 
+def has_weights(path: Path) -> bool:
+    """Whether the file of a run holds its weights, which `--no-weights` leaves out."""
+    with safe_open(path, "pt") as file:
+        return any(name.startswith("best/") for name in file.keys())  # noqa: SIM118
+
+
 def load(path: Path, digest: str) -> tuple[Fitted, float, dict[str, str]] | None:
     """A run without its weights, its seconds, and what it was made with; None when it is not there, damaged, or of another experiment."""
     try:

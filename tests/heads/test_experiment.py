@@ -68,6 +68,15 @@ def test_the_run_folder_holds_what_makes_the_numbers(place: Path) -> None:
     assert load(result, "result.json") == json.loads(json.dumps(report.to_json(result)))
 
 
+def test_weights_that_an_earlier_call_did_without_are_missed_aloud(place: Path) -> None:
+    bare = go(place, seeds=(0, 1), no_weights=True)
+    assert not any("--no-weights" in note for note in bare.notes)
+    missed = "runs are not there: an earlier call had --no-weights; give another --runs to train them again"
+    assert f"the weights of 6 of 6 {missed}" in go(place, seeds=(0, 1)).notes
+    assert f"the weights of 6 of 9 {missed}" in go(place, seeds=(0, 1, 2)).notes
+    assert not any("--no-weights" in note for note in go(place, seeds=(0, 1), runs=place / "other").notes)
+
+
 def test_the_predictions_lead_back_to_the_scores(place: Path) -> None:
     result = go(place, seeds=(0, 1))
     rows = list(csv.DictReader((result.path / "predictions.csv").read_text().splitlines()))
