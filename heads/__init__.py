@@ -9,6 +9,7 @@ from heads.config import HeadModule
 HEADS = {
     "linear": "heads.linear",
     "late": "heads.late",
+    "mmer": "heads.mmer",
 }
 """Name of a head -> its module, which holds Config, PAPER, NEEDS, build and deviations (`heads.config.HeadModule`)."""
 

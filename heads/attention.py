@@ -30,6 +30,10 @@ class Padded:
         """Mean of each sequence over its own time."""
         return self.values.masked_fill(~self.real[:, :, None], 0).sum(1) / self.real.sum(1)[:, None]
 
+    def max(self) -> Float[Tensor, "batch dim"]:
+        """Largest value of each dimension over each sequence's own time."""
+        return self.values.masked_fill(~self.real[:, :, None], -torch.inf).amax(1)
+
     def holding(self, values: Float[Tensor, "batch time width"]) -> "Padded":
         """Other values of the same sequences."""
         return Padded(values, self.real)
@@ -48,16 +52,18 @@ def padded(rows: Float[Tensor, "rows dim"], offsets: Int[Tensor, " edges"]) -> P
 class Attention(nn.Module):
     """Multi-head scaled dot-product attention (Vaswani et al. 2017), with the scale 1 / sqrt(dim / heads)."""
 
-    def __init__(self, dim: int, heads: int) -> None:
-        """4 (dim + 1) dim parameters; `dim` is a multiple of `heads`."""
+    def __init__(self, dim: int, heads: int, *, dropout: float = 0.0) -> None:
+        """4 (dim + 1) dim parameters; `dim` is a multiple of `heads`; `dropout` acts on the attention probabilities."""
         super().__init__()
         self.heads = heads
+        self.dropout = dropout
         self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, asking: Padded, asked: Padded) -> Float[Tensor, "batch time dim"]:
         """Rows of `asking` as sums over the real rows of `asked`."""
         q, k, v = self._split(self.query(asking.values)), self._split(self.key(asked.values)), self._split(self.value(asked.values))
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=asked.real[:, None, None, :])
+        dropped = self.dropout if self.training else 0.0
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=asked.real[:, None, None, :], dropout_p=dropped)
         joined: Tensor = self.out(found.transpose(1, 2).flatten(2))
         return joined
 

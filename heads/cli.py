@@ -76,6 +76,9 @@ def train(
     allow_missing: AllowMissingOption = False,
     allow_speaker_overlap: AllowOverlapOption = False,
     random_labels: Annotated[bool, typer.Option("--random-labels", help="Learn permuted labels: a floor, marked as such.")] = False,
+    test_text: Annotated[
+        str | None, typer.Option(help="CORPUS/NAME: features of other transcripts of the same utterances, for the test part alone.")
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the curves as event files too, to RUNS/NAME/tensorboard/.")
     ] = False,
@@ -117,6 +120,7 @@ def train(
         allow_missing=allow_missing,
         allow_speaker_overlap=allow_speaker_overlap,
         random_labels=random_labels,
+        test_text=test_text,
     )
     result = run(ask, open_cache(cache), jobs=jobs, quiet=quiet)
     if tensorboard:

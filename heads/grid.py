@@ -73,8 +73,9 @@ class Grid:
         done: dict[tuple[int, int], trainer.Learnt] = {}
         for at, (number, seeds) in enumerate(self.stacks()):
             parts = [self._parts(self.folds[seed][number]) for seed in seeds]
+            examples = self._with_views(self.load(), self.folds[seeds[0]][number])
             learnt = trainer.learn(
-                self.head, self.config, self.inputs, self.load(), parts, classes=self.classes, seeds=seeds, on_epoch=partial(on_epoch, at)
+                self.head, self.config, self.inputs, examples, parts, classes=self.classes, seeds=seeds, on_epoch=partial(on_epoch, at)
             )  # fmt: skip
             done |= {(seed, number): one for seed, one in zip(seeds, learnt, strict=True)}
         return done
@@ -115,7 +116,7 @@ class Grid:
             bar.set_postfix_str(text, refresh=bar.format_dict["elapsed"] > 1)
 
         parts = [self._parts(fold) for fold in folds]
-        examples = self._labelled(folds[0], seeds[0])
+        examples = self._with_views(self._labelled(folds[0], seeds[0]), folds[0])
         fitted = trainer.fit(
             self.head, self.config, self.inputs, examples, parts, classes=self.classes, seeds=seeds, on_epoch=on_epoch
         )  # fmt: skip
@@ -129,6 +130,10 @@ class Grid:
             return self.load()
         parts = [fold.train] if fold.selected_on_test else [fold.train, fold.validation]
         return with_permuted_labels(self.load(), parts, f"{fold.name}/{seed}")
+
+    def _with_views(self, examples: Examples, fold: Fold) -> Examples:
+        """The examples with the views that may be drawn in a fold."""
+        return examples.with_views(fold.views) if self.config.draws_views else examples
 
     def _parts(self, fold: Fold) -> trainer.Parts:
         """Where the utterances of a fold lie."""

@@ -9,23 +9,30 @@ from emocache.store.layout import SOURCE
 from heads.material import block_layers
 
 
-def commands(cache: Cache | None, corpus: str, needed: Mapping[str, Sequence[str]], ids: Sequence[str]) -> list[str]:
-    """The commands, in order, that give every encoder in `needed` its levels for all `ids`; without a cache all is lacking."""
-    return [line for encoder, levels in needed.items() for line in _of_one(cache, corpus, encoder, list(dict.fromkeys(levels)), ids)]
+def commands(
+    cache: Cache | None, corpus: str, needed: Mapping[str, Sequence[str]], ids: Sequence[str], *, last: bool = False
+) -> list[str]:  # fmt: skip
+    """The commands, in order, that give every encoder in `needed` its levels for all `ids`; without a cache all is lacking.
+
+    Of every level the outputs of all blocks are needed, or that of the `last` one alone.
+    """
+    return [line for encoder, levels in needed.items() for line in _of_one(cache, corpus, encoder, list(dict.fromkeys(levels)), ids, last)]
 
 
-def _of_one(cache: Cache | None, corpus: str, encoder: str, levels: list[str], ids: Sequence[str]) -> Iterator[str]:
+def _of_one(cache: Cache | None, corpus: str, encoder: str, levels: list[str], ids: Sequence[str], last: bool) -> Iterator[str]:
     """The commands for one encoder."""
     features = _features(cache, corpus, encoder)
     if features is None:
-        yield shlex.join(["emocache", "extract", "--model", encoder, "--corpus", corpus, "--levels", ",".join(levels)])
+        alone = ["--layers", "last"] if last else []
+        yield shlex.join(["emocache", "extract", "--model", encoder, "--corpus", corpus, "--levels", ",".join(levels), *alone])
         return
+    layers = block_layers(features)[-1:] if last else block_layers(features)
     native = [level for level in levels if SOURCE not in level]
-    if lacking := [level for level in native if not _holds(features, level, ids)]:
-        yield from _extract(features, lacking)
-    if segments := [level for level in levels if SOURCE in level and not _holds(features, level, ids)]:
-        if features.native not in lacking and not _holds(features, features.native, ids):
-            yield from _extract(features, [features.native])
+    if lacking := [level for level in native if not _holds(features, level, layers, ids)]:
+        yield from _extract(features, lacking, layers)
+    if segments := [level for level in levels if SOURCE in level and not _holds(features, level, layers, ids)]:
+        if features.native not in lacking and not _holds(features, features.native, layers, ids):
+            yield from _extract(features, [features.native], layers)
         yield shlex.join(["emocache", "pool", f"{corpus}/{features.name}", "--levels", ",".join(segments)])
 
 
@@ -41,14 +48,14 @@ def _features(cache: Cache | None, corpus: str, encoder: str) -> Features | None
         return None
 
 
-def _holds(features: Features, level: str, ids: Sequence[str]) -> bool:
-    """Whether a level has the outputs of all blocks for all of these utterances, less those that could not be encoded."""
-    return level in features.levels and {*features.held(level, block_layers(features)), *features.failures} >= set(ids)
+def _holds(features: Features, level: str, layers: Sequence[int], ids: Sequence[str]) -> bool:
+    """Whether a level has these layers for all of these utterances, less those that could not be encoded."""
+    return level in features.levels and {*features.held(level, layers), *features.failures} >= set(ids)
 
 
-def _extract(features: Features, levels: Sequence[str]) -> list[str]:
+def _extract(features: Features, levels: Sequence[str], layers: Sequence[int]) -> list[str]:
     """The extraction of levels as the feature set was made; CacheError for an imported one, of which not all is known."""
-    arrays = [(level, layer) for level in levels for layer in block_layers(features)]
+    arrays = [(level, layer) for level in levels for layer in layers]
     if not (lines := features.card.commands(features.name, arrays)):
         raise CacheError(
             f"{features.corpus}/{features.name}: {', '.join(levels)} not complete; {features.card.again(features.name, arrays)}"

@@ -8,7 +8,7 @@ import heads
 from heads.config import override
 from heads.data import Input
 from heads.recipes import every
-from heads.recipes.recipe import Row, Source
+from heads.recipes.recipe import Recipe, Row
 
 CLASSES = 4
 
@@ -20,25 +20,22 @@ def settings() -> list[dict[str, Any]]:
             "head": row.head,
             "setting": row.name,
             "recipe": recipe.name,
-            "parameters": parameters(row) if row.head in heads.HEADS else None,
-            "needs": [{"encoder": one.encoder, "level": one.level, "layers": list(_layers(one)), "dim": one.dim} for one in row.sources],
+            "parameters": parameters(recipe, row) if row.head in heads.HEADS else None,
+            "needs": [
+                {"encoder": one.encoder, "level": one.level, "layers": list(recipe.layers_of(one)), "dim": one.dim} for one in row.sources
+            ],
         }
         for recipe in every()
         for row in recipe.rows
     ]
 
 
-def parameters(row: Row, classes: int = CLASSES) -> int:
+def parameters(recipe: Recipe, row: Row, classes: int = CLASSES) -> int:
     """How many weights the head of a row has, with the paper's inputs."""
     head = heads.head(row.head)
     inputs = [
-        Input(name=one.encoder, level=one.level, layers=_layers(one), dim=one.dim, text=one.text, encoder=one.encoder)
+        Input(name=one.encoder, level=one.level, layers=recipe.layers_of(one), dim=one.dim, text=one.text, encoder=one.encoder)
         for one in row.sources
     ]
     with torch.device("meta"):
         return sum(weight.numel() for weight in head.build(override(head.Config(), row.settings), inputs, classes).parameters())
-
-
-def _layers(one: Source) -> tuple[int, ...]:
-    """The outputs of all blocks."""
-    return tuple(range(1, one.blocks + 1))

@@ -20,6 +20,7 @@ from heads.recipes.recipe import Recipe, Row, Source
 
 NOT_BUILT = "head not built yet"
 NOT_ASKED = "not asked for"
+NO_TEXT = "needs --test-text"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +35,8 @@ class Wish:
     max_epochs: int | None = None
     alignment: str | None = None
     select: str = "validation"
+    test_text: str | None = None
+    """Features of other transcripts, for the rows that are predicted with such."""
     runs: Path = Path("runs")
     data: Path = Path("data")
     cache: Path = Path("cache")
@@ -60,6 +63,11 @@ def reproduce(wish: Wish, *, jobs: int = 1, quiet: bool = False) -> Table:
     picked = [row for row in wish.recipe.pick(wish.rows) if row.head in heads.HEADS]
     if not picked:
         raise UsageError(f"{wish.recipe.name}: no head of these rows is built yet; there are: {', '.join(heads.HEADS)}")
+    picked = [row for row in picked if wish.test_text or not row.other_text]
+    if not picked:
+        raise UsageError(f"{wish.recipe.name}: these rows need --test-text CORPUS/NAME, features of other transcripts")
+    if wish.test_text and not any(row.other_text for row in picked):
+        raise UsageError(f"--test-text {wish.test_text}: no row of these is predicted with other transcripts")
     check_features(wish, picked)
     cache = open_cache(wish.cache)
     plans = {row.name: experiment.plan(experiment_of(wish, row), cache) for row in picked}
@@ -79,7 +87,7 @@ def check_features(wish: Wish, rows: Sequence[Row]) -> None:
     needed: dict[str, list[str]] = {}
     for source in dict.fromkeys(source for row in rows for source in row.sources):
         needed.setdefault(wish.encoder(source), []).append(wish.level(source))
-    if commands := lacking.commands(cache, wish.corpus, needed, _ids(wish, cache)):
+    if commands := lacking.commands(cache, wish.corpus, needed, _ids(wish, cache), last=wish.recipe.layers == "last"):
         where = shlex.join(["--data", str(wish.data), "--cache", str(wish.cache)])
         listed = "\n".join(f"  {command} {where}" for command in commands)
         raise CacheError(
@@ -107,11 +115,12 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         corpus=wish.corpus,
         encoders=tuple(wish.encoder(source) for source in row.sources),
         levels=tuple(wish.level(source) for source in row.sources),
-        layers="blocks",
+        layers=wish.recipe.layers,
         protocol=wish.recipe.protocol,
         seeds=wish.seeds or wish.recipe.seeds,
         settings=(*row.settings, *shorter),
         select=wish.select,
+        test_text=wish.test_text if row.other_text else None,
         runs=wish.runs,
         data=wish.data,
         cache=wish.cache,
@@ -129,7 +138,8 @@ def config_of(row: Row) -> Training:
 def _line(wish: Wish, row: Row, planned: experiment.Plan | None, *, jobs: int, quiet: bool) -> Line:
     """A row with what we have of it; a row without a plan is a dash."""
     if planned is None:
-        return Line(row=row, why=NOT_BUILT if row.head not in heads.HEADS else NOT_ASKED)
+        lacks_text = row.other_text and not wish.test_text
+        return Line(row=row, why=NOT_BUILT if row.head not in heads.HEADS else NO_TEXT if lacks_text else NOT_ASKED)
     reused = planned.finished and _whole(planned.target)
     if not reused:
         experiment.carry_out(planned, jobs=jobs, quiet=quiet)
@@ -184,5 +194,6 @@ def _reduced(wish: Wish, row: Row, planned: experiment.Plan, found: Mapping[str,
         (len(planned.material.utterances), recipe.utterances, "utterances"),
     ]
     for one, source in zip(planned.inputs, row.sources, strict=True):
-        sizes += [(len(one.layers), source.blocks, f"layers of {one.name}"), (one.dim, source.dim, f"dimensions of {one.name}")]
+        layers = len(recipe.layers_of(source))
+        sizes += [(len(one.layers), layers, f"layers of {one.name}"), (one.dim, source.dim, f"dimensions of {one.name}")]
     yield from (f"{ours} of {paper} {what}" for ours, paper, what in sizes if ours < paper)

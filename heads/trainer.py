@@ -230,11 +230,11 @@ def for_fold(head: HeadModule, config: Training, inputs: Sequence[Input], exampl
     """
     made: list[Input] = []
     values: list[PackedTensor | Mapped] = []
-    for one, packed in zip(inputs, examples.inputs, strict=True):
+    for i, (one, packed) in enumerate(zip(inputs, examples.inputs, strict=True)):
         found = moments(packed, pool) if _standardised(config, one) else None
         dtype = DTYPES[config.precision]
         fits = isinstance(packed, PackedTensor) and packed.values.numel() * dtype.itemsize < free_bytes(pool.device) / 2
-        if head.NEEDS.freezes and len(one.layers) == 1 and fits and isinstance(packed, PackedTensor):
+        if head.NEEDS.freezes and i not in examples.tested and len(one.layers) == 1 and fits and isinstance(packed, PackedTensor):
             made.append(replace(one, moments=found, frozen=True))
             values.append(frozen(packed, found, dtype))
         else:

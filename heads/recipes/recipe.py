@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from emocache.errors import UsageError
 
@@ -21,7 +22,8 @@ class Source:
 class Row:
     """A row of the paper's own: the head, what it is given, and what is printed, in percent by metric (ua, wa, wf1).
 
-    `deviations` say in words where our head differs from the row whatever it is run on.
+    `deviations` say in words where our head differs from the row whatever it is run on. A row of `other_text` is predicted with
+    other transcripts than it learns from.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Row:
     printed: Mapping[str, float]
     settings: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
+    other_text: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +45,10 @@ class Cited:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A table of a paper. `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open."""
+    """A table of a paper. `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open.
+
+    `layers` of an encoder are the outputs of all its blocks, or that of the last one alone. A figure `shows` something of the runs.
+    """
 
     name: str
     paper: str
@@ -56,6 +62,8 @@ class Recipe:
     seeds: tuple[int, ...]
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
+    layers: Literal["blocks", "last"] = "blocks"
+    shows: Literal["confusion"] | None = None
     cited: tuple[Cited, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -63,6 +71,10 @@ class Recipe:
     def encoders(self) -> tuple[str, ...]:
         """Every encoder that a row names, each once."""
         return tuple(dict.fromkeys(source.encoder for row in self.rows for source in row.sources))
+
+    def layers_of(self, source: Source) -> tuple[int, ...]:
+        """Which layers of an input a row takes."""
+        return tuple(range(1, source.blocks + 1)) if self.layers == "blocks" else (source.blocks,)
 
     def pick(self, names: tuple[str, ...]) -> tuple[Row, ...]:
         """The rows of these names, or all where none is given; UsageError lists them."""

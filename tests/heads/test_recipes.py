@@ -36,7 +36,8 @@ def test_the_numbers_are_those_of_the_paper_s_text() -> None:
         pytest.skip("the paper's text is not beside the project")
     text = found[0].read_text(encoding="utf-8")
     tables = text[text.index("Table 1:") : text.index("Conclusion and Future Work")]
-    said = {value for one in ALL for row in (*one.rows, *one.cited) for value in row.printed.values()}
+    tables_of = [one for one in ALL if one.name.startswith("multilevel")]
+    said = {value for one in tables_of for row in (*one.rows, *one.cited) for value in row.printed.values()}
     numbers = {float(number) for number in re.findall(r"(\d\d\.\d\d)%", tables)}
     assert numbers - said == {65.80}  # what it quotes of Pepino et al. in its text
     assert said - numbers == set()
@@ -55,7 +56,7 @@ def test_a_recipe_is_one_that_can_be_run(one: Recipe) -> None:
     assert len(set(names)) == len(names)
     assert not [name for name in names if re.search(r"[\s,]", name)]
     for row in one.rows:
-        assert set(row.printed) == set(one.metrics)
+        assert set(row.printed) <= set(one.metrics)
         if row.head in heads.HEADS:
             head = heads.head(row.head)
             override(head.Config(), row.settings)
@@ -68,17 +69,19 @@ def test_a_recipe_is_one_that_can_be_run(one: Recipe) -> None:
         ("multilevel-table1", "word-linear", 117_008),
         ("multilevel-table2", "F+S-late", 351_024),
         ("multilevel-table2", "F+P+S+W-late", 585_040),
+        ("mmer-released", "released", 35_466_276),
+        ("mmer-table1", "multimodal", 6_148),
     ],
 )
 def test_the_sizes_are_those_of_the_paper_s_dimensions(table: str, row: str, count: int) -> None:
     (found,) = BY_NAME[table].pick((row,))
-    assert parameters.parameters(found) == count
+    assert parameters.parameters(BY_NAME[table], found) == count
 
 
 def test_sizes_are_counted_without_allocating_weights() -> None:
     (row,) = BY_NAME["multilevel-table1"].pick(("text-linear",))
     wide = replace(row, sources=(replace(row.sources[0], dim=10**10),))
-    assert parameters.parameters(wide) == 12 + 2 * 10**10 + 128 * 10**10 + 128 + 128 * 129 + 129 * 4
+    assert parameters.parameters(BY_NAME["multilevel-table1"], wide) == 12 + 2 * 10**10 + 128 * 10**10 + 128 + 128 * 129 + 129 * 4
 
 
 def test_every_row_of_every_table_is_listed_with_what_it_needs(shell: Shell) -> None:
