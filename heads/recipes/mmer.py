@@ -18,10 +18,10 @@ TASKS = {"ctc": "alpha", "scl": "beta", "acl": "gamma"}
 """Auxiliary loss -> its weight."""
 
 
-def _row(name: str, wa: float | None, *settings: str, sources: tuple[Source, ...] = (SPEECH, TEXT), **more: bool) -> Row:
+def _row(name: str, wa: float | None, *settings: str, sources: tuple[Source, ...] = (SPEECH, TEXT), other_text: bool = False) -> Row:
     """A row; what the paper prints of it is called WA."""
     printed = {} if wa is None else {"wa": wa}
-    return Row(name=name, head="mmer", sources=sources, printed=printed, settings=settings, **more)
+    return Row(name=name, head="mmer", sources=sources, printed=printed, settings=settings, other_text=other_text)
 
 
 FULL = _row("mmer", 81.2)
@@ -90,7 +90,9 @@ RECIPES = {
             name="mmer-transcripts", table="section 4", about="text of another transcript (the paper: Google's) at inference alone",
             rows=(FULL, _row("other-transcripts", 75.0, other_text=True)),
         ),
-        _table(name="mmer-released", table="the released code", about="its model and optimisation", rows=(_row("released", 81.2, *RELEASED),)),
+        _table(
+            name="mmer-released", table="the released code", about="its model and optimisation", rows=(_row("released", 81.2, *RELEASED),),
+        ),
     )
 }  # fmt: skip
 """Name -> recipe."""

@@ -22,8 +22,9 @@ class Source:
 class Row:
     """A row of the paper's own: the head, what it is given, and what is printed, in percent by metric (ua, wa, wf1).
 
-    `deviations` say in words where our head differs from the row whatever it is run on. A row of `other_text` is predicted with
-    other transcripts than it learns from.
+    `deviations` say in words where our head differs from the row whatever it is run on. A row that `combines` others by name is
+    made of their results and trains nothing. `setting` is what this configuration of the paper's system is called. A row of
+    `other_text` is predicted with other transcripts than it learns from.
     """
 
     name: str
@@ -32,6 +33,8 @@ class Row:
     printed: Mapping[str, float]
     settings: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
+    combines: tuple[str, ...] = ()
+    setting: str = ""
     other_text: bool = False
 
 
@@ -45,9 +48,10 @@ class Cited:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A table of a paper. `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open.
+    """A table of a paper, and what the paper's system is called.
 
-    `layers` of an encoder are the outputs of all its blocks, or that of the last one alone. A figure `shows` something of the runs.
+    `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open. `layers` of an encoder are the
+    outputs of all its blocks, or that of the last one alone. A figure `shows` something of the runs.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Recipe:
     shows: Literal["confusion"] | None = None
     cited: tuple[Cited, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    system: str = ""
 
     @property
     def encoders(self) -> tuple[str, ...]:
@@ -75,6 +80,10 @@ class Recipe:
     def layers_of(self, source: Source) -> tuple[int, ...]:
         """Which layers of an input a row takes."""
         return tuple(range(1, source.blocks + 1)) if self.layers == "blocks" else (source.blocks,)
+
+    def trained(self, row: Row) -> tuple[Row, ...]:
+        """The rows whose heads are trained for a row: those that it combines, or itself."""
+        return self.pick(row.combines) if row.combines else (row,)
 
     def pick(self, names: tuple[str, ...]) -> tuple[Row, ...]:
         """The rows of these names, or all where none is given; UsageError lists them."""

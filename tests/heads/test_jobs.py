@@ -34,11 +34,11 @@ def ask(place: Path, name: str) -> Experiment:
 def test_processes_that_share_the_folds_give_the_same_bits(place: Path) -> None:
     cache = open_cache(place / "cache")
     alone = experiment.run(ask(place, "alone"), cache, quiet=True)
-    shared = experiment.run(ask(place, "shared"), cache, jobs=2, quiet=True)
+    shared = experiment.run(replace(ask(place, "shared"), runs=place / "others"), cache, jobs=2, quiet=True)
     for name in ("predictions.csv", "curves.json", "splits.json", "embeddings.npy"):
         assert (alone.path / name).read_bytes() == (shared.path / name).read_bytes(), name
     assert shared.scores.ua == alone.scores.ua
-    assert sorted(path.name for path in (place / "runs").iterdir()) == ["alone", "shared"]
+    assert [path.name for runs in ("runs", "others") for path in (place / runs).iterdir()] == ["alone", "shared"]
 
 
 def test_the_parent_trains_nothing_and_reads_no_features_when_the_processes_are_done(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,36 +11,18 @@ from emocache.errors import UsageError
 from heads import mmer
 from heads.attention import Padded
 from heads.config import Beside, override
-from heads.data import Batch, Input, PackedTensor, Views
+from heads.data import Input, PackedTensor
 from heads.mmer import losses
 from heads.mmer.bank import Bank
 from heads.mmer.characters import BLANK, VOCABULARY, frames_needed, symbols
 from heads.mmer.model import Mmer
 from heads.ragged import Ragged
-from tests.heads.toy import DIM, packed
-
-SPEECH = Input(name="wav2vec2-base", level="frames", layers=(12,), dim=768, encoder="wav2vec2-base", all_layers=tuple(range(13)))
-TEXT = replace(SPEECH, name="roberta-base", encoder="roberta-base", level="tokens", text=True)
-TINY = ("width=8", "heads=2", "hidden=16", "dropout=0")
-SMALL = [replace(SPEECH, dim=DIM), replace(TEXT, dim=4)]
-LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
-CPU = torch.device("cpu")
+from tests.heads.toy import packed
+from tests.heads.toy_mmer import CPU, SMALL, SPEECH, TEXT, TINY, batch, head
 
 
 def config(*settings: str) -> mmer.Config:
     return override(mmer.Config(), settings)
-
-
-def head(*settings: str) -> Mmer:
-    torch.manual_seed(0)
-    return mmer.build(config(*TINY, *settings), SMALL, 3)
-
-
-def batch() -> Batch:
-    """Eight utterances, two of them with a view."""
-    inputs = (packed([40, 20, 50, 10, 40, 24, 37, 30], 1), packed([9, 6, 8, 1, 9, 4, 2, 7], 1, 4, seed=1))
-    views = Views(torch.tensor([1, 6]), (packed([33, 12], 1, seed=2), packed([5, 4], 1, 4, seed=3)))
-    return Batch(inputs, LABELS, targets=Ragged.of([symbols("so it's ok")] * 7 + [[]], CPU), views=views)
 
 
 def size(*settings: str, inputs: tuple[Input, ...] = (SPEECH, TEXT)) -> int:
