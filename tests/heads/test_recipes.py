@@ -43,6 +43,33 @@ def test_the_numbers_are_those_of_the_paper_s_text() -> None:
     assert said - numbers == set()
 
 
+def test_the_table_of_mmer_holds_every_printed_number() -> None:
+    assert {row.name: row.printed["wa"] for row in BY_NAME["mmer-table1"].rows} == {
+        "text": 69.2, "speech": 73.9, "multimodal": 74.1, "cai": 77.1,
+        "without-ctc": 78.1, "without-scl": 78.9, "without-acl": 79.8, "mmer": 81.2,
+    }  # fmt: skip
+    assert [row.printed for row in BY_NAME["mmer-transcripts"].rows] == [{"wa": 81.2}, {"wa": 75.0}]
+    assert any("WA and UA swapped" in note for note in BY_NAME["mmer-table1"].notes)
+
+
+def test_the_numbers_of_mmer_are_those_of_the_paper_s_text() -> None:
+    found = sorted((SHARED / "papers").glob("003_*.txt"))
+    if not found:
+        pytest.skip("the paper's text is not beside the project")
+    text = found[0].read_text(encoding="utf-8")
+    table = BY_NAME["mmer-table1"]
+    said = sorted(value for row in (*table.rows, *table.cited) for value in row.printed.values())
+    start = text.index("Table 1: *Emotion")
+    assert said == sorted(float(number) for number in re.findall(r"(\d\d\.\d)%", text[start : text.index("Figure 2: *Confusion", start)]))
+    assert "75.0% WA when Google transcripts" in text
+
+
+def test_the_grid_of_mmer_has_every_combination_of_weights_once() -> None:
+    rows = BY_NAME["mmer-grid"].rows
+    assert len({row.settings for row in rows}) == 4**3
+    assert [row.settings for row in rows if row.printed] == [("alpha=0.1", "beta=0.1", "gamma=0.1")]
+
+
 def test_the_heads_know_the_same_numbers() -> None:
     assert list(linear.PAPER.reported.values()) == printed("multilevel-table1", "linear")
     assert list(late.PAPER.reported.values()) == printed("multilevel-table2", "late")
