@@ -17,31 +17,39 @@ RELEASED = {
     "scl": ("release", "SCL with i = j included and tau outside the softmax"),
 }  # fmt: skip
 """Setting -> its value in the released code, and what that is; the paper has another, or does not say it."""
+TRIED = (0, 1, 0.1, 0.01, 0.001)
+"""Weights of the auxiliary losses that the paper tried, 0 for its ablations."""
 SOURCES = {
     "optimiser": "the released code", "weight_decay": "the released code", "dropout": "the released code", "hidden": "the released code",
     "heads": "the released code", "audio_frames": "the released code", "adapter": "our default", "patience": "our default",
-    "clip": "the released code", "bank": "the released code", "network": "the paper",
+    "clip": "the released code", "bank": "the released code",
 }  # fmt: skip
 """Where a default is from that the paper does not print."""
 
 
 def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
     """In words, where this configuration is not what the paper describes."""
-    return [*_frozen(config), *_changed(config), *_released(config), *(text for one in inputs for text in _of_input(config, one))]
+    spoken = not all(one.text for one in inputs)
+    frozen = _frozen(config) if spoken else ()
+    return [*frozen, *_changed(config), *_released(config), *(text for one in inputs for text in _of_input(config, one))]
 
 
 def _frozen(config: Config) -> Iterator[str]:
     """What a cache of features cannot do."""
     stands = {"transformer": "a transformer layer", "linear": "a linear layer with LayerNorm"}.get(config.adapter)
-    instead = f"{stands} is trained in its place" if stands else "nothing is trained in its place, so CTC changes no answer"
+    instead = f"{stands} is trained in its place" if stands else "nothing is trained in its place"
+    if not stands and config.alpha:
+        instead += ", so CTC changes no answer"
     yield f"frozen variant: the paper trains wav2vec 2.0, here it is cached, and {instead}"
     yield f"features are of the whole utterance, then cut after {config.audio_frames} rows; the released code cuts the audio"
 
 
 def _changed(config: Config) -> Iterator[str]:
-    """Settings that are not the default, but for the choices between paper and released code."""
+    """Settings that are not the default, but for what the paper's rows differ in, and the choices between it and the released code."""
+    of_rows = {"network", "adapter"} if config.network == "pooled" else set()
+    of_rows |= {name for name in ("alpha", "beta", "gamma") if getattr(config, name) in TRIED}
     for name, value in vars(Config()).items():
-        if name not in RELEASED and getattr(config, name) != value:
+        if name not in {*RELEASED, *of_rows} and getattr(config, name) != value:
             yield f"{name} is {getattr(config, name)}; {SOURCES.get(name, 'the paper')} has {value}"
 
 

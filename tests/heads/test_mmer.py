@@ -271,6 +271,16 @@ def test_what_is_not_the_papers_is_named() -> None:
     }
 
 
+def test_the_rows_of_the_paper_are_no_deviations_from_it() -> None:
+    ablation = mmer.deviations(config("alpha=0"), [SPEECH, TEXT])
+    assert ablation == mmer.deviations(config(), [SPEECH, TEXT])
+    pooled = config("network=pooled", "adapter=none", "alpha=0", "beta=0", "gamma=0")
+    assert mmer.deviations(pooled, [TEXT]) == []
+    assert any("CTC changes no answer" in text for text in mmer.deviations(config("adapter=none"), [SPEECH, TEXT]))
+    assert not any("CTC" in text for text in mmer.deviations(pooled, [SPEECH]))
+    assert "alpha is 0.5; the paper has 0.1" in mmer.deviations(config("alpha=0.5"), [SPEECH, TEXT])
+
+
 def test_what_is_lacking_for_a_loss_is_said() -> None:
     given = Beside(rows=(3, 3, 900), targets=((5, 6), (5, 5, 5), ()), viewed=(0, 0))
     found = mmer.remarks(config(), given)
