@@ -12,6 +12,7 @@ HEADS = {
     "transformer": "heads.transformer",
     "coattention": "heads.coattention",
     "concatenation": "heads.concatenation",
+    "mstr": "heads.mstr",
     "mmer": "heads.mmer",
 }
 """Name of a head -> its module, which holds Config, PAPER, NEEDS, build and deviations (`heads.config.HeadModule`)."""

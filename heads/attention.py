@@ -39,10 +39,10 @@ class Padded:
         return Padded(values, self.real)
 
 
-def padded(rows: Float[Tensor, "rows dim"], offsets: Int[Tensor, " edges"]) -> Padded:
-    """Packed sequences, with `offsets` [batch + 1], side by side."""
+def padded(rows: Float[Tensor, "rows dim"], offsets: Int[Tensor, " edges"], multiple: int = MULTIPLE) -> Padded:
+    """Packed sequences, with `offsets` [batch + 1], side by side, as long as the longest, up to a multiple."""
     lengths = offsets.diff()
-    time = -(-int(lengths.max()) // MULTIPLE) * MULTIPLE
+    time = -(-int(lengths.max()) // multiple) * multiple
     real = torch.arange(time, device=rows.device) < lengths[:, None]
     values = rows.new_zeros(len(lengths), time, rows.shape[1])
     values[real] = rows

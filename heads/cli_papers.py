@@ -9,11 +9,12 @@ import typer
 from emocache.errors import UsageError
 from emocache.places import cache_root
 from heads import HEADS
-from heads.cli import JobsOption, parse_seeds
+from heads.cli import JobsOption, NoWeightsOption, parse_seeds
 
 REPRODUCE_EXAMPLES = (
     "emocache reproduce --list",
     "emocache reproduce multilevel-table1",
+    "emocache reproduce mstr-table2 --device cuda",
     "emocache reproduce multilevel-table1 --corpus demo --encoders wav2vec2-base=whisper-tiny.en,bert-base=all-minilm-l6-v2 --seeds 0",
 )
 HEADS_EXAMPLES = ("emocache heads", "emocache heads --json")
@@ -27,7 +28,12 @@ def reproduce(
         str, typer.Option(help="Other features than the paper's: wav2vec2-base=whisper-tiny.en,... (named as a deviation).")
     ] = "",
     alignment: Annotated[str | None, typer.Option(help="Another alignment than the paper's, such as mfa (likewise).")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Another protocol than the paper's, such as loso (likewise).")] = None,
     rows: Annotated[str, typer.Option(help="These rows alone, with commas between (default: all whose head is built).")] = "",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the heads, such as width=64, to fit a small machine (marked as reduced)."),
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="0-2, or 0,3,5 (default: the recipe's).")] = None,
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Cut longer trainings (marked as reduced).")] = None,
     select: Annotated[str, typer.Option(help="As of `train`: test is a habit of some papers, and is marked.")] = "validation",
@@ -41,6 +47,7 @@ def reproduce(
     jobs: JobsOption = 1,
     allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Run although the corpus is not as published.")] = False,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")] = False,
+    no_weights: NoWeightsOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> None:
@@ -50,20 +57,21 @@ def reproduce(
     if listed or name is None:
         _list(as_json=as_json, asked=listed)
         return
-    recipe = recipes.recipe(name)
+    parts = recipes.parts(name)
 
     from heads import paper_table
-    from heads.reproduce import Wish
-    from heads.reproduce import reproduce as run_rows
+    from heads.reproduce import Wish, asked_of, carry_out, plans
 
     wish = Wish(
-        recipe=recipe,
-        corpus=corpus or recipe.corpus,
+        recipe=parts[0],
+        corpus=corpus or "",
         encoders=parse_encoders(encoders),
         rows=_names(rows),
+        settings=tuple(settings or ()),
         seeds=parse_seeds(seeds) if seeds is not None else (),
         max_epochs=max_epochs,
         alignment=alignment,
+        protocol=protocol,
         select=select,
         test_text=test_text,
         runs=runs,
@@ -72,9 +80,15 @@ def reproduce(
         device=device,
         allow_counts=allow_counts,
         allow_missing=allow_missing,
+        no_weights=no_weights,
     )
-    table = run_rows(wish, jobs=jobs, quiet=quiet)
-    typer.echo(json.dumps(paper_table.to_json(table)) if as_json else paper_table.to_text(table))
+    planned = [(one, plans(one)) for one in asked_of(wish, parts)]
+    tables = [carry_out(*one, jobs=jobs, quiet=quiet) for one in planned]
+    if as_json:
+        found = [paper_table.to_json(table) for table in tables]
+        typer.echo(json.dumps(found[0] if len(parts) == 1 else {"recipe": name, "tables": found}))
+        return
+    typer.echo("\n\n".join(map(paper_table.to_text, tables)))
 
 
 def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of JSON objects.")] = False) -> None:
@@ -82,7 +96,7 @@ def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of 
 
     In JSON the settings of the paper's system follow, under its own name.
     """
-    from heads.parameters import settings
+    from heads.parameters import FLOPS, settings
 
     found = settings()
     if as_json:
@@ -91,7 +105,10 @@ def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of 
     for one in (one for one in found if "trained_as" not in one):
         size = f"{one['parameters']:,} parameters" if one["parameters"] is not None else "not built yet"
         needs = ", ".join(f"{source['encoder']}/{source['level']}" for source in one["needs"])
-        typer.echo(f"{one['recipe']:<18} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}")
+        counts = "".join(f"  {name} {one[name] / 1e6:,.3f} M" for name in FLOPS if name in one)
+        typer.echo(f"{one['recipe']:<20} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}{counts}")
+    for note in dict.fromkeys(note for one in found for note in one.get("flops_notes", ())):
+        typer.echo(f"note  {note}")
 
 
 def parse_encoders(text: str) -> dict[str, str]:
@@ -107,7 +124,7 @@ def _list(*, as_json: bool, asked: bool) -> None:
     from heads import recipes
 
     if not asked:
-        raise UsageError(f"which table? there are: {', '.join(recipes.RECIPES)} (--list says more)")
+        raise UsageError(f"which table? there are: {', '.join([*recipes.RECIPES, *recipes.SEVERAL])} (--list says more)")
     about = [
         {
             "name": one.name,

@@ -147,6 +147,17 @@ class RemarkingModule(HeadModule, Protocol):
         ...
 
 
+@runtime_checkable
+class CountingHead(HeadModule, Protocol):
+    """A head whose paper counts FLOPs: it counts them too, and says what is to be known of the paper's count."""
+
+    COST_NOTES: tuple[str, ...]
+
+    def costs(self, config: Any, inputs: "Sequence[Input]", classes: int) -> dict[str, int]:
+        """`flops_paper`, by the paper's count, and `flops_macs`, by a proper one, of one utterance."""
+        ...
+
+
 C = TypeVar("C", bound=Training)
 
 

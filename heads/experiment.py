@@ -74,6 +74,8 @@ class Experiment:
     """Learn permuted labels, as a floor."""
     test_text: str | None = None
     """CORPUS/NAME: features of other transcripts, which the test part is predicted from (see `tested`)."""
+    no_weights: bool = False
+    """Keep no weights of the runs; no number depends on it."""
 
     def command(self) -> str:
         """What one would type to ask for this."""
@@ -203,6 +205,7 @@ def grid_of(planned: Plan, examples: Callable[[], Examples], device: torch.devic
         own_validation=planned.about["validation"] == "given",
         digest=planned.runs_digest,
         random_labels=planned.ask.random_labels,
+        no_weights=planned.ask.no_weights,
     )
 
 
@@ -221,11 +224,15 @@ def _tasks(planned: Plan, device: torch.device, jobs: int) -> list[Task]:
     ]
 
 
-def finish(planned: Plan, done: Sequence[Run], device: torch.device, began: float) -> Result:
-    """Score all runs and write the run folder; `began` is the time by perf_counter at which work on them began."""
-    ask, config, material, folds, about, target = (
-        planned.ask, planned.config, planned.material, planned.folds, planned.about, planned.target
-    )  # fmt: skip
+def finish(
+    planned: Plan, done: Sequence[Run], device: torch.device, began: float, configs: Mapping[tuple[str, ...], Training] | None = None
+) -> Result:
+    """Score all runs and write the run folder; `began` is the time by perf_counter at which work on them began.
+
+    `configs` are those of folds by their names, where folds have settings of their own.
+    """
+    ask, material, folds, about, target = planned.ask, planned.material, planned.folds, planned.about, planned.target
+    of_configs = {names: list(_of_config(planned, config)) for names, config in (configs or {(): planned.config}).items()}
     different = {fold.test: fold for made in folds.values() for fold in made}
     overlap = splits.text_overlap(list(different.values()), material.utterances)
     result = Result(
@@ -243,8 +250,8 @@ def finish(planned: Plan, done: Sequence[Run], device: torch.device, began: floa
         deviations=tuple(about["deviations"]),
         notes=(
             *material.notes,
-            *_notes(ask, config, material, overlap),
-            *_held_out(ask, planned.head.NEEDS, config, material, folds),
+            *_notes(ask, material, overlap),
+            *by_fold(of_configs),
             *_unused(folds[ask.seeds[0]]),
             *views.notes(folds[ask.seeds[0]], {one.id: one for one in material.utterances}),
             *tested.notes(planned.tested, planned.inputs),
@@ -256,7 +263,7 @@ def finish(planned: Plan, done: Sequence[Run], device: torch.device, began: floa
         segments=material.segments,
         text_overlap=asdict(overlap),
     )
-    made_with = versions.together([one.made_with for one in done])
+    made_with, spelled = versions.together([one.made_with for one in done]), about.get("command", ask.command())
     _write(
         target,
         {
@@ -265,7 +272,7 @@ def finish(planned: Plan, done: Sequence[Run], device: torch.device, began: floa
             "runs_digest": planned.runs_digest,
             "device": made_with.pop("device"),
             "versions": made_with,
-            "command": ask.command(),
+            "command": spelled,
         },
         material,
         folds,
@@ -286,10 +293,23 @@ def _marks(ask: Experiment, material: Material) -> Iterator[str]:
         yield marks.FELL_BACK
 
 
-def _notes(ask: Experiment, config: Training, material: Material, overlap: splits.TextOverlap) -> Iterator[str]:
-    """What the protocol and the settings let through, in words."""
+def by_fold(said: Mapping[tuple[str, ...], Sequence[str]]) -> Iterator[str]:
+    """What is said of the settings of folds, by their names: once what holds for all, then the rest with the names."""
+    everywhere = [text for text in next(iter(said.values())) if all(text in texts for texts in said.values())]
+    yield from everywhere
+    for names, texts in said.items():
+        yield from (f"fold {', '.join(names)}: {text}" for text in texts if text not in everywhere)
+
+
+def _of_config(planned: Plan, config: Training) -> Iterator[str]:
+    """What settings let through, in words."""
     if config.normalise == "speaker":
         yield "each speaker's speech features are standardised over all of that speaker's utterances, tested ones too (no label is used)"
+    yield from _held_out(planned.ask, planned.head.NEEDS, config, planned.material, planned.folds)
+
+
+def _notes(ask: Experiment, material: Material, overlap: splits.TextOverlap) -> Iterator[str]:
+    """What the protocol lets through, in words."""
     if overlap.shared:
         yield f"{overlap.shared} of {overlap.known} tested utterances say a text that was trained on too"
     if unknown := sum(not utterance.speaker for utterance in material.utterances):
@@ -384,7 +404,7 @@ def _about(
         "validation": _validation(ask, material),
         "seeds": list(ask.seeds),
         "test_split": ask.test_split,
-        "selection": splits.SELECTED_ON_TEST if ask.select == "test" else f"{CHOICE[config.tested]}; {PREDICTED[config.refit]}",
+        "selection": splits.SELECTED_ON_TEST if ask.select == "test" else selection(config),
         "selected_on_test": ask.select == "test",
         "random_labels": ask.random_labels,
         "left_out": material.left_out,
@@ -401,6 +421,11 @@ def _further(head: HeadModule, material: Material, other: Mapping[int, Features]
         yield "transcripts", hashlib.sha256(said.encode()).hexdigest()
     if other:
         yield "tested", [{"input": at, "features": f"{one.corpus}/{one.name}", "digest": one.digest} for at, one in other.items()]
+
+
+def selection(config: Training) -> str:
+    """How the epoch is chosen, and what becomes of it, in words."""
+    return f"{CHOICE[config.tested]}; {PREDICTED[config.refit]}"
 
 
 def parameters_of(head: HeadModule, config: Training, inputs: Sequence[Input], material: Material) -> int:

@@ -20,7 +20,7 @@ utterances are one segment for want of an alignment."""
 class Ours:
     """What a run of ours came to: its result.json, what was cut in it, and where it is not as the paper describes.
 
-    `others` names what the paper had something else for: the corpus, or the features.
+    `others` names what the paper had something else for: the corpus, the features, or the protocol.
     """
 
     result: Mapping[str, Any]
@@ -56,6 +56,7 @@ class Table:
 
     recipe: Recipe
     corpus: str
+    protocol: str
     lines: tuple[Line, ...]
 
 
@@ -70,7 +71,7 @@ def to_text(table: Table) -> str:
     return "\n".join(
         [
             f"{recipe.name}: {recipe.table} of {recipe.paper}, {recipe.url}",
-            f"paper: {recipe.about}, on {recipe.corpus}; ours: on {table.corpus}, protocol {recipe.protocol}",
+            f"paper: {recipe.about}, on {recipe.corpus}; ours: on {table.corpus}, protocol {table.protocol}",
             "",
             *_aligned([[*head, ""], *rows]),
             "",
@@ -91,7 +92,8 @@ def to_json(table: Table) -> dict[str, Any]:
         "about": recipe.about,
         "paper_corpus": recipe.corpus,
         "corpus": table.corpus,
-        "protocol": recipe.protocol,
+        "paper_protocol": recipe.protocol,
+        "protocol": table.protocol,
         "unit": "percent",
         "rows": [_row_json(line) for line in table.lines],
         "cited": [{"name": cited.name, "paper": dict(cited.printed)} for cited in recipe.cited],

@@ -6,19 +6,20 @@ from typing import Any
 import torch
 
 import heads
-from heads.config import override
+from heads.config import CountingHead, override
 from heads.data import Input
 from heads.recipes import every
 from heads.recipes.recipe import Recipe, Row
 
-CLASSES = 4
+FLOPS = ("flops_paper", "flops_macs")
 
 
 def settings() -> list[dict[str, Any]]:
     """One object for each row: head, setting, table, parameters (null where the head is not built yet), and what it needs.
 
     Then one for each setting that a paper's system has in its tables, with `trained_as`, which is what `train` calls the head,
-    and the `rows` that have it; `needs` are those of the first.
+    and the `rows` that have it; `needs` are those of the first. Where the paper counts FLOPs, those of one utterance are there by
+    its count and by a proper one, with what is to be known of its count.
     """
     return [*_rows(), *_systems()]
 
@@ -44,23 +45,34 @@ def _systems() -> Iterator[dict[str, Any]]:
 
 
 def _size(recipe: Recipe, row: Row) -> dict[str, Any]:
-    """Parameters of a row, and what it needs; those of a combination are of the heads that are trained for it."""
+    """Parameters and FLOPs of a row, and what it needs; parameters of a combination are of the heads that are trained for it."""
     trained = recipe.trained(row)
     built = all(one.head in heads.HEADS for one in trained)
-    return {
-        "parameters": sum(parameters(recipe, one) for one in trained) if built else None,
-        "needs": [
-            {"encoder": one.encoder, "level": one.level, "layers": list(recipe.layers_of(one)), "dim": one.dim} for one in row.sources
-        ],
-    }
+    needs = [{"encoder": one.encoder, "level": one.level, "layers": list(recipe.layers_of(one)), "dim": one.dim} for one in row.sources]
+    size = {"parameters": sum(parameters(recipe, one) for one in trained) if built else None}
+    return size | (_flops(recipe, row) if row.head in heads.HEADS else {}) | {"needs": needs}
 
 
-def parameters(recipe: Recipe, row: Row, classes: int = CLASSES) -> int:
+def parameters(recipe: Recipe, row: Row) -> int:
     """How many weights the head of a row has, with the paper's inputs."""
     head = heads.head(row.head)
-    inputs = [
+    with torch.device("meta"):
+        built = head.build(override(head.Config(), row.settings), _inputs(recipe, row), recipe.classes)
+    return sum(weight.numel() for weight in built.parameters())
+
+
+def _flops(recipe: Recipe, row: Row) -> dict[str, Any]:
+    """What the head counts itself, if it does."""
+    head = heads.head(row.head)
+    if not isinstance(head, CountingHead):
+        return {}
+    counted = head.costs(override(head.Config(), row.settings), _inputs(recipe, row), recipe.classes)
+    return {**counted, "flops_notes": list(head.COST_NOTES)}
+
+
+def _inputs(recipe: Recipe, row: Row) -> list[Input]:
+    """The paper's."""
+    return [
         Input(name=one.encoder, level=one.level, layers=recipe.layers_of(one), dim=one.dim, text=one.text, encoder=one.encoder)
         for one in row.sources
     ]
-    with torch.device("meta"):
-        return sum(weight.numel() for weight in head.build(override(head.Config(), row.settings), inputs, classes).parameters())

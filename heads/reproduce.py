@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,20 @@ NO_TEXT = "needs --test-text"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What is asked for. `encoders` maps the paper's names to feature sets of ours; `alignment` replaces the paper's."""
+    """What is asked for. `encoders` maps the paper's names to feature sets of ours; `alignment` and `protocol` replace the paper's.
+
+    `settings` are of the head, beside those of the row, for what has no accelerator.
+    """
 
     recipe: Recipe
     corpus: str
     encoders: Mapping[str, str]
     rows: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     max_epochs: int | None = None
     alignment: str | None = None
+    protocol: str | None = None
     select: str = "validation"
     test_text: str | None = None
     """Features of other transcripts, for the rows that are predicted with such."""
@@ -44,6 +49,7 @@ class Wish:
     device: str | None = None
     allow_counts: bool = False
     allow_missing: bool = False
+    no_weights: bool = False
 
     def encoder(self, source: Source) -> str:
         """Our feature set for an input."""
@@ -55,8 +61,28 @@ class Wish:
         return f"{kind}{at}{self.alignment or paper}" if at else kind
 
 
+def asked_of(wish: Wish, recipes: Sequence[Recipe]) -> list[Wish]:
+    """The same wish of each of several recipes, on its own corpus where none is named, with those of the rows that it has.
+
+    UsageError for a row that none has.
+    """
+    known = [row.name for recipe in recipes for row in recipe.rows]
+    if unknown := [name for name in wish.rows if name not in known]:
+        raise UsageError(f"--rows {unknown[0]}: no such row; there are: {', '.join(known)}")
+    found = [
+        replace(wish, recipe=one, corpus=wish.corpus or one.corpus, rows=tuple(row.name for row in one.rows if row.name in wish.rows))
+        for one in recipes
+    ]
+    return [one for one in found if one.rows or not wish.rows]
+
+
 def reproduce(wish: Wish, *, jobs: int = 1, quiet: bool = False) -> Table:
-    """Run every row that is asked for and has a head, in `jobs` processes, or take what an earlier call left in `runs`.
+    """`plans` and `carry_out`; the same errors, before any training."""
+    return carry_out(wish, plans(wish), jobs=jobs, quiet=quiet)
+
+
+def plans(wish: Wish) -> dict[str, experiment.Plan]:
+    """The experiment of every row that is asked for and has a head, by the row's name.
 
     Raises UsageError for names that are not the recipe's, and CacheError that lists the commands which make what is lacking.
     """
@@ -68,11 +94,18 @@ def reproduce(wish: Wish, *, jobs: int = 1, quiet: bool = False) -> Table:
     trained = {one.name: one for row in _with_text(wish, picked) for one in recipe.trained(row)}
     check_features(wish, list(trained.values()))
     cache = open_cache(wish.cache)
-    plans = {name: experiment.plan(experiment_of(wish, row), cache) for name, row in trained.items()}
-    ours = {name: _ours(wish, trained[name], planned, jobs=jobs, quiet=quiet) for name, planned in plans.items()}
-    ours |= {row.name: _combined(wish, row, [ours[name] for name in row.combines]) for row in picked if row.combines}
+    return {name: experiment.plan(experiment_of(wish, row), cache) for name, row in trained.items()}
+
+
+def carry_out(wish: Wish, plans: Mapping[str, experiment.Plan], *, jobs: int = 1, quiet: bool = False) -> Table:
+    """Run every row that has a plan, in `jobs` processes, or take what an earlier call left in `runs`."""
+    recipe = wish.recipe
+    rows = {row.name: row for row in recipe.rows}
+    ours = {name: _ours(wish, rows[name], planned, jobs=jobs, quiet=quiet) for name, planned in plans.items()}
+    picked = [row for row in recipe.pick(wish.rows) if row.combines and built(recipe, row)]
+    ours |= {row.name: _combined(wish, row, [ours[name] for name in row.combines]) for row in picked}
     lines = [Line(row=row, ours=ours.get(row.name), why="" if row.name in ours else _why(wish, row)) for row in recipe.rows]
-    return Table(recipe=recipe, corpus=wish.corpus, lines=tuple(lines))
+    return Table(recipe=recipe, corpus=wish.corpus, protocol=wish.protocol or recipe.protocol, lines=tuple(lines))
 
 
 def _why(wish: Wish, row: Row) -> str:
@@ -138,9 +171,9 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         encoders=tuple(wish.encoder(source) for source in row.sources),
         levels=tuple(wish.level(source) for source in row.sources),
         layers=wish.recipe.layers,
-        protocol=wish.recipe.protocol,
+        protocol=wish.protocol or wish.recipe.protocol,
         seeds=wish.seeds or wish.recipe.seeds,
-        settings=(*row.settings, *shorter),
+        settings=(*row.settings, *wish.settings, *shorter),
         select=wish.select,
         test_text=wish.test_text if row.other_text else None,
         runs=wish.runs,
@@ -149,6 +182,7 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         device=wish.device,
         allow_counts=wish.allow_counts,
         allow_missing=wish.allow_missing,
+        no_weights=wish.no_weights,
     )
 
 
@@ -203,12 +237,16 @@ def _others(wish: Wish, row: Row) -> Iterator[str]:
         yield "corpus"
     if any((wish.encoder(one), wish.level(one)) != (one.encoder, one.level) for one in row.sources):
         yield "features"
+    if wish.protocol not in {None, wish.recipe.protocol}:
+        yield "protocol"
 
 
 def _deviations(wish: Wish, row: Row) -> Iterator[str]:
     """Where what is asked for is not the paper's."""
     if wish.corpus != wish.recipe.corpus:
         yield f"corpus {wish.corpus}; the paper has {wish.recipe.corpus}"
+    if wish.protocol not in {None, wish.recipe.protocol}:
+        yield f"--protocol: {wish.protocol} stands for {wish.recipe.protocol}"
     for source in row.sources:
         if wish.encoder(source) != source.encoder:
             yield f"--encoders: {wish.encoder(source)} stands for {source.encoder}"
@@ -226,6 +264,9 @@ def _reduced(wish: Wish, row: Row, planned: experiment.Plan, found: Mapping[str,
         (len(planned.material.utterances), recipe.utterances, "utterances"),
     ]
     for one, source in zip(planned.inputs, row.sources, strict=True):
-        layers = len(recipe.layers_of(source))
-        sizes += [(len(one.layers), layers, f"layers of {one.name}"), (one.dim, source.dim, f"dimensions of {one.name}")]
+        sizes += [
+            (len(one.layers), len(recipe.layers_of(source)), f"layers of {one.name}"),
+            (one.dim, source.dim, f"dimensions of {one.name}"),
+        ]
+    yield from (f"--set {one}" for one in wish.settings)
     yield from (f"{ours} of {paper} {what}" for ours, paper, what in sizes if ours < paper)

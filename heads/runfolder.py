@@ -7,7 +7,7 @@ curves.json       losses and validation UA of every epoch, by seed and fold
 result.json       scores, intervals, spread, marks, confusion matrix: what `--json` prints
 embeddings.npy    float16 [rows of predictions.csv, width]: each tested utterance before the head's last layer, where it has one
                   (not where folds have layers of other widths: then those in checkpoints/ alone)
-checkpoints/      the weights of every run, and what it needs not to be trained again (finished.py)
+checkpoints/      the weights of every run (not with `--no-weights`), and what it needs not to be trained again (finished.py)
 tensorboard/      the curves again, as event files: with `--tensorboard`
 """
 
@@ -133,11 +133,16 @@ def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16
 
 def replace_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all, whoever else writes it."""
-    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(text)
-    Path(part).chmod(0o644)
-    Path(part).replace(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    part = Path(name)
+    try:
+        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(text)
+        part.chmod(0o644)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def to_json(value: object) -> str:

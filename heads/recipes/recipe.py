@@ -9,7 +9,7 @@ from emocache.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One input as the paper has it: an encoder, the level of its rows, how many blocks are averaged, and their width."""
+    """One input as the paper has it: an encoder, the level of its rows, how many blocks it has, and their width."""
 
     encoder: str
     level: str
@@ -50,8 +50,8 @@ class Cited:
 class Recipe:
     """A table of a paper, and what the paper's system is called.
 
-    `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open. `layers` of an encoder are the
-    outputs of all its blocks, or that of the last one alone. A figure `shows` something of the runs.
+    `folds`, `utterances` and `classes` are what its corpus gives; `notes` say what the paper leaves open. `layers` of an encoder
+    are the outputs of all its blocks, averaged, or that of the last one alone. A figure `shows` something of the runs.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Recipe:
     seeds: tuple[int, ...]
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
+    classes: int = 4
     layers: Literal["blocks", "last"] = "blocks"
     shows: Literal["confusion"] | None = None
     cited: tuple[Cited, ...] = ()

@@ -1,5 +1,7 @@
 """What every head must be: the paper's size, indifferent to its batch mates, trained in all its parts, able to learn."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -15,7 +17,10 @@ from tests.heads.toy import DIM, packed
 BASE = Input(name="hubert-base", level="frames", layers=tuple(range(1, 13)), dim=768)
 SPEECH = Input(name="a", level="frames", layers=(0, 1), dim=DIM)
 TEXT = Input(name="b", level="tokens", layers=(0, 1), dim=4, text=True)
-SMALL = {"transformer": ("feedforward=16",), "coattention": ("feedforward=16",)}
+SMALL = {
+    "transformer": ("feedforward=16",), "coattention": ("feedforward=16",),
+    "mstr": ("width=16", "heads=2", "blocks=1", "dropout=0", "classifier_dropout=0"),
+}  # fmt: skip
 UNFELT = ("attention.key.bias", "augmented.2.bias")
 """Add the same to all products of a query, or of an utterance with views, which the softmax takes out."""
 
@@ -28,7 +33,8 @@ def made(name: str) -> tuple[torch.nn.Module, Batch]:
     frames = packed([5, 2, 9, 1, 4, 4, 7, 3], seed=1)
     tokens = packed([2, 3, 1, 4, 1, 5, 2, 2], dim=4, dtype=torch.float32, seed=2)
     head = heads.head(name)
-    inputs = [SPEECH, TEXT][: head.NEEDS.least]
+    inputs = [SPEECH if name != "mstr" else replace(SPEECH, layers=(1,)), TEXT][: head.NEEDS.least]
+    frames = replace(frames, values=frames.values[-len(inputs[0].layers) :])
     built = head.build(override(head.Config(), SMALL.get(name, ())), inputs, 3)
     return built, Batch((frames, tokens)[: len(inputs)], torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]))
 

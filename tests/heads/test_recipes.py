@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import heads
-from heads import coattention, concatenation, late, linear, parameters, recipes, reproduce, splits, transformer
+from heads import coattention, concatenation, late, linear, mstr, parameters, recipes, reproduce, splits, transformer
 from heads.config import override
 from heads.recipes.recipe import Recipe
 from tests.conftest import SHARED
@@ -43,6 +43,32 @@ def test_the_numbers_are_those_of_the_paper_s_text() -> None:
     assert said - numbers == set()
 
 
+def test_the_table_of_mstr_holds_every_printed_number() -> None:
+    rows = {row.name: row.printed for one in recipes.parts("mstr-table2") for row in one.rows}
+    assert rows == {
+        "iemocap-baseline": {"wa": 68.90, "ua": 70.02}, "iemocap": {"wa": 70.60, "ua": 71.60},
+        "meld-baseline": {"wf1": 45.20}, "meld": {"wf1": 46.15},
+        "crema-d-baseline": {"wa": 77.70, "ua": 77.90}, "crema-d": {"wa": 79.70, "ua": 79.92},
+    }  # fmt: skip
+
+
+def test_the_numbers_of_mstr_are_those_of_the_paper_s_text() -> None:
+    found = sorted((SHARED / "papers").glob("001_*.txt"))
+    if not found:
+        pytest.skip("the paper's text is not beside the project")
+    text = found[0].read_text(encoding="utf-8")
+    numbers = {float(number) for number in re.findall(r"\b(\d\d\.\d\d)\b(?!M|G)", text[text.index("Table 2:") : text.index("3.3.2")])}
+    said = {value for one in recipes.parts("mstr-table2") for row in (*one.rows, *one.cited) for value in row.printed.values()}
+    assert said == numbers
+
+
+def test_every_window_and_number_of_scales_of_the_figure_is_a_row_on_every_corpus() -> None:
+    for one in recipes.parts("mstr-fig3"):
+        tried = {row.name.rpartition("-")[2] for row in one.rows}
+        assert tried == {"baseline", "p2", "p3", "p4", "p5", "L1", "L2", "L3", "L4"}
+        assert one.seeds == tuple(range(10))
+
+
 def test_the_table_of_mmer_holds_every_printed_number() -> None:
     assert {row.name: row.printed["wa"] for row in BY_NAME["mmer-table1"].rows} == {
         "text": 69.2, "speech": 73.9, "multimodal": 74.1, "cai": 77.1,
@@ -71,6 +97,7 @@ def test_the_grid_of_mmer_has_every_combination_of_weights_once() -> None:
 
 
 def test_the_heads_know_the_same_numbers() -> None:
+    assert [rows.printed["ua"] for rows in BY_NAME["mstr-table2-iemocap"].rows] == list(mstr.PAPER.reported.values())
     assert list(linear.PAPER.reported.values()) == printed("multilevel-table1", "linear")
     assert list(late.PAPER.reported.values()) == printed("multilevel-table2", "late")
     assert list(transformer.PAPER.reported.values()) == printed("multilevel-table1", "transformer")

@@ -1,14 +1,16 @@
 """A paper's table beside ours: what is run, what is marked, what is a dash, and what is refused before any training."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from emocache.errors import CacheError, UsageError
 from emocache.types import Utterance
-from heads import cli_papers, combine, paper_table, predictions, reproduce
+from heads import cli_papers, combine, paper_table, predictions, recipes, reproduce
 from heads.paper_table import Line, Table
 from heads.recipes.recipe import Cited, Recipe, Row, Source
 from heads.reproduce import Wish
@@ -226,6 +228,22 @@ def test_a_combination_is_made_of_runs_that_are_there(place: Path) -> None:
     assert len(list((place / "runs").iterdir())) == 3
 
 
+def test_runs_without_weights_say_the_same_and_are_found_again(place: Path) -> None:
+    one, other = (
+        line(go(place, runs=place / name, no_weights=name == "bare", rows=("speech",)), "speech").ours for name in ("runs", "bare")
+    )
+    assert one is not None
+    assert other is not None
+    assert (one.run / "predictions.csv").read_text() == (other.run / "predictions.csv").read_text()
+    (whole, *_), (bare, *_) = (sorted((found.run / "checkpoints").iterdir()) for found in (one, other))
+    assert {"best", "last"} <= {name.split("/")[0] for name in load_file(whole)}
+    assert {*load_file(bare)} == {"probabilities", "embeddings"}
+    (other.run / "result.json").write_text("{}")
+    again = line(go(place, runs=place / "bare", no_weights=True, rows=("speech",)), "speech").ours
+    assert again is not None
+    assert (again.reused, again.result["ua"], again.result["runs"]) == (False, one.result["ua"], other.result["runs"])
+
+
 def commands(place: Path, *sources: Source, **changes: Any) -> list[str]:
     rows = (replace(RECIPE.rows[0], head="late", sources=sources),)
     with pytest.raises(CacheError, match="the cache lacks what toy-table1 needs") as caught:
@@ -283,6 +301,49 @@ def test_what_cannot_be_is_refused_with_the_choices(place: Path, changes: dict[s
     with pytest.raises(UsageError, match=message):
         go(place, **changes)
     assert not (place / "runs").exists()
+
+
+def mstr(place: Path, command: str = "") -> str:
+    more = "--corpus toy --encoders hubert-large=enc --seeds 0 --max-epochs 1 --device cpu -q"
+    return f"reproduce mstr-table2 {more} --cache {place}/cache {command}"
+
+
+def test_a_table_on_several_corpora_is_several_tables_at_a_size_that_is_marked(shell: Shell, place: Path) -> None:
+    small = "--set frames=27 --set width=8 --set heads=2 --set blocks=1"
+    assert shell.run(mstr(place, f"--rows iemocap,meld-baseline,meld --protocol loso --json {small}")) == 0
+    found = json.loads(shell.out)
+    assert [(one["recipe"], one["paper_protocol"], one["protocol"]) for one in found["tables"]] == [
+        ("mstr-table2-iemocap", "loso", "loso"), ("mstr-table2-meld", "given", "loso"),
+    ]  # fmt: skip
+    (baseline, ours) = found["tables"][1]["rows"]
+    assert ours["reduced"][:4] == ["--set frames=27", "--set width=8", "--set heads=2", "--set blocks=1"]
+    assert baseline["parameters"] == ours["parameters"]
+    assert ours["marks"] == ["other corpus", "other features", "other protocol", "reduced"]
+    assert "--protocol: loso stands for given" in ours["deviations"]
+    assert any("11.1, 7.9 and 5.4 %" in note for note in found["tables"][1]["notes"])
+
+
+def test_rows_of_a_table_on_three_corpora_are_asked_for_by_their_own_names(shell: Shell, place: Path) -> None:
+    wishes = reproduce.asked_of(wish(place, corpus="", rows=("meld", "meld-baseline")), recipes.parts("mstr-table2"))
+    assert [(one.recipe.name, one.corpus, one.rows) for one in wishes] == [("mstr-table2-meld", "meld", ("meld-baseline", "meld"))]
+    assert [one.corpus for one in reproduce.asked_of(wish(place), recipes.parts("mstr-table2"))] == ["toy"] * 3
+    assert shell.run(mstr(place, "--rows medl")) == 2
+    assert "--rows medl: no such row; there are: iemocap-baseline, iemocap, meld-baseline" in shell.err
+
+
+def test_of_a_table_that_takes_the_last_layer_only_that_one_is_lacking(place: Path) -> None:
+    alone = replace(RECIPE, layers="last", rows=RECIPE.rows[:1])
+    extract(place / "cache", MEMBERS, "deep", layers=3)
+    found = go(place, recipe=alone, encoders={"enc": "deep"}).lines[0].ours
+    assert found is not None
+    assert runfolder_inputs(found.run) == [[2]]
+    with pytest.raises(CacheError, match=r"--model hubert-base .* --layers last "):
+        go(place, recipe=alone, encoders={"enc": "hubert-base"})
+
+
+def runfolder_inputs(run: Path) -> list[list[int]]:
+    """The layers that each input of a run took."""
+    return [one["layers"] for one in json.loads((run / "config.json").read_text())["inputs"]]
 
 
 @pytest.mark.parametrize("text", ["enc", "a=", "=b", "a=b,c"])
