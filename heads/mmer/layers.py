@@ -44,6 +44,7 @@ class Rows(nn.Module):
         super().__init__()
         self.register_buffer("mean", one.moments.mean[0] if one.moments else None)
         self.register_buffer("std", one.moments.std[0] if one.moments else None)
+        self.width = width
         self.project = nn.Identity() if one.dim == width else nn.Linear(one.dim, width)
         self.most = most
 

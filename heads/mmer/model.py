@@ -30,23 +30,18 @@ class Mmer(nn.Module):
         super().__init__()
         self.config = config
         self.speech_at, self.text_at = places(config, inputs)
-        of_speech, of_text = (None if at is None else inputs[at] for at in (self.speech_at, self.text_at))
-        width, fused = config.width, config.network == "fusion"
-        adapted = fused or config.adapter != "none"
-        self.speech = Rows(of_speech, width if adapted else of_speech.dim, config.audio_frames) if of_speech else None
-        self.text = Rows(of_text, width if fused else of_text.dim) if of_text else None
-        self.adapter = adapter(config) if of_speech else nn.Identity()
-        self.fusion = Fusion(config) if fused else None
-        speech_width = (width if adapted else of_speech.dim) if of_speech else 0
-        self.beside = speech_width
-        both = speech_width + (width if fused else of_text.dim if of_text else 0)
-        self.classify = nn.Linear(both, classes)
+        self.speech, self.text = _rows(config, inputs, self.speech_at), _rows(config, inputs, self.text_at)
+        self.adapter = adapter(config) if self.speech else nn.Identity()
+        self.fusion = Fusion(config) if config.network == "fusion" else None
+        beside, other = (one.width if one else 0 for one in (self.speech, self.text))
+        self.beside = beside
+        self.classify = nn.Linear(beside + other, classes)
         self.drop = nn.Dropout(config.dropout)
-        self.characters = nn.Linear(speech_width, len(VOCABULARY)) if config.alpha else None
-        compared = both if config.contrast == "classified" else width
-        self.original = projector(compared, width) if config.beta or config.gamma else None
-        self.augmented = projector(compared, width) if config.gamma else None
-        self.originals, self.views = Bank(config.bank, width), Bank(config.bank, width)
+        self.characters = nn.Linear(beside, len(VOCABULARY)) if config.alpha else None
+        compared = beside + other if config.contrast == "classified" else other
+        self.original = projector(compared, config.width) if config.beta or config.gamma else None
+        self.augmented = projector(compared, config.width) if config.gamma else None
+        self.originals, self.views = Bank(config.bank, config.width), Bank(config.bank, config.width)
 
     def forward(self, batch: Batch) -> Output:
         """Losses come with their weights; the embedding is what the classifier is given."""
@@ -84,6 +79,15 @@ class Mmer(nn.Module):
     def _compared(self, u: Tensor) -> Tensor:
         """What contrastive losses take of u."""
         return u if self.config.contrast == "classified" else u[:, self.beside :]
+
+
+def _rows(config: Config, inputs: Sequence[Input], at: int | None) -> Rows | None:
+    """What makes rows of an input; those that nothing but the maxima are taken of keep their width."""
+    if at is None:
+        return None
+    one = inputs[at]
+    wide = config.network == "fusion" or (config.adapter != "none" and not one.text)
+    return Rows(one, config.width if wide else one.dim, None if one.text else config.audio_frames)
 
 
 def places(config: Config, inputs: Sequence[Input]) -> tuple[int | None, int | None]:

@@ -240,6 +240,17 @@ def test_dropout_acts_on_attention_in_training_alone() -> None:
     assert torch.equal(one.eval()(batch()).logits, one(batch()).logits)
 
 
+def test_half_precision_gives_about_the_same_losses() -> None:
+    exact = head("bank=8")(batch()).losses
+    with torch.autocast("cpu", torch.bfloat16):
+        one = head("bank=8")
+        rough = one(batch()).losses
+        again = one(batch()).losses
+    for name, loss in exact.items():
+        torch.testing.assert_close(rough[name].float(), loss, rtol=0.1, atol=0.05)
+    sum(again.values()).sum().backward()
+
+
 @pytest.mark.parametrize(
     ("inputs", "settings", "message"),
     [
