@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from emocache import __version__, cli_align, cli_corpora, cli_encoders, cli_exchange, cli_pool, cli_store, manifest, places, show
+from emocache import (
+    __version__,
+    cli_align,
+    cli_augment,
+    cli_corpora,
+    cli_encoders,
+    cli_exchange,
+    cli_pool,
+    cli_store,
+    manifest,
+    places,
+    show,
+)
 from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
 from emocache.options import corpora_of
@@ -65,6 +77,7 @@ app.command("report", epilog=_examples(*cli_results.REPORT_EXAMPLES))(cli_result
 app.command("compare", epilog=_examples(*cli_results.COMPARE_EXAMPLES))(cli_results.compare)
 app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
 app.command("align", epilog=_examples(*cli_align.EXAMPLES))(cli_align.align)
+app.command("augment", epilog=_examples(*cli_augment.EXAMPLES))(cli_augment.augment)
 app.command("pool", epilog=_examples(*cli_pool.EXAMPLES))(cli_pool.pool)
 app.command("corpora", epilog=_examples(*cli_corpora.EXAMPLES))(cli_corpora.corpora)
 app.command("fetch", epilog=_examples(*cli_encoders.FETCH_EXAMPLES))(cli_encoders.fetch)
