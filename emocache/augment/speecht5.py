@@ -4,6 +4,8 @@ A voice is the mean of the x-vectors, each of length 1, of what a speaker says i
 decoder's prenet when it speaks, so each view is spoken by a seed of its own, and one by one.
 """
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,17 @@ from torch import Tensor
 
 from emocache import audio
 from emocache.augment.base import Voice, Waveform
-from emocache.encoders import configuration, find
+from emocache.encoders import Source, find
 from emocache.encoders import load as load_encoder
 from emocache.encoders.base import AS_IT_LIES, Encoder, from_pretrained, weights_digest
+from emocache.encoders.snapshot import CONFIG, WITHOUT_PREPARATION
 from emocache.errors import AudioError, AugmentationError, EncoderError
 from emocache.files import first_line
+from emocache.types import Utterance
 
 MODEL, VOCODER, XVECTORS = "microsoft/speecht5_tts", "microsoft/speecht5_hifigan", "xvector"
 """What is loaded where nothing else is named."""
-UNUSED = ("encode_positions.pe", "pos_encoder", "position_ids", "embed_positions")
+UNUSED = ("encode_positions.pe",)
 """Sines, which are computed."""
 
 
@@ -34,20 +38,20 @@ class SpeechT5Synthesiser:
     def __init__(self, model: str, vocoder: str, speakers: str, device: torch.device) -> None:
         from transformers import SpeechT5ForTextToSpeech, SpeechT5HifiGan
 
-        self._tokenizer, spoken = _tokenizer(folder := _folder(model, "speecht5")), find(model)
-        self._model = from_pretrained(SpeechT5ForTextToSpeech, str(folder), f"{model} as SpeechT5", UNUSED).to(device)
-        voiced = str(_folder(vocoder, "hifigan"))
-        self._vocoder = from_pretrained(SpeechT5HifiGan, voiced, f"{vocoder} as HiFi-GAN", ()).to(device)
-        self._speakers: Encoder = load_encoder(find(speakers), device)
+        sources = [find(one) for one in (model, vocoder, speakers)]
+        folders = _folder(sources[0], ("speecht5",)), _folder(sources[1], WITHOUT_PREPARATION)
+        self._tokenizer = _tokenizer(folders[0])
+        self._model = from_pretrained(SpeechT5ForTextToSpeech, str(folders[0]), f"{model} as SpeechT5", UNUSED).to(device)
+        self._vocoder = from_pretrained(SpeechT5HifiGan, str(folders[1]), f"{vocoder} as HiFi-GAN", ()).to(device)
+        self._speakers: Encoder = load_encoder(sources[2], device)
+        self._check(model, vocoder, speakers)
         self._voices: dict[tuple[str, str], Tensor] = {}
         self._device, self._longest = device, int(self._model.config.max_text_positions)
         self.languages = ("en",) if model == MODEL else ()
         self.voices: dict[str, str] = {}
-        self._check(model, vocoder, speakers)
         digests = [weights_digest(self._model, UNUSED), weights_digest(self._vocoder, ()), self._speakers.weights]
-        origins = [f"{one.origin} at {one.revision[:12]}" for one in (spoken, find(vocoder), find(speakers))]
-        parts = [f"{origin} (sha256 {digest[:16]})" for origin, digest in zip(origins, digests, strict=True)]
-        self.about = f"SpeechT5 {parts[0]}, HiFi-GAN {parts[1]}, voices by {parts[2]}"
+        told = [f"{one.origin} at {one.revision[:12]} (sha256 {digest[:16]})" for one, digest in zip(sources, digests, strict=True)]
+        self.about = f"SpeechT5 {told[0]}, HiFi-GAN {told[1]}, voices by {told[2]}"
 
     def _check(self, model: str, vocoder: str, speakers: str) -> None:
         """EncoderError for parts that do not fit each other."""
@@ -86,7 +90,7 @@ class SpeechT5Synthesiser:
         return torch.nn.functional.normalize(rows[0, 0], dim=0)
 
 
-def _wave(utterance: Any, root: Path) -> Waveform:
+def _wave(utterance: Utterance, root: Path) -> Waveform:
     """The audio of an utterance that was readable a moment ago."""
     try:
         return np.ascontiguousarray(audio.load_utterance(utterance, root))
@@ -94,11 +98,14 @@ def _wave(utterance: Any, root: Path) -> Waveform:
         raise AugmentationError(f"the voice cannot be heard: {error}") from None
 
 
-def _folder(model: str, kind: str) -> Path:
-    """The folder of a model of that type of transformers."""
-    source = find(model)
-    if source.computed or (found := configuration(str(source.folder)).model_type) != kind:
-        raise EncoderError(f"{model}: is of type {'' if source.computed else found!r}, expected {kind!r}")
+def _folder(source: Source, kinds: Sequence[str]) -> Path:
+    """The folder of a model of one of these types. (As it was published, the vocoder is of one that transformers does not know.)"""
+    try:
+        kind = json.loads((source.folder / CONFIG).read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        kind = None
+    if kind not in kinds:
+        raise EncoderError(f"{source.asked}: is of type {kind!r}, expected {' or '.join(map(repr, kinds))}")
     return source.folder
 
 

@@ -23,7 +23,7 @@ POOLING = "1_Pooling/config.json"
 POINTER = b"version https://git-lfs"
 VOCABULARY = (".model", ".spm")
 """How files of SentencePiece end; those of MarianMT in the second way."""
-WITHOUT_PREPARATION = ("hifigan",)
+WITHOUT_PREPARATION = ("hifigan", "speecht5_hifigan")
 """Types of model that are given neither audio nor text."""
 SMALL = (
     CONFIG, SETTINGS, *PREPROCESSORS, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
