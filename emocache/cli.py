@@ -25,6 +25,7 @@ from emocache import (
     manifest,
     places,
     show,
+    views,
 )
 from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
@@ -144,7 +145,7 @@ def prepare(
         _say(f"skipped {utterance}: {reason}")
     for difference in corpus.differs:
         _say(f"not as published: {difference}")
-    for note in corpus.notes:
+    for note in (*corpus.notes, *views.attach(corpus.utterances, done.manifest.with_name(views.FOLDER)).notes):
         _say(f"note: {note}")
 
 

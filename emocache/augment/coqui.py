@@ -6,9 +6,11 @@ random, so each view is spoken by a seed of its own.
 
 import contextlib
 import io
+import shutil
+import weakref
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -37,7 +39,8 @@ class CoquiSynthesiser:
     def __init__(self, tts: Any, device: torch.device) -> None:
         self._tts, self._device = tts, device
         self._known: dict[tuple[str, str], str] = {}
-        self._folder = TemporaryDirectory(prefix="emocache-voices-")
+        self._folder = Path(mkdtemp(prefix="emocache-voices-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.voices: dict[str, str] = {}
         self.about = f"{MODEL} by coqui-tts {version('coqui-tts')}"
 
@@ -51,7 +54,7 @@ class CoquiSynthesiser:
             torch.manual_seed(seed)
             try:
                 made = self._tts.tts(
-                    text, speaker=called, speaker_wav=wavs, language=LANGUAGES.get(language, "en"), voice_dir=self._folder.name
+                    text, speaker=called, speaker_wav=wavs, language=LANGUAGES.get(language, "en"), voice_dir=str(self._folder)
                 )
             except (ValueError, RuntimeError, IndexError, KeyError) as error:
                 if wavs is not None:
@@ -61,7 +64,7 @@ class CoquiSynthesiser:
 
     def _wavs(self, voice: Voice) -> list[str]:
         """What a speaker says in an emotion, each utterance in a file of its own."""
-        folder = Path(self._folder.name) / f"of{len(self._known)}"
+        folder = self._folder / f"of{len(self._known)}"
         folder.mkdir(exist_ok=True)
         paths = [folder / f"{number}.wav" for number in range(len(voice.utterances))]
         try:

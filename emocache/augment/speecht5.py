@@ -19,6 +19,7 @@ from emocache.encoders import Source, find
 from emocache.encoders import load as load_encoder
 from emocache.encoders.base import AS_IT_LIES, Encoder, from_pretrained, weights_digest
 from emocache.encoders.snapshot import CONFIG, WITHOUT_PREPARATION
+from emocache.encoders.torchaudio_shim import make_torchaudio_importable
 from emocache.errors import AudioError, AugmentationError, EncoderError
 from emocache.files import first_line
 from emocache.types import Utterance
@@ -36,6 +37,7 @@ class SpeechT5Synthesiser:
     listens = True
 
     def __init__(self, model: str, vocoder: str, speakers: str, device: torch.device) -> None:
+        make_torchaudio_importable()
         from transformers import SpeechT5ForTextToSpeech, SpeechT5HifiGan
 
         sources = [find(one) for one in (model, vocoder, speakers)]

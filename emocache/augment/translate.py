@@ -12,6 +12,7 @@ from emocache.augment import faults
 from emocache.augment.base import Rewritten
 from emocache.encoders import configuration, find
 from emocache.encoders.base import AS_IT_LIES, from_pretrained, weights_digest
+from emocache.encoders.torchaudio_shim import make_torchaudio_importable
 from emocache.errors import EncoderError
 from emocache.files import first_line
 
@@ -26,6 +27,7 @@ class Translator:
     """One MarianMT model on a device."""
 
     def __init__(self, model: str, device: torch.device) -> None:
+        make_torchaudio_importable()
         from transformers import MarianMTModel
 
         source = find(model)

@@ -22,7 +22,7 @@ FORTH = {
 }
 BACK = {
     "ich weiss es nicht": "i have no idea",
-    "kinder reden": "kids really are talking",
+    "kinder reden": "kids talk",
     "ich nicht": "I don't.",
     "noch einmal": "again " * 14,
     "bleib": "",
