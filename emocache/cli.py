@@ -1,6 +1,7 @@
 """The `emocache` command. stdout holds results, stderr progress; a known error is one line and exit code 2.
 
-Exit codes: 0 all is well, 1 done but some utterances have no features or no alignment or verify found damage, 2 bad input, 130 interrupted.
+Exit codes: 0 all is well, 1 done but some utterances have no features, alignment or view, or verify found damage,
+2 bad input, 130 interrupted.
 """
 
 import json
@@ -118,6 +119,7 @@ def prepare(
     done = prepare_corpus(reader, root, name=name, data=data, audio_root=audio_root, scheme=scheme, skip_broken=skip_broken)
     corpus = done.corpus
     counts = show.counts(corpus)
+    notes = (*corpus.notes, *views.attach(corpus.utterances, done.manifest.with_name(views.FOLDER)).notes)
     if as_json:
         about = {"name": corpus.name, "manifest": str(done.manifest), "utterances": len(corpus.utterances), "seconds": done.seconds}
         more = {
@@ -130,7 +132,7 @@ def prepare(
                 one.source: {"segments": show.segments(one), "without": dict(one.without), "notes": dict(one.notes)}
                 for one in done.alignments
             },
-            "notes": list(corpus.notes),
+            "notes": list(notes),
         }
         typer.echo(json.dumps(about | more))
         return
@@ -145,7 +147,7 @@ def prepare(
         _say(f"skipped {utterance}: {reason}")
     for difference in corpus.differs:
         _say(f"not as published: {difference}")
-    for note in (*corpus.notes, *views.attach(corpus.utterances, done.manifest.with_name(views.FOLDER)).notes):
+    for note in notes:
         _say(f"note: {note}")
 
 

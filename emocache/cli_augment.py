@@ -70,7 +70,7 @@ def augment(
         _check_removing(given)
     else:
         _check(text, speech, count, batch, seed, given)
-    ids, lacking = read_ids(ids_from) if ids_from else None, 0
+    ids, lacking = frozenset(read_ids(ids_from)) if ids_from else None, 0
     for found in corpora_of(data, corpus, every):
         with _alone(data, found.name):
             if removing:

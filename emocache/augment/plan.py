@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from emocache import languages, views
@@ -22,7 +22,7 @@ class Wish:
 
     views: int = 1
     seed: int = 0
-    ids: Sequence[str] | None = None
+    ids: Collection[str] | None = None
     language: str | None = None
     batch: int = 16
 

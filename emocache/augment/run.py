@@ -65,16 +65,29 @@ def augment(corpus: Corpus, data: Path, rewriter: Rewriter, synthesiser: Synthes
             done[entry.id] = entry
             bar.update()
     lost = {f"{name}-view1": reason for name, reason in unreadable.items() if wish.ids is None or name in wish.ids}
-    left_out = lost | dict(found.without) | _unused(found, done)
-    how = f"{rewriter.name}, {synthesiser.name if synthesiser else OWN_AUDIO}"
-    made = tuple(_view(one, done[one.id]) for one in found.planned if one.id in done and not done[one.id].without)
-    stands = dict(synthesiser.voices) if synthesiser else {}
+    outcome = Outcome(
+        path=folder / views.VIEWS,
+        how=f"{rewriter.name}, {synthesiser.name if synthesiser else OWN_AUDIO}",
+        views=tuple(_view(one, done[one.id]) for one in found.planned if one.id in done and not done[one.id].without),
+        left_out=lost | dict(found.without) | _unused(found, done),
+        voices=dict(synthesiser.voices) if synthesiser else {},
+        now=len(todo),
+        work_s=time.perf_counter() - began,
+    )
+    _save(outcome, told, found)
+    return outcome
+
+
+def _save(outcome: Outcome, told: str, found: Plan) -> None:
+    """Write who is left out, then the views; remove the speech of those that are none any more, and what a kill left."""
+    folder = outcome.path.parent
     emotions = {one.id: one.parent.emotion or "" for one in found.planned}
-    manifest.save_left_out([LeftOut(name, emotions.get(name, ""), reason) for name, reason in left_out.items()], folder)
-    path = views.save(made, {views.HOW: how, "about": told, "voices": stands}, folder)
-    _tidy(folder, {entry.path for entry in done.values()})
-    work_s = time.perf_counter() - began
-    return Outcome(path=path, how=how, views=made, left_out=left_out, voices=stands, now=len(todo), work_s=work_s)
+    manifest.save_left_out([LeftOut(name, emotions.get(name, ""), reason) for name, reason in outcome.left_out.items()], folder)
+    views.save(outcome.views, {views.HOW: outcome.how, "about": told, "voices": outcome.voices}, folder)
+    used = {view.path for view in outcome.views}
+    for path in [*folder.glob("*.wav"), *folder.glob(".*.wav.part")]:
+        if path.name not in used:
+            path.unlink()
 
 
 def remove(data: Path, corpus: str) -> int:
@@ -158,13 +171,6 @@ def _unused(found: Plan, done: Mapping[str, Entry]) -> dict[str, str]:
         for one in found.planned
         if one.id not in done or done[one.id].without
     }  # fmt: skip
-
-
-def _tidy(folder: Path, paths: set[str]) -> None:
-    """Remove the speech of views that are none any more, and what a kill left."""
-    for path in [*folder.glob("*.wav"), *folder.glob(".*.wav.part")]:
-        if path.name not in paths:
-            path.unlink()
 
 
 def _bar(corpus: str, total: int) -> "tqdm[None]":

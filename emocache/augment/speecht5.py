@@ -37,10 +37,10 @@ class SpeechT5Synthesiser:
     listens = True
 
     def __init__(self, model: str, vocoder: str, speakers: str, device: torch.device) -> None:
+        sources = [find(one) for one in (model, vocoder, speakers)]
         make_torchaudio_importable()
         from transformers import SpeechT5ForTextToSpeech, SpeechT5HifiGan
 
-        sources = [find(one) for one in (model, vocoder, speakers)]
         folders = _folder(sources[0], ("speecht5",)), _folder(sources[1], WITHOUT_PREPARATION)
         self._tokenizer = _tokenizer(folders[0])
         self._model = from_pretrained(SpeechT5ForTextToSpeech, str(folders[0]), f"{model} as SpeechT5", UNUSED).to(device)

@@ -27,10 +27,10 @@ class Translator:
     """One MarianMT model on a device."""
 
     def __init__(self, model: str, device: torch.device) -> None:
+        source = find(model)
         make_torchaudio_importable()
         from transformers import MarianMTModel
 
-        source = find(model)
         folder = str(source.folder)
         config = configuration(folder)
         if config.model_type != "marian":

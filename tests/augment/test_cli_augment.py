@@ -61,9 +61,8 @@ def test_each_voice_that_stands_for_a_speaker_is_one_that_espeak_has_and_no_demo
         "a": Stand("f5", 50), "b": Stand("m2", 50), "c": Stand("m5", 50), "d": Stand("Annie", 50),
     }  # fmt: skip
     voices = EspeakSynthesiser({name: Stand(name, 50) for name in (*FEMALE, *MALE)})
-    heard = {
-        voices.speak("stay", Voice(speaker=name, emotion="sad", utterances=(), root=Path()), "en", 0).tobytes() for name in voices.voices
-    }
+    known = [Voice(speaker=name, emotion="sad", utterances=(), root=Path()) for name in voices.voices]
+    heard = {voices.speak("stay", voice, "en", 0).tobytes() for voice in known}
     assert len(heard) == len(FEMALE) + len(MALE)
 
 

@@ -117,7 +117,7 @@ def test_some_utterances_alone_can_have_views_and_others_follow(tmp_path: Path) 
 def test_views_of_two_kinds_are_never_mixed(tmp_path: Path) -> None:
     of = corpus(tmp_path)
     first = made(tmp_path, of, Tone())
-    with pytest.raises(UsageError, match="made otherwise .* --remove"):
+    with pytest.raises(UsageError, match=r"made otherwise .* --remove"):
         made(tmp_path, of, Tone(), Upper())
     with pytest.raises(UsageError, match="seed 1; two kinds are never mixed"):
         made(tmp_path, of, Tone(), seed=1)
