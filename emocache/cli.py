@@ -77,6 +77,7 @@ app.command("reproduce", epilog=_examples(*cli_papers.REPRODUCE_EXAMPLES))(cli_p
 app.command("heads", epilog=_examples(*cli_papers.HEADS_EXAMPLES))(cli_papers.heads)
 app.command("report", epilog=_examples(*cli_results.REPORT_EXAMPLES))(cli_results.report)
 app.command("compare", epilog=_examples(*cli_results.COMPARE_EXAMPLES))(cli_results.compare)
+app.command("combine", epilog=_examples(*cli_results.COMBINE_EXAMPLES))(cli_results.combine)
 app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
 app.command("align", epilog=_examples(*cli_align.EXAMPLES))(cli_align.align)
 app.command("augment", epilog=_examples(*cli_augment.EXAMPLES))(cli_augment.augment)

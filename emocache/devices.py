@@ -27,6 +27,14 @@ def pick_device(name: str | None) -> "torch.device":
     return device
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Whether it says so: by its kind, or in the words of CUDA's libraries and of torch on a CPU."""
+    import torch
+
+    said = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in said)
+
+
 def _driver_sees_gpu() -> bool:
     """Whether the driver's own tool lists a GPU."""
     tool = shutil.which("nvidia-smi")

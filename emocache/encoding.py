@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emocache import audio
+from emocache.devices import out_of_memory
 from emocache.encoders import Encoder
 from emocache.errors import AudioError, EncoderError
 from emocache.files import first_line
@@ -130,7 +131,7 @@ class Loop:
             states = self._encoder.forward([value for _, value in batch], layers)
             moving = [to_host(self._pooled(wanted, one, u), self._dtype) for (u, _), one in zip(batch, states, strict=True)]
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise EncoderError(f"{batch[0][0].id} to {batch[-1][0].id}: the encoder failed ({first_line(error)})") from error
             reason = first_line(error)
         else:
@@ -241,9 +242,3 @@ def by_array(
         return {(name, layer): found[name][layers.index(layer)] for name, layer in work.arrays}
 
     return resolve
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether it says so: by its kind, or in the words of CUDA's libraries and of torch on a CPU."""
-    said = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in said)

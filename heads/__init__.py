@@ -9,6 +9,9 @@ from heads.config import HeadModule
 HEADS = {
     "linear": "heads.linear",
     "late": "heads.late",
+    "transformer": "heads.transformer",
+    "coattention": "heads.coattention",
+    "concatenation": "heads.concatenation",
 }
 """Name of a head -> its module, which holds Config, PAPER, NEEDS, build and deviations (`heads.config.HeadModule`)."""
 

@@ -45,19 +45,25 @@ def padded(rows: Float[Tensor, "rows dim"], offsets: Int[Tensor, " edges"]) -> P
     return Padded(values, real)
 
 
-class Attention(nn.Module):
-    """Multi-head scaled dot-product attention (Vaswani et al. 2017), with the scale 1 / sqrt(dim / heads)."""
+def heads_within(dim: int, most: int) -> int:
+    """The largest number of heads, up to `most`, that a width of `dim` can be divided among."""
+    return next(heads for heads in range(min(dim, most), 0, -1) if dim % heads == 0)
 
-    def __init__(self, dim: int, heads: int) -> None:
+
+class Attention(nn.Module):
+    """Multi-head scaled dot-product attention (Vaswani et al. 2017), with the scale 1 / sqrt(dim / heads) unless another is given."""
+
+    def __init__(self, dim: int, heads: int, *, scale: float | None = None) -> None:
         """4 (dim + 1) dim parameters; `dim` is a multiple of `heads`."""
         super().__init__()
         self.heads = heads
+        self.scale = scale
         self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, asking: Padded, asked: Padded) -> Float[Tensor, "batch time dim"]:
         """Rows of `asking` as sums over the real rows of `asked`."""
         q, k, v = self._split(self.query(asking.values)), self._split(self.key(asked.values)), self._split(self.value(asked.values))
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=asked.real[:, None, None, :])
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=asked.real[:, None, None, :], scale=self.scale)
         joined: Tensor = self.out(found.transpose(1, 2).flatten(2))
         return joined
 
@@ -74,10 +80,10 @@ class AttentionBlock(nn.Module):
     the second.
     """
 
-    def __init__(self, dim: int, heads: int, hidden: int, *, dropout: float, activation: Activation) -> None:
+    def __init__(self, dim: int, heads: int, hidden: int, *, dropout: float, activation: Activation, scale: float | None = None) -> None:
         """`hidden` is the width of the feed-forward layer; `dropout` acts after each of its two layers."""
         super().__init__()
-        self.attention = Attention(dim, heads)
+        self.attention = Attention(dim, heads, scale=scale)
         self.norm, self.last_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.inner, self.outer = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
         self.activation = ACTIVATIONS[activation]

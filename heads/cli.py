@@ -75,14 +75,22 @@ def train(
     allow_counts: AllowCountsOption = False,
     allow_missing: AllowMissingOption = False,
     allow_speaker_overlap: AllowOverlapOption = False,
-    random_labels: Annotated[bool, typer.Option("--random-labels", help="Learn permuted labels: a floor, marked as such.")] = False,
+    random_labels: Annotated[
+        bool,
+        typer.Option(
+            "--random-labels", help="Learn permuted labels: a floor, marked as such. It takes many seeds: see its spread over them."
+        ),
+    ] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the curves as event files too, to RUNS/NAME/tensorboard/.")
     ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train a head on cached features over all folds and seeds of a protocol; results go to RUNS/NAME/."""
+    """Train a head on cached features over all folds and seeds of a protocol; results go to RUNS/NAME/.
+
+    Other --seeds are another run; those that RUNS holds already, of the same experiment, are taken from there, not trained again.
+    """
     if head not in HEADS:
         raise UsageError(f"no head {head!r}; there are: {', '.join(HEADS)}")
     chosen, numbers = corpus or only_corpus(data), parse_seeds(seeds)

@@ -74,14 +74,17 @@ def reproduce(
 
 
 def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of JSON objects.")] = False) -> None:
-    """List every setting of every paper's table: its head, how many parameters it has, and the features that it needs."""
+    """List every row of every paper's table: its head, how many parameters it has, and the features that it needs.
+
+    In JSON the settings of the paper's system follow, under its own name.
+    """
     from heads.parameters import settings
 
     found = settings()
     if as_json:
         typer.echo(json.dumps(found))
         return
-    for one in found:
+    for one in (one for one in found if "trained_as" not in one):
         size = f"{one['parameters']:,} parameters" if one["parameters"] is not None else "not built yet"
         needs = ", ".join(f"{source['encoder']}/{source['level']}" for source in one["needs"])
         typer.echo(f"{one['recipe']:<18} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}")
@@ -110,7 +113,7 @@ def _list(*, as_json: bool, asked: bool) -> None:
             "corpus": one.corpus,
             "protocol": one.protocol,
             "rows": len(one.rows),
-            "built": sum(row.head in HEADS for row in one.rows),
+            "built": sum(all(part.head in HEADS for part in one.trained(row)) for row in one.rows),
             "cited": len(one.cited),
         }
         for one in recipes.every()

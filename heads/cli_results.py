@@ -1,4 +1,4 @@
-"""`emocache report` and `emocache compare`: options and examples. Everything heavy is imported when a command runs."""
+"""`emocache report`, `compare` and `combine`: options and examples. Everything heavy is imported when a command runs."""
 
 import json
 import shlex
@@ -9,6 +9,7 @@ import typer
 
 REPORT_EXAMPLES = ("emocache report runs/", "emocache report runs/mine runs/theirs --out thesis/tables --bootstrap utterances")
 COMPARE_EXAMPLES = ("emocache compare runs/linear-mine runs/late-mine", "emocache compare runs/a runs/b --json")
+COMBINE_EXAMPLES = ("emocache combine runs/coattention-mine runs/late-mine", "emocache combine runs/a runs/b --name a-and-b --json")
 BootstrapOption = Annotated[str, typer.Option(help="What intervals resample: speakers or utterances.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
@@ -55,3 +56,18 @@ def compare(
 
     found = comparing.compare(stored.read(run_a), stored.read(run_b), bootstrap=bootstrap_of(bootstrap))
     typer.echo(json.dumps(comparing.to_json(found)) if as_json else comparing.to_text(found))
+
+
+def combine(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run folder.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one, of the same folds, seeds and utterances.")],
+    name: Annotated[str | None, typer.Option(help="What to call it (default: made from corpus, protocol and a digest).")] = None,
+    runs: Annotated[Path, typer.Option(help="Folder that runs are written to.")] = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Score the mean of two finished runs' logits; nothing is trained. The result is a run folder too."""
+    from heads import combine as combining
+    from heads import report as reporting
+
+    found = combining.combine(run_a, run_b, runs, name)
+    typer.echo(json.dumps(reporting.to_json(found)) if as_json else reporting.to_text(found))

@@ -71,7 +71,8 @@ def sweep(
     ask = Experiment(
         head=head, corpus=chosen, encoders=names(encoders), protocol=protocol, seeds=numbers, label=label, levels=names(levels or ""),
         layers=layers, settings=tuple(settings), validation=validation, folds=folds, test_split=test_split, name=name, runs=runs,
-        data=data, device=device, allow_counts=allow_counts, allow_missing=allow_missing, allow_speaker_overlap=allow_speaker_overlap,
+        data=data, cache=cache, device=device, allow_counts=allow_counts, allow_missing=allow_missing,
+        allow_speaker_overlap=allow_speaker_overlap,
     )  # fmt: skip
     wish = Wish(ask=ask, method=method, objective=objective, trials=trials, timeout=timeout, nested=nested)
     one = prepare(wish, open_cache(cache), quiet=quiet)

@@ -8,9 +8,9 @@ REPEATED = {"settings": "--set"}
 """Fields whose values stand behind an option of their own, each with its own."""
 
 
-def spelled(asked: Mapping[str, object], usual: Mapping[str, object]) -> str:
+def spelled(asked: Mapping[str, object], usual: Mapping[str, object], verb: str = "train") -> str:
     """`emocache train HEAD` with an option for every field of an experiment that is not as `usual`; the field `head` comes first."""
-    words = ["emocache", "train", str(asked["head"])]
+    words = ["emocache", verb, str(asked["head"])]
     for name, value in asked.items():
         if name != "head" and (name not in usual or value != usual[name]):
             words += _option(name, value)

@@ -8,10 +8,11 @@ A batch is gathered by index arithmetic: no Python per utterance, and no answer 
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,15 +25,14 @@ from emocache.errors import CacheError
 from emocache.store import Features, Packed
 
 CHUNK = 4096
-"""Rows per step of a pass over all training rows."""
-UTTERANCES = 256
-"""Utterances that are read at a time for that, where they are not in memory."""
+"""Rows that are frozen at a time."""
 AHEAD = 3
 """Batches that are read while the head learns from one."""
 SHARERS = "EMOCACHE_SHARERS"
 """Environment variable: how many processes share the memory of the device, set for those that --jobs starts."""
-ROUNDING = 1e-6
-"""A deviation below this share of the mean is rounding in the float32 mean of a chunk: the dimension is constant."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +131,7 @@ class Examples:
         if all(isinstance(packed, PackedTensor) for packed in self.inputs):
             yield from map(self.batch, parts)
             return
-        with ThreadPoolExecutor(1) as pool:
-            waiting = deque(pool.submit(self.batch, part) for part in parts[:AHEAD])
-            for part in [*parts[AHEAD:], *[None] * min(AHEAD, len(parts))]:
-                ready = waiting.popleft()
-                if part is not None:
-                    waiting.append(pool.submit(self.batch, part))
-                yield ready.result()
+        yield from read_ahead(self.batch, parts)
 
     def indices(self, ids: Sequence[str]) -> Tensor:
         """Where utterances lie: int64 [ids], on the device of the labels."""
@@ -160,6 +154,17 @@ class Mapped:
         """The utterances `which` [batch], in that order."""
         ids = [self.ids[i] for i in which.tolist()]
         return to_tensor(self.features.read_many(ids, self.level, self.layers), self.features.name, ids, self.device)
+
+
+def read_ahead(read: Callable[[Tensor], T], parts: Sequence[Tensor]) -> Iterator[T]:
+    """What `read` gives of one part after the other, AHEAD of them being read while the caller works on one."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(read, part) for part in parts[:AHEAD])
+        for part in [*parts[AHEAD:], *[None] * min(AHEAD, len(parts))]:
+            ready = waiting.popleft()
+            if part is not None:
+                waiting.append(pool.submit(read, part))
+            yield ready.result()
 
 
 def frozen(packed: PackedTensor, found: Moments | None, dtype: torch.dtype) -> PackedTensor:
@@ -205,18 +210,6 @@ def _allowed_bytes(cgroup: Path) -> int:
         return 1 << 62
 
 
-def standardised_by_group(packed: PackedTensor, groups: Sequence[str]) -> PackedTensor:
-    """Every utterance standardised with the statistics of its own group (one name an utterance), in the stored dtype."""
-    values = torch.empty_like(packed.values)
-    for name in dict.fromkeys(groups):
-        members = torch.tensor([i for i, group in enumerate(groups) if group == name], device=values.device)
-        of_group, (rows, _) = moments(packed, members), packed.rows_of(members)
-        for layer in range(len(values)):
-            centred = packed.values[layer, rows].float() - of_group.mean[layer]
-            values[layer, rows] = (centred / of_group.std[layer]).to(values.dtype)
-    return PackedTensor(values, packed.offsets)
-
-
 def to_tensor(packed: Packed, where: str, ids: Sequence[str], device: torch.device) -> PackedTensor:
     """Rows read from the cache as tensors on the device. CacheError for an utterance without rows."""
     check_rows(packed.offsets, where, ids)
@@ -228,36 +221,3 @@ def check_rows(offsets: NDArray[np.int64], where: str, ids: Sequence[str]) -> No
     """CacheError for an utterance without rows."""
     if (empty := np.flatnonzero(np.diff(offsets) == 0)).size:
         raise CacheError(f"{where}: {empty.size} utterances have no rows, first {ids[empty[0]]}; leave them out of the manifest")
-
-
-def moments(packed: PackedTensor | Mapped, which: Int[Tensor, " batch"]) -> Moments:
-    """Statistics over all rows of the utterances `which`: each chunk about its own mean, merged in float64 (Chan et al. 1979)."""
-    merged: list[_Running] = []
-    for part in torch.split(which, UTTERANCES) if isinstance(packed, Mapped) else [which]:
-        some = packed.take(part) if isinstance(packed, Mapped) else packed
-        rows = torch.arange(some.values.shape[1], device=which.device) if isinstance(packed, Mapped) else packed.rows_of(which)[0]
-        merged = merged or [_Running(some.values.shape[2], which.device) for _ in some.values]
-        for layer, running in zip(some.values, merged, strict=True):
-            for chunk in torch.split(rows, CHUNK):
-                running.add(layer.index_select(0, chunk).float())
-    mean = torch.stack([running.mean for running in merged])
-    std = torch.stack([(running.squares / max(running.seen, 1)).sqrt() for running in merged])
-    return Moments(mean.float(), torch.where(std > ROUNDING * mean.abs(), std, 1.0).float())
-
-
-class _Running:
-    """Mean [dim] and sum of squared distances from it [dim] of the rows seen so far, in float64."""
-
-    def __init__(self, dim: int, device: torch.device) -> None:
-        self.seen = 0
-        self.mean = torch.zeros(dim, dtype=torch.float64, device=device)
-        self.squares = torch.zeros_like(self.mean)
-
-    def add(self, rows: Tensor) -> None:
-        """Some more rows [rows, dim] in float32."""
-        mean, new = rows.mean(0), len(rows)
-        squares = (rows - mean).square_().sum(0)
-        away = mean.double() - self.mean
-        self.mean += away * (new / (self.seen + new))
-        self.squares += squares.double() + away.square() * (self.seen * new / (self.seen + new))
-        self.seen += new

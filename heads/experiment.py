@@ -1,6 +1,7 @@
 """One head on one corpus, over all folds and seeds of a protocol."""
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 import heads
 from emocache.devices import pick_device
@@ -78,7 +80,10 @@ class Experiment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """An experiment that can be: what it works on, everything that decides its numbers, their digest, and its run folder."""
+    """An experiment that can be: what it works on, everything that decides its numbers, their digest, and its run folder.
+
+    `runs_digest` is the same with other seeds, whose runs are not trained again for it.
+    """
 
     ask: Experiment
     cache: Path
@@ -90,6 +95,7 @@ class Plan:
     folds: Folds
     about: Mapping[str, Any]
     digest: str
+    runs_digest: str
     target: Path
 
     @property
@@ -118,14 +124,17 @@ def plan(ask: Experiment, cache: Cache) -> Plan:
     target = runfolder.place(ask.runs, ask.name or f"{ask.head}-{ask.corpus}-{ask.protocol}{kind}-{digest[:8]}", digest)
     return Plan(
         ask=ask, cache=cache.root, head=head, config=config, sets=sets, inputs=inputs, material=material,
-        folds=folds, about=about, digest=digest, target=target,
+        folds=folds, about=about, digest=digest, runs_digest=_digest(about, {}, material), target=target,
     )  # fmt: skip
 
 
 def run(ask: Experiment, cache: Cache, *, jobs: int = 1, quiet: bool = False) -> Result:
-    """`plan` and `carry_out`; the same errors, before any training."""
+    """`plan` and `carry_out`; the same errors, before any training. Unless `quiet`, a word on what lies unfinished in RUNS."""
     pick_device(ask.device)
-    return carry_out(plan(ask, cache), jobs=jobs, quiet=quiet)
+    planned = plan(ask, cache)
+    if not quiet and (line := finished.left_behind(planned.target, planned.digest)):
+        tqdm.write(line, file=sys.stderr)
+    return carry_out(planned, jobs=jobs, quiet=quiet)
 
 
 def carry_out(planned: Plan, *, jobs: int = 1, quiet: bool = False) -> Result:
@@ -142,16 +151,20 @@ def _carry_out(planned: Plan, *, jobs: int, quiet: bool) -> Result:
     began = time.perf_counter()
     device = pick_device(planned.ask.device)
     grid = grid_of(planned, examples_of(planned, device, quiet=quiet), device)
-    folders = folders_of(planned)
     if jobs > 1:
-        spread(_tasks(planned, device, min(jobs, len(grid.stacks()))), folders, grid.total, quiet=quiet)
-    return finish(planned, grid.train(folders, quiet=quiet), device, began)
+        spread(_tasks(planned, device, min(jobs, len(grid.stacks()))), folders_of(planned), grid.total, quiet=quiet)
+    return finish(planned, grid.train(searched(planned), quiet=quiet), device, began)
 
 
 def folders_of(planned: Plan) -> list[Path]:
     """Where finished runs of an experiment may lie; new ones go to the last."""
     unfinished = finished.part_folder(planned.target, planned.digest)
     return [planned.target / runfolder.CHECKPOINTS, unfinished] if planned.target.exists() else [unfinished]
+
+
+def searched(planned: Plan) -> list[Path]:
+    """Where finished runs are looked for: with those of `folders_of`, wherever the same was trained with other seeds."""
+    return [*finished.elsewhere(planned.target, planned.runs_digest), *folders_of(planned)]
 
 
 def examples_of(planned: Plan, device: torch.device, *, quiet: bool) -> Callable[[], Examples]:
@@ -174,7 +187,7 @@ def grid_of(planned: Plan, examples: Callable[[], Examples], device: torch.devic
         folds=planned.folds,
         classes=len(planned.material.classes),
         own_validation=planned.about["validation"] == "given",
-        digest=planned.digest,
+        digest=planned.runs_digest,
         random_labels=planned.ask.random_labels,
     )
 
@@ -194,11 +207,15 @@ def _tasks(planned: Plan, device: torch.device, jobs: int) -> list[Task]:
     ]
 
 
-def finish(planned: Plan, done: Sequence[Run], device: torch.device, began: float) -> Result:
-    """Score all runs and write the run folder; `began` is the time by perf_counter at which work on them began."""
-    ask, config, material, folds, about, target = (
-        planned.ask, planned.config, planned.material, planned.folds, planned.about, planned.target
-    )  # fmt: skip
+def finish(
+    planned: Plan, done: Sequence[Run], device: torch.device, began: float, configs: Mapping[tuple[str, ...], Training] | None = None
+) -> Result:
+    """Score all runs and write the run folder; `began` is the time by perf_counter at which work on them began.
+
+    `configs` are those of folds by their names, where folds have settings of their own.
+    """
+    ask, material, folds, about, target = planned.ask, planned.material, planned.folds, planned.about, planned.target
+    of_configs = {names: list(_of_config(planned, config)) for names, config in (configs or {(): planned.config}).items()}
     different = {fold.test: fold for made in folds.values() for fold in made}
     overlap = splits.text_overlap(list(different.values()), material.utterances)
     result = Result(
@@ -216,19 +233,27 @@ def finish(planned: Plan, done: Sequence[Run], device: torch.device, began: floa
         deviations=tuple(about["deviations"]),
         notes=(
             *material.notes,
-            *_notes(ask, config, material, overlap),
-            *_held_out(ask, planned.head.NEEDS, config, material, folds),
+            *_notes(ask, material, overlap),
+            *by_fold(of_configs),
             *_unused(folds[ask.seeds[0]]),
+            *_absent(material, folds),
         ),
         marks=tuple(_marks(ask, material)),
         left_out=material.left_out,
         segments=material.segments,
         text_overlap=asdict(overlap),
     )
-    made_with = versions.together([one.made_with for one in done])
+    made_with, spelled = versions.together([one.made_with for one in done]), about.get("command", ask.command())
     _write(
         target,
-        {**about, "digest": planned.digest, "device": made_with.pop("device"), "versions": made_with, "command": ask.command()},
+        {
+            **about,
+            "digest": planned.digest,
+            "runs_digest": planned.runs_digest,
+            "device": made_with.pop("device"),
+            "versions": made_with,
+            "command": spelled,
+        },
         material,
         folds,
         done,
@@ -248,10 +273,23 @@ def _marks(ask: Experiment, material: Material) -> Iterator[str]:
         yield marks.FELL_BACK
 
 
-def _notes(ask: Experiment, config: Training, material: Material, overlap: splits.TextOverlap) -> Iterator[str]:
-    """What the protocol and the settings let through, in words."""
+def by_fold(said: Mapping[tuple[str, ...], Sequence[str]]) -> Iterator[str]:
+    """What is said of the settings of folds, by their names: once what holds for all, then the rest with the names."""
+    everywhere = [text for text in next(iter(said.values())) if all(text in texts for texts in said.values())]
+    yield from everywhere
+    for names, texts in said.items():
+        yield from (f"fold {', '.join(names)}: {text}" for text in texts if text not in everywhere)
+
+
+def _of_config(planned: Plan, config: Training) -> Iterator[str]:
+    """What settings let through, in words."""
     if config.normalise == "speaker":
         yield "each speaker's speech features are standardised over all of that speaker's utterances, tested ones too (no label is used)"
+    yield from _held_out(planned.ask, planned.head.NEEDS, config, planned.material, planned.folds)
+
+
+def _notes(ask: Experiment, material: Material, overlap: splits.TextOverlap) -> Iterator[str]:
+    """What the protocol lets through, in words."""
     if overlap.shared:
         yield f"{overlap.shared} of {overlap.known} tested utterances say a text that was trained on too"
     if unknown := sum(not utterance.speaker for utterance in material.utterances):
@@ -280,6 +318,17 @@ def _unused(folds: Sequence[Fold]) -> Iterator[str]:
         if fold.unused:
             count, first = len(fold.unused), fold.unused[0]
             yield f"fold {fold.name}: {count} utterances are in no part, first {first}; splits.json lists them as unused"
+
+
+def _absent(material: Material, folds: Folds) -> Iterator[str]:
+    """Which classes some parts have nothing of."""
+    class_of = {utterance.id: utterance.label(material.label) for utterance in material.utterances}
+    for part in ("test", "validation"):
+        there = [(fold.name, {class_of[name] for name in getattr(fold, part)}) for made in folds.values() for fold in made]
+        for label in material.classes:
+            if lacking := [name for name, found in there if label not in found]:
+                names = ", ".join(dict.fromkeys(lacking))
+                yield f"no utterance of class {label} in the {part} part of {len(lacking)} of {len(there)} runs (fold {names})"
 
 
 def _check_asked(ask: Experiment, config: Training, material: Material) -> None:
@@ -325,13 +374,18 @@ def _about(
         "validation": _validation(ask, material),
         "seeds": list(ask.seeds),
         "test_split": ask.test_split,
-        "selection": splits.SELECTED_ON_TEST if ask.select == "test" else f"{CHOICE[config.tested]}; {PREDICTED[config.refit]}",
+        "selection": splits.SELECTED_ON_TEST if ask.select == "test" else selection(config),
         "selected_on_test": ask.select == "test",
         "random_labels": ask.random_labels,
         "left_out": material.left_out,
         "notes": list(material.notes),
         "deviations": [*head.deviations(config, inputs), *_departures(ask, head)],
     }
+
+
+def selection(config: Training) -> str:
+    """How the epoch is chosen, and what becomes of it, in words."""
+    return f"{CHOICE[config.tested]}; {PREDICTED[config.refit]}"
 
 
 def parameters_of(head: HeadModule, config: Training, inputs: Sequence[Input], material: Material) -> int:
@@ -357,8 +411,12 @@ def _departures(ask: Experiment, head: HeadModule) -> Iterator[str]:
 
 
 def _digest(about: Mapping[str, Any], folds: Folds, material: Material) -> str:
-    """Digest of configuration and data: the same for a repeated command, another one when a number could change."""
-    decides = {name: value for name, value in about.items() if name not in {"notes", "paper", "deviations"}}
+    """Digest of configuration and data: the same for a repeated command, another one when a number could change.
+
+    Without `folds`, of what all runs share, whichever seeds there are.
+    """
+    passed_over = {"notes", "paper", "deviations"} | (set() if folds else {"seeds"})
+    decides = {name: value for name, value in about.items() if name not in passed_over}
     labels = {utterance.id: utterance.label(material.label) for utterance in material.utterances}
     text = runfolder.to_json([decides, _splits(folds), labels, [utterance.speaker for utterance in material.utterances]])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -6,6 +6,7 @@
 Tensors `best/...` and `last/...` are the head's parameters, `probabilities` and `embeddings` what it says of the test part.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,12 +18,45 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
+from heads import runfolder
 from heads.trainer import Epoch, Fitted
 
 
 def part_folder(target: Path, digest: str) -> Path:
     """Where the runs of an experiment lie until all are done."""
     return target.with_name(f".{target.name}.{digest[:8]}.part")
+
+
+def elsewhere(target: Path, runs_digest: str) -> list[Path]:
+    """Folders beside `target` that may hold runs of the same experiment with other seeds: of finished trainings, and unfinished ones."""
+    found = []
+    for config in sorted(target.parent.glob(f"[!.]*/{runfolder.CONFIG}")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            if config.parent != target and json.loads(config.read_text(encoding="utf-8"))["runs_digest"] == runs_digest:
+                found.append(config.parent / runfolder.CHECKPOINTS)
+    return [*found, *_unfinished(target)]
+
+
+def left_behind(target: Path, digest: str) -> str | None:
+    """One line on the unfinished runs beside `target` that neither this experiment nor anybody at work goes on with."""
+    folders = [path for path in _unfinished(target) if path != part_folder(target, digest) and not runfolder.at_work(_begun(path))]
+    if not folders:
+        return None
+    size = 0
+    with contextlib.suppress(OSError):  # removed or finished meanwhile
+        size = sum(file.stat().st_size for folder in folders for file in folder.iterdir())
+    where = f"in {folders[0]}" if len(folders) == 1 else f"in {len(folders)} folders, first {folders[0]}"
+    return f"unfinished runs of another configuration lie {where} ({size / 1e6:.1f} MB): repeat the command that began them, or remove them"
+
+
+def _unfinished(target: Path) -> list[Path]:
+    """The folders of unfinished runs beside `target`."""
+    return sorted(path for path in target.parent.glob(".*.part") if path.is_dir())
+
+
+def _begun(part: Path) -> Path:
+    """The run folder that a folder of unfinished runs was to become."""
+    return part.with_name(part.name[1:].rsplit(".", 2)[0])
 
 
 def file_of(folder: Path, fold: int, seed: int) -> Path:

@@ -1,21 +1,23 @@
 """All folds and seeds of an experiment: which are trained together, which are done already, and how far it has come."""
 
-import shutil
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from heads import finished, trainer, versions
+from emocache.errors import ProtocolError
+from heads import finished, runfolder, trainer, versions
 from heads.config import HeadModule, Training
 from heads.data import Examples, Input
 from heads.floor import with_permuted_labels
 from heads.scoring import Run
 from heads.splits import Fold
+from heads.statistics import Statistics, first_not_finite
 
 TOGETHER = {"cpu": 5, "cuda": 25}
 """Most seeds of a fold that are trained as one."""
@@ -28,7 +30,8 @@ class Grid:
     """What is to be trained. `own_validation`: the corpus brings its validation part, which is no part of the training folds.
 
     With `random_labels`, every run learns labels of its own that tell nothing, so none are trained together.
-    `load` gives the examples on `device`, and is called when the first run has to be trained.
+    `load` gives the examples on `device`, and is called when the first run has to be trained. `digest` is of everything that decides
+    the numbers of every run, but for its fold, its seed and the settings.
     """
 
     head: HeadModule
@@ -61,7 +64,8 @@ class Grid:
                         bar.update()
                 for run in self._fit(number, [seed for seed in seeds if (seed, number) not in done], bar):
                     done[run.seed, number] = run
-                    finished.save(finished.file_of(folders[-1], number, run.seed), run.fitted, run.seconds, run.made_with, self.digest)
+                    path, digest = finished.file_of(folders[-1], number, run.seed), self._digest(number, run.seed)
+                    finished.save(path, run.fitted, run.seconds, run.made_with, digest)
                     bar.update()
         return [done[at] for at in ((seed, number) for seed, made in self.folds.items() for number in range(len(made))) if at in done]
 
@@ -73,21 +77,30 @@ class Grid:
         done: dict[tuple[int, int], trainer.Learnt] = {}
         for at, (number, seeds) in enumerate(self.stacks()):
             parts = [self._parts(self.folds[seed][number]) for seed in seeds]
-            learnt = trainer.learn(
-                self.head, self.config, self.inputs, self.load(), parts, classes=self.classes, seeds=seeds, on_epoch=partial(on_epoch, at)
-            )  # fmt: skip
+            try:
+                learnt = trainer.learn(
+                    self.head, self.config, self.inputs, self.load(), parts, classes=self.classes, seeds=seeds,
+                    statistics=self._statistics, on_epoch=partial(on_epoch, at),
+                )  # fmt: skip
+            except trainer.Diverged as error:
+                raise self._named(self.folds[seeds[0]][number], error) from None
             done |= {(seed, number): one for seed, one in zip(seeds, learnt, strict=True)}
         return done
 
     def _finished(self, folders: Sequence[Path], number: int, seed: int) -> Run | None:
         """A run that was done before."""
+        digest = self._digest(number, seed)
         for folder in folders:
-            if (found := finished.load(path := finished.file_of(folder, number, seed), self.digest)) is not None:
+            if (found := finished.load(finished.file_of(folder, number, seed), digest)) is not None:
                 if folder != folders[-1]:
-                    folders[-1].mkdir(exist_ok=True)
-                    shutil.copyfile(path, finished.file_of(folders[-1], number, seed))
+                    finished.save(finished.file_of(folders[-1], number, seed), *found, digest)
                 return Run(self.folds[seed][number], seed, *found)
         return None
+
+    def _digest(self, number: int, seed: int) -> str:
+        """Of everything that decides the numbers of one run; the seeds beside it are none of it, who change no more than the rounding."""
+        about = [self.digest, asdict(self.config), seed, asdict(self.folds[seed][number])]
+        return hashlib.sha256(runfolder.to_json(about).encode()).hexdigest()
 
     def stacks(self) -> list[Stack]:
         """Numbers of folds, and the seeds that are trained together on each: they have one test part and one pool."""
@@ -116,12 +129,19 @@ class Grid:
 
         parts = [self._parts(fold) for fold in folds]
         examples = self._labelled(folds[0], seeds[0])
-        fitted = trainer.fit(
-            self.head, self.config, self.inputs, examples, parts, classes=self.classes, seeds=seeds, on_epoch=on_epoch
-        )  # fmt: skip
+        broken = None
+        try:
+            fitted = dict(zip(seeds, trainer.fit(
+                self.head, self.config, self.inputs, examples, parts, classes=self.classes, seeds=seeds, statistics=self._statistics,
+                on_epoch=on_epoch,
+            ), strict=True))  # fmt: skip
+        except trainer.Diverged as error:
+            broken, fitted = error, dict(error.finished)
         seconds = (time.perf_counter() - began) / len(seeds)
         made_with = {"device": str(self.device), **versions.of_now()}
-        yield from (Run(fold, seed, one, seconds, made_with) for fold, seed, one in zip(folds, seeds, fitted, strict=True))
+        yield from (Run(fold, seed, fitted[seed], seconds, made_with) for fold, seed in zip(folds, seeds, strict=True) if seed in fitted)
+        if broken:
+            raise self._named(folds[0], broken)
 
     def _labelled(self, fold: Fold, seed: int) -> Examples:
         """The examples, with permuted labels where that is asked for; those of the test part stay."""
@@ -134,3 +154,19 @@ class Grid:
         """Where the utterances of a fold lie."""
         indices = self.load().indices
         return trainer.Parts(indices(fold.train), indices(fold.validation), indices(fold.test), indices(self._pool(fold)))
+
+    @cached_property
+    def _statistics(self) -> Statistics:
+        """Of the training folds of all runs, whichever are trained here."""
+        indices = self.load().indices
+        pools = dict.fromkeys(self._pool(fold) for folds in self.folds.values() for fold in folds)
+        return Statistics(self.load().inputs, [indices(pool) for pool in pools])
+
+    def _named(self, fold: Fold, error: trainer.Diverged) -> ProtocolError:
+        """The error with its fold, and with the utterance whose features are to blame, if one is."""
+        examples = self.load()
+        which = examples.indices([*fold.learnt, *fold.test])
+        for one, packed in zip(self.inputs, examples.inputs, strict=True):
+            if (bad := first_not_finite(packed, which)) is not None:
+                return ProtocolError(f"{examples.ids[bad]} has values that are not finite in {one.name}/{one.level}; extract it again")
+        return ProtocolError(f"fold {fold.name}: {error}; runs that are finished are kept")

@@ -65,9 +65,10 @@ def spread(tasks: Sequence[Task], folders: Sequence[Path], total: int, *, quiet:
 def _start(task: Task) -> _Worker:
     """Begin one process."""
     environment = os.environ | {"OMP_NUM_THREADS": str(task.threads), SHARERS: str(task.sharers)}
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, sys.path))
     said = tempfile.TemporaryFile()  # noqa: SIM115
-    process = subprocess.Popen([sys.executable, "-m", "heads.worker"], stdin=subprocess.PIPE, stderr=said, stdout=said, env=environment)
+    command = [sys.executable, "-P", "-m", "heads.worker"]  # -P: modules come from where the parent has them, not from the current folder
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said, stdout=said, env=environment)
     assert process.stdin
     process.stdin.write(json.dumps(task.about, default=str).encode() + b"\n")
     process.stdin.flush()

@@ -68,8 +68,10 @@ class Learner:
         for number, (which, batch) in enumerate(zip(parts, self._examples.batches(parts), strict=True), start=1):
             weights = None if self._weights is None else self._weights[:, which]
             losses = self._losses(replace(batch, weights=weights))
-            (losses.sum() / self._config.accumulate).backward()  # type: ignore[no-untyped-call]
-            if number % self._config.accumulate == 0 or number == len(parts):
+            together = self._config.accumulate
+            begun = (number - 1) // together * together
+            (losses.sum() / min(together, len(parts) - begun)).backward()  # type: ignore[no-untyped-call]
+            if number == min(begun + together, len(parts)):
                 self._step()
             total += losses.detach() * (len(which) if weights is None else weights.sum(1))
         self._schedule.step()

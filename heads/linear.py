@@ -4,13 +4,14 @@ The branch of Pepino et al. (Interspeech 2021) as multi-level fusion uses it; it
 which the paper does not print, at 128.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from emocache.errors import UsageError
+from emocache.store.layout import SOURCE
 from heads.blocks import Branch, LayerMix, LayerWeights, Pooling, cross_entropy
 from heads.config import Needs, Normalise, Paper, Training
 from heads.data import Batch, Input, Output
@@ -60,13 +61,17 @@ class Linear(nn.Module):
         return Output(logits, {"cross_entropy": cross_entropy(logits, batch)}, embedding)
 
 
-def branch(config: Config, one: Input, classes: int) -> Branch:
-    """The branch of one input, of its own width and layers."""
+def layer_mix(one: Input, weights: LayerWeights) -> LayerMix:
+    """The weighted average over the layers of one input."""
     shape = (len(one.layers), one.dim)
     mean, std = (one.moments.mean, one.moments.std) if one.moments else (torch.zeros(shape), torch.ones(shape))
-    mix = LayerMix(len(one.layers), mean, std, config.layer_weights)
+    return LayerMix(len(one.layers), mean, std, weights)
+
+
+def branch(config: Config, one: Input, classes: int) -> Branch:
+    """The branch of one input, of its own width and layers."""
     return Branch(
-        mix,
+        layer_mix(one, config.layer_weights),
         one.dim,
         classes,
         hidden=(config.hidden,) * 2,
@@ -88,13 +93,15 @@ SOURCES = {
 """Where a default is from that the paper does not print."""
 
 
-def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
-    """In words, where this configuration is not what the paper describes."""
+def deviations(config: Training, inputs: Sequence[Input], sources: Mapping[str, str] = SOURCES) -> list[str]:
+    """In words, where this configuration is not what the paper describes; `sources` as SOURCES, for a config of another head."""
     found = [
-        f"{name} is {getattr(config, name)}; {SOURCES.get(name, 'the paper')} has {value}"
-        for name, value in vars(Config()).items()
+        f"{name} is {getattr(config, name)}; {sources.get(name, 'the paper')} has {value}"
+        for name, value in vars(type(config)()).items()
         if getattr(config, name) != value
     ]
+    if config.normalise in {"global", "speech"} and any(SOURCE in one.level for one in inputs):
+        found.append("rows of segments are standardised with their own statistics; the paper normalises speech once, over frames")
     for one in inputs:
         if len(one.all_layers) > 1 and one.layers != one.all_layers[1:]:
             found.append(f"{one.name}: layers {', '.join(map(str, one.layers))}; the paper averages the outputs of all transformer blocks")

@@ -14,7 +14,8 @@ from emocache.store import Cache, Fallbacks, Features, check_aligned, fallbacks,
 from emocache.store.layout import SOURCE, kind_of
 from emocache.types import LABEL_FIELDS, Corpus, Utterance
 from heads.config import Needs
-from heads.data import Examples, Input, Mapped, PackedTensor, check_rows, free_bytes, standardised_by_group, to_tensor
+from heads.data import Examples, Input, Mapped, PackedTensor, check_rows, free_bytes, to_tensor
+from heads.statistics import standardised_by_group
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from emocache.errors import ProtocolError
 from heads import experiment, report, runfolder
 from heads.config import Training, override
 from heads.experiment import Plan
@@ -42,18 +43,26 @@ class Nested:
 
 
 def nested(sweep: Sweep, done: Sequence[Trial], *, quiet: bool = False) -> Nested:
-    """Train and test every fold with its own best settings, write the run folder, and say what was chosen."""
+    """Train and test every fold with its own best settings, write the run folder, and say what was chosen.
+
+    ProtocolError while other processes are at trials, UsageError while another is at the run folder.
+    """
+    complete = [trial for trial in done if trial.runs]
+    if (missing := sweep.wanted - len(done)) > 0 and sweep.wish.timeout is None:
+        raise ProtocolError(f"--nested: {missing} of {sweep.wanted} trials are at other processes; repeat it when they are done")
     began, grid = time.perf_counter(), _grid(sweep, sweep.planned)
-    choices = tuple(_choices(sweep, grid, [trial for trial in done if trial.runs]))
-    planned = _planned(sweep, choices, sum(bool(trial.runs) for trial in done))
-    folders = experiment.folders_of(planned)
-    found: dict[tuple[int, str], Run] = {}
-    for choice in choices:
-        of_choice = replace(planned, config=_config(sweep, choice))
-        runs = _grid(sweep, of_choice).train(folders, quiet=quiet, stacks=choice.stacks)
-        found |= {(run.seed, run.fold.name): run for run in runs}
-    runs = [found[seed, fold.name] for seed, folds in planned.folds.items() for fold in folds]
-    return Nested(choices, experiment.finish(planned, runs, sweep.device, began))
+    choices = tuple(_choices(sweep, grid, complete))
+    configs = {choice.folds: _config(sweep, choice) for choice in choices}
+    planned = _planned(sweep, choices, configs, len(complete))
+    with runfolder.alone(planned.target, planned.digest):
+        folders = experiment.folders_of(planned)
+        found: dict[tuple[int, str], Run] = {}
+        for choice in choices:
+            of_choice = replace(planned, config=configs[choice.folds])
+            runs = _grid(sweep, of_choice).train(folders, quiet=quiet, stacks=choice.stacks)
+            found |= {(run.seed, run.fold.name): run for run in runs}
+        runs = [found[seed, fold.name] for seed, folds in planned.folds.items() for fold in folds]
+        return Nested(choices, experiment.finish(planned, runs, sweep.device, began, configs))
 
 
 def to_json(found: Nested) -> dict[str, Any]:
@@ -95,31 +104,27 @@ def _config(sweep: Sweep, choice: Choice) -> Training:
     return override(sweep.planned.config, [f"{name}={value}" for name, value in choice.settings.items()])
 
 
-def _planned(sweep: Sweep, choices: Sequence[Choice], count: int) -> Plan:
+def _planned(sweep: Sweep, choices: Sequence[Choice], configs: Mapping[tuple[str, ...], Training], count: int) -> Plan:
     """The experiment in which folds have settings of their own."""
     base = sweep.planned
-    configs = {choice.folds: _config(sweep, choice) for choice in choices}
+    said = " or ".join(dict.fromkeys(map(experiment.selection, configs.values())))
     about = {
         **base.about,
         "sweep": sweep.digest,
         "settings_of_folds": [{"folds": choice.folds, "stacks": choice.stacks, "settings": choice.settings} for choice in choices],
-        "selection": SELECTION.format(count, OBJECTIVES[sweep.wish.objective], base.about["selection"]),
+        "selection": SELECTION.format(count, OBJECTIVES[sweep.wish.objective], said),
         "parameters": max(experiment.parameters_of(base.head, config, base.inputs, base.material) for config in configs.values()),
         "deviations": list(_deviations(base, configs)),
+        "command": sweep.wish.command(),
     }
     digest = hashlib.sha256(runfolder.to_json([base.digest, about["settings_of_folds"]]).encode()).hexdigest()
     ask = base.ask
     name = f"{sweep.wish.ask.name}-nested" if sweep.wish.ask.name else f"nested-{ask.head}-{ask.corpus}-{ask.protocol}-{digest[:8]}"
-    by_speaker = next((config for config in configs.values() if config.normalise == "speaker"), base.config)  # the result must say so
-    return replace(base, config=by_speaker, about=about, digest=digest, target=runfolder.place(ask.runs, name, digest))
+    return replace(base, about=about, digest=digest, target=runfolder.place(ask.runs, name, digest))
 
 
 def _deviations(base: Plan, configs: Mapping[tuple[str, ...], Training]) -> Iterator[str]:
     """Where the protocol or the settings of a fold are not the paper's."""
     of_base = base.head.deviations(base.config, base.inputs)
     yield from (text for text in base.about["deviations"] if text not in of_base)
-    found = {names: base.head.deviations(config, base.inputs) for names, config in configs.items()}
-    everywhere = [text for text in next(iter(found.values())) if all(text in texts for texts in found.values())]
-    yield from everywhere
-    for names, texts in found.items():
-        yield from (f"fold {', '.join(names)}: {text}" for text in texts if text not in everywhere)
+    yield from experiment.by_fold({names: base.head.deviations(config, base.inputs) for names, config in configs.items()})

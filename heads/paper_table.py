@@ -10,6 +10,9 @@ from heads.recipes.recipe import Recipe, Row
 
 DASH = "-"
 SCORES = ("ua", "wa", "wf1")
+FACTS = ("parameters", "s", "segments", "fell back")
+"""Columns beside the scores: seconds of the run; segments of all inputs; how many of them took the nearest frame + how many
+utterances are one segment for want of an alignment."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,8 +63,9 @@ def to_text(table: Table) -> str:
     recipe = table.recipe
     head = ["row", *(f"paper {name.upper()} %" for name in recipe.metrics)]
     head += [title for name in recipe.metrics for title in (f"ours {name.upper()} %", "95 % interval")]
+    head += FACTS
     rows = [_cells(line, recipe.metrics) for line in table.lines]
-    rows += [[cited.name, *_printed(cited.printed, recipe.metrics), *[DASH] * (2 * len(recipe.metrics)), "cited"] for cited in recipe.cited]
+    rows += [[cited.name, *_printed(cited.printed, recipe.metrics), *_dashes(recipe.metrics), "cited"] for cited in recipe.cited]
     return "\n".join(
         [
             f"{recipe.name}: {recipe.table} of {recipe.paper}, {recipe.url}",
@@ -100,7 +104,7 @@ def _row_json(line: Line) -> dict[str, Any]:
         return about | {"ours": None, "why": line.why}
     ours, found = line.ours, line.ours.result
     scores = {name: {edge: round(100 * value, 2) for edge, value in found[name].items()} for name in SCORES}
-    more = {"parameters": found["parameters"], "n": found["n"], "seeds": found["seeds"], "runs": len(found["runs"])}
+    more = {name: found[name] for name in ("parameters", "n", "seeds", "seconds", "segments")} | {"runs": len(found["runs"])}
     told = {"marks": list(ours.marks), "reduced": list(ours.reduced), "deviations": list(ours.deviations), "notes": found["notes"]}
     return about | {"ours": scores} | more | told | {"run": str(ours.run), "reused": ours.reused}
 
@@ -109,10 +113,23 @@ def _cells(line: Line, metrics: Sequence[str]) -> list[str]:
     """One row for people."""
     printed = _printed(line.row.printed, metrics)
     if line.ours is None:
-        return [line.row.name, *printed, *[DASH] * (2 * len(metrics)), line.why]
+        return [line.row.name, *printed, *_dashes(metrics), line.why]
     scores = [line.ours.result[name] for name in metrics]
     ours = [text for one in scores for text in (f"{100 * one['mean']:.2f}", f"{100 * one['low']:.2f} to {100 * one['high']:.2f}")]
-    return [line.row.name, *printed, *ours, ", ".join(line.ours.marks)]
+    return [line.row.name, *printed, *ours, *_facts(line.ours.result), ", ".join(line.ours.marks)]
+
+
+def _facts(result: Mapping[str, Any]) -> list[str]:
+    """The cells of FACTS."""
+    counts = result["segments"].values()
+    segments, nearest = (sum(one[name] for one in counts) for name in ("segments", "nearest"))
+    fell_back = f"{nearest} + {max(one['whole'] for one in counts)}" if counts else DASH
+    return [f"{result['parameters']:,}", f"{result['seconds']:.0f}", f"{segments}" if counts else DASH, fell_back]
+
+
+def _dashes(metrics: Sequence[str]) -> list[str]:
+    """The cells of a row that was never run."""
+    return [DASH] * (2 * len(metrics) + len(FACTS))
 
 
 def _printed(printed: Mapping[str, float], metrics: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,10 @@ from emocache.errors import UsageError
 COLUMNS = ("id", "speaker", "fold", "seed", "label", "predicted")
 """The columns of `predictions.csv` before the probabilities, of which there is one for each class, `p_CLASS`."""
 
+SIX_DIGITS = "0.000000"
+"""What an earlier version wrote for anything below half a millionth."""
+SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
+"""What a probability that float32 rounds to 0 counts as, so that it has a logarithm."""
 MOST_DIGITS = 18
 """Of a seed: more do not fit into an int64."""
 
@@ -58,6 +63,26 @@ def read(path: Path, classes: Sequence[str]) -> Predictions:
             return _parsed(path, lines, classes)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: is no CSV of a run ({error}); train this run again") from None
+
+
+def digits(shares: NDArray[np.floating[Any]]) -> list[str]:
+    """Probabilities [classes] as they are written: nine digits tell a float32 from all others."""
+    return [f"{p:.9g}" for p in shares.tolist()]
+
+
+def probabilities(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
+    """The probabilities [rows, classes] in a `predictions.csv` that `read` takes. UsageError for what is none, or was rounded to 0."""
+    with path.open(encoding="utf-8", newline="") as file:
+        texts = [line[len(COLUMNS) :] for line in csv.reader(file)][1:]
+    if any(SIX_DIGITS in row for row in texts):
+        raise UsageError(f"{path}: an earlier version wrote it with six digits, too few for logarithms; train this run again")
+    try:
+        found = np.array(texts, dtype=np.float64)
+    except ValueError:
+        found = np.full((1, len(classes)), np.nan)
+    if not ((found >= 0) & (found <= 1)).all():
+        raise UsageError(f"{path}: holds probabilities that are none; train this run again")
+    return np.maximum(found, SMALLEST)
 
 
 def _parsed(path: Path, lines: Iterable[list[str]], classes: Sequence[str]) -> Predictions:

@@ -12,11 +12,12 @@ from emocache import manifest
 from emocache.errors import CacheError, UsageError
 from emocache.store import Cache, open_cache
 from emocache.store.layout import MARKER, SOURCE
-from heads import experiment, lacking, runfolder, stored
+from heads import combine, experiment, lacking, runfolder, stored
 from heads.config import Training, override
 from heads.experiment import Experiment
 from heads.paper_table import Line, Ours, Table
 from heads.recipes.recipe import Recipe, Row, Source
+from heads.report import to_json
 
 NOT_BUILT = "head not built yet"
 NOT_ASKED = "not asked for"
@@ -57,14 +58,26 @@ def reproduce(wish: Wish, *, jobs: int = 1, quiet: bool = False) -> Table:
     Raises UsageError for names that are not the recipe's, and CacheError that lists the commands which make what is lacking.
     """
     check_names(wish)
-    picked = [row for row in wish.recipe.pick(wish.rows) if row.head in heads.HEADS]
+    recipe = wish.recipe
+    picked = [row for row in recipe.pick(wish.rows) if built(recipe, row)]
     if not picked:
-        raise UsageError(f"{wish.recipe.name}: no head of these rows is built yet; there are: {', '.join(heads.HEADS)}")
-    check_features(wish, picked)
+        raise UsageError(f"{recipe.name}: no head of these rows is built yet; there are: {', '.join(heads.HEADS)}")
+    trained = {one.name: one for row in picked for one in recipe.trained(row)}
+    check_features(wish, list(trained.values()))
     cache = open_cache(wish.cache)
-    plans = {row.name: experiment.plan(experiment_of(wish, row), cache) for row in picked}
-    lines = [_line(wish, row, plans.get(row.name), jobs=jobs, quiet=quiet) for row in wish.recipe.rows]
-    return Table(recipe=wish.recipe, corpus=wish.corpus, lines=tuple(lines))
+    plans = {name: experiment.plan(experiment_of(wish, row), cache) for name, row in trained.items()}
+    ours = {name: _ours(wish, trained[name], planned, jobs=jobs, quiet=quiet) for name, planned in plans.items()}
+    ours |= {row.name: _combined(wish, row, [ours[name] for name in row.combines]) for row in picked if row.combines}
+    lines = [
+        Line(row=row, ours=ours.get(row.name), why="" if row.name in ours else NOT_ASKED if built(recipe, row) else NOT_BUILT)
+        for row in recipe.rows
+    ]
+    return Table(recipe=recipe, corpus=wish.corpus, lines=tuple(lines))
+
+
+def built(recipe: Recipe, row: Row) -> bool:
+    """Whether there is a head for a row, or for all that it combines."""
+    return all(one.head in heads.HEADS for one in recipe.trained(row))
 
 
 def check_names(wish: Wish) -> None:
@@ -126,16 +139,14 @@ def config_of(row: Row) -> Training:
     return override(heads.head(row.head).Config(), row.settings)
 
 
-def _line(wish: Wish, row: Row, planned: experiment.Plan | None, *, jobs: int, quiet: bool) -> Line:
-    """A row with what we have of it; a row without a plan is a dash."""
-    if planned is None:
-        return Line(row=row, why=NOT_BUILT if row.head not in heads.HEADS else NOT_ASKED)
+def _ours(wish: Wish, row: Row, planned: experiment.Plan, *, jobs: int, quiet: bool) -> Ours:
+    """What we have of a row, run now if there is no whole run of it."""
     reused = planned.finished and _whole(planned.target)
     if not reused:
         experiment.carry_out(planned, jobs=jobs, quiet=quiet)
     found: dict[str, Any] = json.loads((planned.target / runfolder.RESULT).read_text(encoding="utf-8"))
     deviations = (*_deviations(wish, row), *row.deviations, *found["deviations"])
-    ours = Ours(
+    return Ours(
         result=found,
         run=planned.target,
         reused=reused,
@@ -143,7 +154,20 @@ def _line(wish: Wish, row: Row, planned: experiment.Plan | None, *, jobs: int, q
         reduced=tuple(_reduced(wish, row, planned, found)),
         deviations=tuple(dict.fromkeys(deviations)),
     )
-    return Line(row=row, ours=ours)
+
+
+def _combined(wish: Wish, row: Row, parts: Sequence[Ours]) -> Ours:
+    """What we have of a row that combines two others."""
+    first, second = parts
+    found = combine.combine(first.run, second.run, wish.runs)
+    return Ours(
+        result=to_json(found),
+        run=found.path,
+        reused=first.reused and second.reused,
+        others=tuple(_others(wish, row)),
+        reduced=tuple(dict.fromkeys(text for part in parts for text in part.reduced)),
+        deviations=tuple(dict.fromkeys([*row.deviations, *(text for part in parts for text in part.deviations)])),
+    )
 
 
 def _whole(folder: Path) -> bool:

@@ -60,7 +60,7 @@ def _check_own(folder: Path, digest: str, about: str = CONFIG) -> None:
 @contextlib.contextmanager
 def alone(folder: Path, digest: str) -> Iterator[None]:
     """Keep `runs/NAME` to this training until it is done; UsageError where another is at work on it, or was since `place`."""
-    lock = folder.with_name(f".{folder.name}.lock")
+    lock = _lock(folder)
     with lock.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,6 +75,23 @@ def alone(folder: Path, digest: str) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
+def at_work(folder: Path) -> bool:
+    """Whether a training is at work on `runs/NAME`."""
+    try:
+        with _lock(folder).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _lock(folder: Path) -> Path:
+    """The file that is locked while a training is at work on `runs/NAME`."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
 def _try_writing(runs: Path) -> None:
     """UsageError now, rather than after hours of training, when nothing can be written."""
     try:
@@ -85,7 +102,7 @@ def _try_writing(runs: Path) -> None:
         raise UsageError(f"--runs {runs}: cannot be written ({error.strerror}); give another folder") from None
 
 
-def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16] | None, checkpoints: Path) -> None:
+def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16] | None = None, checkpoints: Path | None = None) -> None:
     """Write texts by file name, embeddings and what lies in `checkpoints` to a new folder, then put it in the place of an older one.
 
     What else lies in the older one, such as event files, is kept.
@@ -101,7 +118,7 @@ def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    if checkpoints.is_dir():
+    if checkpoints and checkpoints.is_dir():
         checkpoints.rename(part / CHECKPOINTS)
     old = part.with_name(f"{part.name}.old")
     if folder.exists():
@@ -116,11 +133,16 @@ def write(folder: Path, files: Mapping[str, str], embeddings: NDArray[np.float16
 
 def replace_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all, whoever else writes it."""
-    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(text)
-    Path(part).chmod(0o644)
-    Path(part).replace(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    part = Path(name)
+    try:
+        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(text)
+        part.chmod(0o644)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def to_json(value: object) -> str:

@@ -21,13 +21,16 @@ Bootstrap = Literal["speakers", "utterances"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunScore:
-    """One fold with one seed. `epoch` is the one that was chosen, of `epochs`; scores are of the fold's test part, in 0..1."""
+    """One fold with one seed. `epoch` is the one that was chosen, of `epochs`; scores are of the fold's test part, in 0..1.
+
+    A combination of two runs has no epochs: 0 of 0, and no validation loss.
+    """
 
     fold: str
     seed: int
     epoch: int
     epochs: int
-    validation_loss: float
+    validation_loss: float | None
     ua: float
     wa: float
     wf1: float

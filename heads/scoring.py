@@ -8,7 +8,7 @@ import numpy as np
 from emocache.types import Utterance
 from heads import metrics, scores
 from heads.material import Material
-from heads.predictions import Predictions
+from heads.predictions import Predictions, digits
 from heads.scores import RunScore, Scores
 from heads.splits import Fold
 from heads.trainer import Fitted
@@ -53,7 +53,7 @@ def prediction_rows(done: Sequence[Run], material: Material) -> Iterator[tuple[o
         for name, shares in zip(one.fold.test, one.fitted.probabilities, strict=True):
             utterance, predicted = by_id[name], material.classes[shares.argmax()]
             known = (name, utterance.speaker or "", one.fold.name, one.seed, utterance.label(material.label), predicted)
-            yield (*known, *(f"{p:.6f}" for p in shares))
+            yield (*known, *digits(shares))
 
 
 def _run_score(one: Run, material: Material, by_id: dict[str, Utterance]) -> RunScore:

@@ -1,6 +1,7 @@
 """What a sweep tries: `lr=1e-3,1e-4` are values, `lr=log:1e-5:1e-2` and `hidden=32:256` are ranges, anything else is fixed."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_type_hints
@@ -73,8 +74,8 @@ def _range(name: str, text: str, config: Training) -> Range:
         what = "numbers" if kind in (int, float) else "values with commas between, for it is no number"
         raise UsageError(f"--set {name}={text}: expected {what}; a range is LOW:HIGH, log:LOW:HIGH or int:LOW:HIGH")
     found = Range(*ends, log="log" in kinds, whole="int" in kinds or kind is int)
-    if not found.low < found.high or (found.log and found.low <= 0):
-        raise UsageError(f"--set {name}={text}: expected a lower end{' above 0' if found.log else ''}, then a higher one")
+    if not -math.inf < found.low < found.high < math.inf or (found.log and found.low <= 0):
+        raise UsageError(f"--set {name}={text}: expected a lower end{' above 0' if found.log else ''}, then a higher one, both finite")
     if found.whole and (ends[0] % 1 or ends[1] % 1):
         raise UsageError(f"--set {name}={text}: expected whole numbers")
     return found
@@ -92,5 +93,7 @@ def _check(config: Training, fixed: Sequence[str], tried: Mapping[str, tuple[str
         ends = tuple(text_of(end, values) for end in (values.low, values.high)) if isinstance(values, Range) else values
         for text in ends:
             override(base, [f"{name}={text}"])
+    if "refit" in tried:
+        raise UsageError("--set refit: what is trained on the validation part too cannot be judged on it; give one value")
     if not tried:
         raise UsageError("nothing to sweep over; give a setting several values, such as --set lr=1e-3,1e-4")

@@ -16,6 +16,7 @@ from heads.predictions import Predictions
 
 RESULT = "result.json"
 PREDICTIONS = "predictions.csv"
+SPLITS = "splits.json"
 EMBEDDINGS = "embeddings.npy"
 """Optional: float16 [rows of predictions.csv, dim], what the head made of each tested utterance before its last layer."""
 
@@ -33,7 +34,7 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredRun:
-    """What a run folder says of itself; `config` is `config.json` whole."""
+    """What a run folder says of itself; `config` and `result` are `config.json` and `result.json` whole."""
 
     path: Path
     head: str
@@ -50,6 +51,7 @@ class StoredRun:
     notes: tuple[str, ...]
     deviations: tuple[str, ...]
     config: Mapping[str, Any]
+    result: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -102,6 +104,7 @@ def _run(folder: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> 
         notes=_texts(result["notes"]),
         deviations=_texts(result["deviations"]),
         config=config,
+        result=result,
     )
 
 
@@ -148,6 +151,11 @@ def find(places: Sequence[Path]) -> Found:
         found += whole
         unfinished += [path for path in inside if path not in whole]
     return Found(tuple({path.resolve(): path for path in found}.values()), tuple(unfinished))
+
+
+def splits(folder: Path) -> Any:
+    """The ids of every part, by seed and fold. UsageError where `splits.json` is damaged."""
+    return _json(folder, SPLITS)
 
 
 def curves(folder: Path) -> list[Curve]:

@@ -1,6 +1,7 @@
 """Random and TPE search with Optuna, over a journal file that several processes may share, on a network file system too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +24,44 @@ STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed"
 
 
 def search(
-    journal: Path, space: Space, method: str, objective: str, *, prune: bool,
-    judge: Callable[[int, Settings, Report], Trial], wanted: Callable[[], bool],
+    journal: Path, space: Space, method: str, objective: str, *, prune: bool, judge: Callable[[int, Settings, Report], Trial],
+    wanted: int, claimed: Callable[[int], AbstractContextManager[bool]], in_time: Callable[[], bool] = lambda: True,
 ) -> None:  # fmt: skip
-    """Judge trials for as long as they are `wanted`; the settings of trial n depend on n and, with tpe, on those that are done."""
+    """Judge the trials with a number below `wanted` that are not done and nobody is at: those first that a stopped process left.
+
+    The settings of trial n depend on n and, with tpe, on those that are done. `claimed` says whether a trial is ours to do.
+    """
+    study = _study(journal, method, prune=prune)
+
+    def do(asked: optuna.Trial, known: Container[int] = ()) -> None:
+        with claimed(asked.number) as ours:
+            if ours and asked.number < wanted:
+                trial = judge(asked.number, _settings(asked, space), _report(asked, known))
+                study.tell(asked, trial.score(objective) if trial.runs else None, state=STATES[trial.state], skip_if_finished=True)
+
+    for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if left.number < wanted and in_time():
+            do(optuna.Trial(study, left._trial_id), left.intermediate_values)
+    while len(study.get_trials(deepcopy=False)) < wanted and in_time():
+        do(study.ask())
+
+
+def _study(journal: Path, method: str, *, prune: bool) -> optuna.Study:
+    """What the journal holds, less a last line that was not written to its end: by a full disk or a process that was killed."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalFileOpenLock(str(journal))))
+    lock = JournalFileOpenLock(str(journal))
+    lock.acquire()
+    try:
+        whole = journal.read_bytes().rfind(b"\n") + 1 if journal.exists() else 0
+        with journal.open("ab") as file:
+            file.truncate(whole)
+    finally:
+        lock.release()
+    storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
     pruner = MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=WARMUP, n_min_trials=3) if prune else NopPruner()
-    study = optuna.create_study(
+    return optuna.create_study(
         storage=storage, sampler=_ByNumber(method), pruner=pruner, study_name=NAME, direction="maximize", load_if_exists=True
     )  # fmt: skip
-    while wanted():
-        asked = study.ask()
-        try:
-            trial = judge(asked.number, _settings(asked, space), _report(asked))
-        except BaseException:
-            study.tell(asked, state=TrialState.FAIL)
-            raise
-        value = trial.score(objective) if trial.runs else None
-        study.tell(asked, value, state=STATES[trial.state])
 
 
 def _settings(asked: Any, space: Space) -> Settings:
@@ -57,11 +77,12 @@ def _settings(asked: Any, space: Space) -> Settings:
     return found
 
 
-def _report(asked: Any) -> Report:
-    """What tells Optuna how a trial goes."""
+def _report(asked: Any, known: Container[int]) -> Report:
+    """What tells Optuna how a trial goes, but for the steps that are `known` of one that is done again."""
 
     def report(step: int, score: float) -> None:
-        asked.report(score, step)
+        if step not in known:
+            asked.report(score, step)
         if asked.should_prune():
             raise Pruned
 

@@ -12,7 +12,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -21,10 +22,10 @@ import torch
 from tqdm import tqdm
 
 import heads
-from emocache.devices import pick_device
+from emocache.devices import out_of_memory, pick_device
 from emocache.errors import ProtocolError, UsageError
 from emocache.store import Cache
-from heads import experiment, runfolder, trials
+from heads import command, experiment, runfolder, trials
 from heads.config import override
 from heads.data import Examples
 from heads.experiment import Experiment, Plan
@@ -50,6 +51,13 @@ class Wish:
     trials: int | None = None
     timeout: float | None = None
     nested: bool = False
+
+    def command(self) -> str:
+        """What one would type to ask for this."""
+        mine = {one.name: one.default for one in fields(self) if one.name != "ask"}
+        usual = {one.name: one.default for one in fields(Experiment) if one.default is not MISSING}
+        asked = {one.name: getattr(self.ask, one.name) for one in fields(Experiment)}
+        return command.spelled(asked | {name: getattr(self, name) for name in mine}, usual | mine, "sweep")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +102,7 @@ def carry_out(sweep: Sweep, *, quiet: bool = False) -> list[Trial]:
         (_grid if sweep.wish.method == "grid" else _search)(sweep, bar)
     done = trials.ranked(trials.load(sweep.folder), sweep.wish.objective)
     if not done or not done[0].runs:
-        raise ProtocolError(f"no trial is complete: {done[0].why if done else 'there was no time for one'}")
+        raise ProtocolError(f"no trial is complete: {done[0].why if done else 'there was no time for one, or other processes are at them'}")
     return done
 
 
@@ -126,13 +134,15 @@ def _begin(sweep: Sweep) -> None:
     """Make the folder, unless it is there: whole, since other processes may do the same."""
     if not sweep.target.exists():
         part = Path(tempfile.mkdtemp(prefix=f".{sweep.target.name}.", dir=sweep.target.parent))
-        part.chmod(0o755)
-        (part / sweep.folder.name).mkdir()
-        (part / SWEEP).write_text(runfolder.to_json(about(sweep)), encoding="utf-8")
         try:
+            part.chmod(0o755)
+            (part / sweep.folder.name).mkdir()
+            (part / SWEEP).write_text(runfolder.to_json(about(sweep)), encoding="utf-8")
             part.rename(sweep.target)
         except OSError:
-            shutil.rmtree(part)  # another process was faster
+            shutil.rmtree(part)
+            if not sweep.target.exists():  # else another process was faster
+                raise
 
 
 def about(sweep: Sweep) -> dict[str, Any]:
@@ -162,24 +172,26 @@ def _grid(sweep: Sweep, bar: "tqdm[None]") -> None:
 
 
 def _search(sweep: Sweep, bar: "tqdm[None]") -> None:
-    """What Optuna proposes, until there are enough trials; of several processes each may be at one more."""
+    """What Optuna proposes, and nobody has done or is at."""
     from heads.study import search
 
-    in_time = _in_time(sweep)
-
-    def wanted() -> bool:
-        bar.update(min(sweep.wanted, done := len(trials.load(sweep.folder))) - bar.n)
-        return done < sweep.wanted and in_time()
-
     def trial(number: int, settings: Settings, report: Report) -> Trial:
-        return judge(sweep, number, settings, report)
+        found = judge(sweep, number, settings, report)
+        bar.update()
+        return found
 
     wish = sweep.wish
-    search(sweep.target / "journal.log", sweep.space, wish.method, wish.objective, prune=_pruning(wish), judge=trial, wanted=wanted)
+    search(
+        sweep.target / "journal.log", sweep.space, wish.method, wish.objective, prune=_pruning(wish), judge=trial, wanted=sweep.wanted,
+        claimed=partial(trials.claimed, sweep.folder), in_time=_in_time(sweep),
+    )  # fmt: skip
 
 
 def judge(sweep: Sweep, number: int, settings: Settings, report: Report) -> Trial:
-    """Try some settings on every fold with every seed, and keep what came of it; a loss that is not finite is a trial that failed."""
+    """Try some settings on every fold with every seed, and keep what came of it.
+
+    A trial failed whose loss is not finite, whose settings cannot go together, or that does not fit into the memory.
+    """
     began = time.perf_counter()
     state, why = "complete", ""
     runs: tuple[Judged, ...] = ()
@@ -187,8 +199,12 @@ def judge(sweep: Sweep, number: int, settings: Settings, report: Report) -> Tria
         runs = _runs(sweep, settings, report)
     except Pruned:
         state, why = "pruned", "behind the median of the others"
-    except ProtocolError as error:
+    except (ProtocolError, UsageError) as error:
         state, why = "failed", str(error)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        state, why = "failed", f"out of memory ({(str(error).splitlines() or [type(error).__name__])[0]})"
     seconds = round(time.perf_counter() - began, 2)
     trial = Trial(number=number, settings=settings, state=state, runs=runs, seconds=seconds, why=why)
     trials.save(sweep.folder, trial)
@@ -199,7 +215,7 @@ def _runs(sweep: Sweep, settings: Settings, report: Report) -> tuple[Judged, ...
     """Every fold with every seed on its validation part."""
     config = override(sweep.planned.config, [f"{name}={value}" for name, value in settings.items()])
     grid = experiment.grid_of(replace(sweep.planned, config=config), sweep.examples, sweep.device)
-    found = grid.validate(_Standing(sweep.wish.objective, report))
+    found = grid.validate(_Standing(sweep.wish.objective, report, config.tested))
     runs = []
     for (seed, number), learnt in found.items():
         chosen, fold = learnt.curve[learnt.chosen - 1], sweep.planned.folds[seed][number].name
@@ -209,22 +225,23 @@ def _runs(sweep: Sweep, settings: Settings, report: Report) -> tuple[Judged, ...
 
 
 class _Standing:
-    """Reports the score of a trial so far, once an epoch: the mean over all runs that have begun, each at its best epoch yet."""
+    """Reports the score of a trial so far, once an epoch: the mean over all runs that have begun, each as if it were over."""
 
-    def __init__(self, objective: str, report: Report) -> None:
+    def __init__(self, objective: str, report: Report, tested: str) -> None:
         self._objective = objective
         self._report = report
+        self._tested = tested
         self._step = 0
-        self._best: dict[tuple[int, int], Epoch] = {}
+        self._chosen: dict[tuple[int, int], Epoch] = {}
 
     def __call__(self, stack: int, seed: int, number: int, epoch: Epoch) -> None:
         step = stack * STEPS + number
         if 0 < self._step < step:  # the epoch before is over for every seed
-            self._report(self._step, fmean(map(self._score, self._best.values())))
+            self._report(self._step, fmean(map(self._score, self._chosen.values())))
         self._step = step
-        best = self._best.get((stack, seed))
-        if best is None or epoch.validation_loss < best.validation_loss:
-            self._best[stack, seed] = epoch
+        before = self._chosen.get((stack, seed))
+        if before is None or self._tested == "last" or epoch.validation_loss < before.validation_loss:
+            self._chosen[stack, seed] = epoch
 
     def _score(self, epoch: Epoch) -> float:
         """What a run is judged by; higher is better."""

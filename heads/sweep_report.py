@@ -1,13 +1,10 @@
 """What a sweep found: sweep.json and trials.csv in its folder, a table for the terminal, and the command that trains the best."""
 
-import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, replace
 from typing import Any
 
-from emocache.places import cache_root
 from heads import runfolder, sweep, trials
-from heads.experiment import Experiment
 from heads.space import Settings
 from heads.sweep import Sweep
 from heads.trials import OBJECTIVES, Trial
@@ -44,7 +41,7 @@ def to_text(one: Sweep, done: Sequence[Trial]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         f"sweep of {ask.head} on {ask.corpus} ({', '.join(ask.encoders)}), protocol {ask.protocol}: {one.wish.method}",
-        f"{found['complete']} of {one.wanted} trials complete, {found['pruned']} pruned, {found['failed']} failed; "
+        f"{found['complete']} of {max(one.wanted, len(done))} trials complete, {found['pruned']} pruned, {found['failed']} failed; "
         f"by {OBJECTIVES[one.wish.objective]}",
         "",
         *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),
@@ -69,21 +66,4 @@ def notes(one: Sweep, done: Sequence[Trial]) -> Iterator[str]:
 
 def command(one: Sweep, settings: Settings) -> str:
     """`emocache train` with these settings, ready to be run."""
-    ask = one.planned.ask
-    words = ["emocache", "train", ask.head, *_options(ask)]
-    for text in (*one.space.fixed, *(f"{name}={value}" for name, value in settings.items())):
-        words += ["--set", text]
-    if one.planned.cache != cache_root():
-        words += ["--cache", str(one.planned.cache)]
-    return shlex.join(words)
-
-
-def _options(ask: Experiment) -> Iterator[str]:
-    """The options that are not as they are by themselves."""
-    for field in fields(Experiment):
-        value = getattr(ask, field.name)
-        if field.name in {"head", "settings", "name"} or value == field.default:
-            continue
-        yield f"--{field.name.replace('_', '-')}"
-        if value is not True:
-            yield ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return replace(one.planned.ask, settings=(*one.space.fixed, *(f"{name}={value}" for name, value in settings.items()))).command()

@@ -9,7 +9,7 @@ trained again, for as many epochs as it chose, on training and validation part.
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,9 +19,10 @@ from torch import Tensor
 
 from emocache.errors import ProtocolError
 from heads.config import HeadModule, Training
-from heads.data import Examples, Input, Mapped, PackedTensor, free_bytes, frozen, moments
+from heads.data import Examples, Input, Mapped, PackedTensor, free_bytes, frozen
 from heads.learner import DTYPES, Learner, Weights
 from heads.metrics import confusion, ua
+from heads.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class Learnt:
     chosen: int
 
 
+ADVICE = "lower the learning rate (--set lr={:g}), or look for values that are not finite in the features"
+"""What to do about numbers that are not finite, with a tenth of the learning rate."""
 OnEpoch = Callable[[int, int, Epoch], None]
 """Is told of every epoch: the seed, its number (from 1), and what it came to."""
 
@@ -80,6 +83,16 @@ class Fitted:
     last: Weights
 
 
+class Diverged(ProtocolError):
+    """The numbers of some seeds ceased to be finite; `finished` holds, by seed, what the others that were trained with them left."""
+
+    def __init__(self, runs: "Sequence[_Run]", finished: Mapping[int, Fitted]) -> None:
+        """At least one broken run."""
+        others = f" (and seeds {', '.join(str(run.seed) for run in runs[1:])} likewise)" if runs[1:] else ""
+        super().__init__(f"{runs[0].broken}{others}")
+        self.finished = finished
+
+
 def fit(
     head: HeadModule,
     config: Training,
@@ -89,22 +102,25 @@ def fit(
     *,
     classes: int,
     seeds: Sequence[int],
+    statistics: Statistics | None = None,
     on_epoch: OnEpoch = lambda seed, number, epoch: None,
 ) -> list[Fitted]:
     """Train each seed until `patience` epochs bring no lower validation loss, and predict the test part with its best epoch's weights.
 
     `parts` are those of each seed, with one pool and one test part. Deterministic for a seed on one machine, and the same whichever
-    seeds are beside it but for rounding; torch's global generator is left as it was. Raises ProtocolError when a loss is
-    not finite.
+    seeds are beside it but for rounding; torch's global generator is left as it was. `statistics` are those of `inputs`, where
+    several folds share them. Raises Diverged when a loss is not finite, once the other seeds are done.
     """
     first = parts[0]
     with _own_generator(examples):
-        inputs, examples = for_fold(head, config, inputs, examples, first.pool)
+        inputs, examples = for_fold(head, config, inputs, examples, first.pool, statistics)
         learner, runs = _learn(head, config, inputs, examples, parts, classes, seeds, on_epoch)
         if config.refit:
             _refit(Learner(head, config, inputs, examples, first.learnt, None, classes, seeds), runs, config)
-        learner.load([run.best for run in runs])
-        return [_fitted(run, *learner.predict(first.test, i)) for i, run in enumerate(runs)]
+        finished = _answers(learner, [run for run in runs if not run.broken], first.test, config)
+    if broken := [run for run in runs if run.broken]:
+        raise Diverged(broken, finished)
+    return list(finished.values())
 
 
 def learn(
@@ -116,13 +132,16 @@ def learn(
     *,
     classes: int,
     seeds: Sequence[int],
+    statistics: Statistics | None = None,
     on_epoch: OnEpoch = lambda seed, number, epoch: None,
 ) -> list[Learnt]:
     """As `fit` chooses the epoch of each seed, and no more: the test part is not looked at."""
     with _own_generator(examples):
-        inputs, examples = for_fold(head, config, inputs, examples, parts[0].pool)
+        inputs, examples = for_fold(head, config, inputs, examples, parts[0].pool, statistics)
         _, runs = _learn(head, config, inputs, examples, parts, classes, seeds, on_epoch)
-        return [Learnt(tuple(run.curve), run.chosen) for run in runs]
+    if broken := [run for run in runs if run.broken]:
+        raise Diverged(broken, {})
+    return [Learnt(tuple(run.curve), run.chosen) for run in runs]
 
 
 def _own_generator(examples: Examples) -> contextlib.AbstractContextManager[None]:
@@ -146,7 +165,8 @@ def _learn(
             loss, logits = learner.evaluate(which, i)
             epoch = Epoch(train_loss, loss, _ua(examples.labels[which], logits))
             run.add(epoch, lambda i=i: learner.weights_of(i), config)  # type: ignore[misc]
-            on_epoch(run.seed, len(run.curve), epoch)
+            if not run.broken:
+                on_epoch(run.seed, len(run.curve), epoch)
     return learner, runs
 
 
@@ -157,12 +177,13 @@ def _ua(labels: Tensor, logits: Tensor) -> float:
 
 @dataclass
 class _Run:
-    """One seed on its way."""
+    """One seed on its way; `broken` says what was not finite."""
 
     seed: int
     best: Weights
     last: Weights | None = None
     chosen: int = 0
+    broken: str = ""
 
     def __post_init__(self) -> None:
         self.curve: list[Epoch] = []
@@ -170,49 +191,54 @@ class _Run:
     def goes_on(self, config: Training) -> bool:
         """Whether another epoch is due."""
         patient = config.tested == "last" or len(self.curve) - self.chosen < config.patience
-        return patient and len(self.curve) < config.epochs
+        return not self.broken and patient and len(self.curve) < config.epochs
 
     def add(self, epoch: Epoch, weights: Callable[[], Weights], config: Training) -> None:
-        """One more epoch; ProtocolError when its losses are not finite."""
+        """One more epoch; the last one where its losses are not finite."""
         self.curve.append(epoch)
         for loss in (epoch.train_loss, epoch.validation_loss):
-            _check_finite(loss, f"in epoch {len(self.curve)} (seed {self.seed})", config)
+            self.check(loss, f"in epoch {len(self.curve)}", config)
+        if self.broken:
+            return
         self.last = weights()
         lower = not self.chosen or epoch.validation_loss < self.curve[self.chosen - 1].validation_loss
         if lower or config.tested == "last":
             self.chosen, self.best = len(self.curve), self.last
 
-
-def _check_finite(loss: float, where: str, config: Training) -> None:
-    """ProtocolError for a loss that is none."""
-    if not math.isfinite(loss):
-        raise ProtocolError(
-            f"the loss is {loss} {where}; "
-            f"lower the learning rate (--set lr={config.lr / 10:g}), or look for values that are not finite in the features"
-        )
+    def check(self, loss: float, where: str, config: Training) -> None:
+        """Broken by a loss that is not finite."""
+        if not math.isfinite(loss):
+            self.broken = f"the loss is {loss} {where} (seed {self.seed}); {ADVICE.format(config.lr / 10)}"
 
 
 def _refit(learner: Learner, runs: Sequence[_Run], config: Training) -> None:
     """Train every run again, on all that is not tested, for as many epochs as it chose."""
-    for number in range(1, max(run.chosen for run in runs) + 1):
-        going = [run for run in runs if run.chosen >= number]
+    number = 1
+    while going := [run for run in runs if run.chosen >= number and not run.broken]:
         learner.keep([run.seed for run in going])
         for i, (run, loss) in enumerate(zip(going, learner.epoch(), strict=True)):
-            _check_finite(loss, f"in epoch {number} of the second training (seed {run.seed})", config)
+            run.check(loss, f"in epoch {number} of the second training", config)
             if run.chosen == number:
                 run.best = run.last = learner.weights_of(i)
+        number += 1
+
+
+def _answers(learner: Learner, runs: Sequence[_Run], test: Tensor, config: Training) -> dict[int, Fitted]:
+    """What runs leave, by seed; a run that gives a probability which is not finite is broken, and not there."""
+    if runs:
+        learner.load([run.best for run in runs])
+    found = {run.seed: _fitted(run, *learner.predict(test, i)) for i, run in enumerate(runs)}
+    for run in runs:
+        if bad := int((~np.isfinite(found[run.seed].probabilities)).any(1).sum()):
+            where = f"{bad} of {len(test)} tested utterances are given a probability that is not finite"
+            run.broken = f"{where} (seed {run.seed}); {ADVICE.format(config.lr / 10)}"
+    return {run.seed: found[run.seed] for run in runs if not run.broken}
 
 
 def _fitted(run: _Run, logits: Tensor, embeddings: Tensor | None) -> Fitted:
     """What a run leaves."""
     half = None if embeddings is None else embeddings.half().cpu().numpy()
-    probabilities = logits.float().softmax(1).cpu().numpy()
-    if broken := int((~np.isfinite(probabilities)).any(1).sum()):
-        raise ProtocolError(
-            f"{broken} of {len(probabilities)} tested utterances are given a probability that is not finite (seed {run.seed}); "
-            "lower the learning rate, or look for values that are not finite in the features"
-        )
-    return Fitted(tuple(run.curve), run.chosen, probabilities, half, run.best, run.last or run.best)
+    return Fitted(tuple(run.curve), run.chosen, logits.float().softmax(1).cpu().numpy(), half, run.best, run.last or run.best)
 
 
 def _weights(parts: Sequence[Parts], examples: Examples) -> Tensor:
@@ -223,15 +249,18 @@ def _weights(parts: Sequence[Parts], examples: Examples) -> Tensor:
     return weights
 
 
-def for_fold(head: HeadModule, config: Training, inputs: Sequence[Input], examples: Examples, pool: Tensor) -> tuple[list[Input], Examples]:
+def for_fold(
+    head: HeadModule, config: Training, inputs: Sequence[Input], examples: Examples, pool: Tensor, statistics: Statistics | None = None
+) -> tuple[list[Input], Examples]:
     """Inputs with the statistics of the training folds, and examples in which what depends on the fold alone is done.
 
     The latter for single layers, where the head says that it `freezes` and a copy takes no more than half of the free memory.
     """
     made: list[Input] = []
     values: list[PackedTensor | Mapped] = []
-    for one, packed in zip(inputs, examples.inputs, strict=True):
-        found = moments(packed, pool) if _standardised(config, one) else None
+    statistics = statistics or Statistics(examples.inputs, [pool])
+    for number, (one, packed) in enumerate(zip(inputs, examples.inputs, strict=True)):
+        found = statistics.of(number, pool) if _standardised(config, one) else None
         dtype = DTYPES[config.precision]
         fits = isinstance(packed, PackedTensor) and packed.values.numel() * dtype.itemsize < free_bytes(pool.device) / 2
         if head.NEEDS.freezes and len(one.layers) == 1 and fits and isinstance(packed, PackedTensor):

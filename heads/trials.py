@@ -9,10 +9,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from emocache.errors import UsageError
 from heads import runfolder
 
 OBJECTIVES = {"ua": "highest mean validation UA", "loss": "lowest mean validation loss"}
-"""What a trial may be judged by: each run at the epoch with its lowest validation loss, mean over folds and seeds."""
+"""What a trial may be judged by: each run at the epoch that would be tested (`tested`), mean over folds and seeds."""
 
 
 class Pruned(Exception):
@@ -76,9 +77,12 @@ def load(folder: Path) -> list[Trial]:
 
 
 def _read(path: Path) -> Trial:
-    """One trial."""
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return Trial(**{**values, "runs": tuple(Judged(**run) for run in values["runs"])})
+    """One trial; UsageError where the file is not what was written."""
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Trial(**{**values, "runs": tuple(Judged(**run) for run in values["runs"])})
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{path}: is damaged; remove it (a grid does the trial again), or give another --name") from None
 
 
 @contextlib.contextmanager
@@ -88,9 +92,11 @@ def claimed(folder: Path, number: int) -> Iterator[bool]:
     with path.open("a") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except (BlockingIOError, PermissionError):
             yield False
             return
+        except OSError:  # a file system without locks: two processes may do one trial, and come to the same
+            pass
         try:
             yield not path.with_suffix(".json").exists()
         finally:

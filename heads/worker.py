@@ -12,7 +12,7 @@ from typing import Any
 from emocache.devices import pick_device
 from emocache.errors import EmocacheError, ProtocolError
 from emocache.store import open_cache
-from heads.experiment import Experiment, examples_of, folders_of, grid_of, plan
+from heads.experiment import Experiment, examples_of, grid_of, plan, searched
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def work(about: Mapping[str, Any]) -> None:
     device = pick_device(ask.device)
     grid = grid_of(planned, examples_of(planned, device, quiet=True), device)
     first, jobs = about["share"]
-    grid.train(folders_of(planned), quiet=True, stacks=grid.stacks()[first::jobs])
+    grid.train(searched(planned), quiet=True, stacks=grid.stacks()[first::jobs])
 
 
 def experiment_of(values: Mapping[str, Any]) -> Experiment:

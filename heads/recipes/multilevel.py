@@ -21,6 +21,14 @@ SEGMENTS = (
 """Deviations of every row that takes segments."""
 
 
+TRANSFORMERS = (
+    "of transformer layers not printed: 12 heads and feed-forward layers of 3072 (as BERT), ReLU, no positions added, norms last",
+    "d under the root of attention is the width of a head; the paper prints 'the dimension of the embeddings' for a single head",
+    "the two branches of co-attention differ in length: each is averaged over its own time, then the two; stacks are not shared",
+)
+"""What the paper leaves open of transformer layers, and our choice."""
+
+
 def sources(levels: str) -> tuple[Source, ...]:
     """Text and the speech levels of a row such as 'F+P'."""
     return (TEXT, *(LEVELS[letter] for letter in levels.split("+")))
@@ -41,10 +49,12 @@ table = partial(
     folds=5,
     seeds=(0, 1, 2, 3, 4),
     metrics=("ua",),
+    system="multilevel",
     notes=(
         "not printed, and as in Pepino's code: hidden sizes 128 and 128, at most 100 epochs, gradients clipped at 1",
         "not printed, and our choice: patience 4, [CLS] and [SEP] kept among the wordpieces, silences left out of segments",
         "whether the paper pools the folds or averages them is not said; ours are pooled",
+        *TRANSFORMERS,
     ),
 )
 """A recipe with what all tables share."""

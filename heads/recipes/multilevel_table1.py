@@ -23,6 +23,7 @@ RECIPE = table(
             sources=(source,),
             printed={"ua": (linear, transformer)[head == "transformer"]},
             deviations=SEGMENTS if "@" in source.level else (),
+            setting="branch" if head == "linear" else head,
         )
         for head in ("linear", "transformer")
         for name, (source, linear, transformer) in PRINTED.items()

@@ -20,7 +20,14 @@ RECIPE = table(
     table="Table 2",
     about="text and speech, unweighted accuracy of 5-fold cross-validation",
     rows=tuple(
-        Row(name=f"{levels}-{head}", head=head, sources=sources(levels), printed={"ua": printed[column]}, deviations=segments(levels))
+        Row(
+            name=f"{levels}-{head}",
+            head=head,
+            sources=sources(levels),
+            printed={"ua": printed[column]},
+            deviations=segments(levels),
+            setting=f"{head}-{levels}",
+        )
         for column, head in enumerate(("coattention", "late"))
         for levels, printed in PRINTED.items()
     ),

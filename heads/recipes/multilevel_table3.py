@@ -20,7 +20,15 @@ RECIPE = table(
     table="Table 3",
     about="the paper's best fusions beside other authors', unweighted accuracy of 5-fold cross-validation",
     rows=tuple(
-        Row(name=f"{levels}-{head}", head=head, sources=sources(levels), printed={"ua": ua}, deviations=segments(levels))
+        Row(
+            name=f"{levels}-{head}",
+            head=head,
+            sources=sources(levels),
+            printed={"ua": ua},
+            deviations=segments(levels),
+            combines=("F+P-coattention", "F+S-late") if head == "combined" else (),
+            setting=f"{head}-{levels}",
+        )
         for levels, head, ua in PRINTED
     ),
     cited=tuple(Cited(name=name, printed={"ua": ua}) for name, ua in CITED.items()),

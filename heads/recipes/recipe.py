@@ -21,7 +21,8 @@ class Source:
 class Row:
     """A row of the paper's own: the head, what it is given, and what is printed, in percent by metric (ua, wa, wf1).
 
-    `deviations` say in words where our head differs from the row whatever it is run on.
+    `deviations` say in words where our head differs from the row whatever it is run on. A row that `combines` others by name is
+    made of their results and trains nothing. `setting` is what this configuration of the paper's system is called.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Row:
     printed: Mapping[str, float]
     settings: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
+    combines: tuple[str, ...] = ()
+    setting: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +45,10 @@ class Cited:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A table of a paper. `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open."""
+    """A table of a paper, and what the paper's system is called.
+
+    `folds` and `utterances` are what its corpus gives; `notes` say what the paper leaves open.
+    """
 
     name: str
     paper: str
@@ -58,11 +64,16 @@ class Recipe:
     rows: tuple[Row, ...]
     cited: tuple[Cited, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    system: str = ""
 
     @property
     def encoders(self) -> tuple[str, ...]:
         """Every encoder that a row names, each once."""
         return tuple(dict.fromkeys(source.encoder for row in self.rows for source in row.sources))
+
+    def trained(self, row: Row) -> tuple[Row, ...]:
+        """The rows whose heads are trained for a row: those that it combines, or itself."""
+        return self.pick(row.combines) if row.combines else (row,)
 
     def pick(self, names: tuple[str, ...]) -> tuple[Row, ...]:
         """The rows of these names, or all where none is given; UsageError lists them."""

@@ -96,12 +96,17 @@ def _classes(entry: Entry) -> list[str]:
 
 
 def csv(entries: Sequence[Entry]) -> str:
-    """One line for each run, scores in 0..1; a class that a run does not have is empty."""
+    """One line for each run, scores in 0..1; a class that a run does not have is empty. No text is a formula: see `_text`."""
     classes = list(dict.fromkeys(name for entry in entries for name in entry.run.classes))
     parts = ("", "_low", "_high", "_seeds_std", "_seeds_min", "_seeds_max", "_folds_mean", "_folds_std", "_folds_min", "_folds_max")
     header = ["run", "marks", "head", "corpus", "protocol", "label", "encoders", "seeds", "folds", "parameters", "tested", "resampled"]
     header += [f"{name}{part}" for name in METRICS for part in parts] + [f"recall_{name}" for name in classes]
-    return runfolder.to_csv(header, [_line(entry, classes) for entry in entries])
+    return runfolder.to_csv(header, ([_text(cell) for cell in _line(entry, classes)] for entry in entries))
+
+
+def _text(cell: object) -> object:
+    """A cell as it is, but for an apostrophe before text that a spreadsheet would take for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _line(entry: Entry, classes: Sequence[str]) -> list[object]:

@@ -18,8 +18,9 @@ from emocache import alignment
 from emocache.alignment import Alignment, Segment
 from emocache.errors import CacheError, EmocacheError, ProtocolError, UsageError
 from emocache.store import open_cache
-from heads import cli, metrics, report, runfolder, trainer, versions
+from heads import cli, experiment, finished, material, metrics, report, runfolder, trainer, versions
 from heads.experiment import Experiment, carry_out, plan, run
+from heads.learner import Learner
 from tests.heads.toy import EMOTIONS, corpus, extract, extract_words, utterances
 
 MEMBERS = utterances()
@@ -105,7 +106,7 @@ def test_another_question_gives_another_run(place: Path, changes: dict[str, Any]
 
 
 def test_an_interrupted_grid_goes_on_where_it_stopped(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    undisturbed = go(place, seeds=(0, 3), name="whole")
+    undisturbed = go(place, seeds=(0, 3), runs=place / "undisturbed")
     trained: list[tuple[str, int]] = []
     fit = trainer.fit
 
@@ -147,6 +148,122 @@ def test_nothing_of_the_test_part_is_learnt_or_standardised_with(place: Path, mo
     for pool, train, test in seen:
         assert train <= pool
         assert not pool & test
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The seeds that are trained from now on, fold by fold."""
+    seeds: list[int] = []
+    fit = trainer.fit
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        seeds.extend(options["seeds"])
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(trainer, "fit", counted)
+    return seeds
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_more_seeds_of_an_experiment_are_trained_and_those_that_are_done_are_taken(place: Path, trained: list[int], jobs: int) -> None:
+    before, few = go(place, seeds=(0, 3)), go(place, seeds=(0, 3), name="again")
+    assert sorted(trained) == [0, 0, 0, 3, 3, 3], "the second name took what the first had done"
+    trained.clear()
+    more = run(ask(place, seeds=(0, 1, 3)), open_cache(place / "cache"), jobs=jobs, quiet=True)
+    assert trained == ([1, 1, 1] if jobs == 1 else [])  # else other processes train
+    assert before.path != more.path
+    assert before.path.is_dir()
+    rows = [[line for line in (one.path / "predictions.csv").read_text().splitlines() if ",1," not in line] for one in (before, few, more)]
+    assert rows[0] == rows[1] == rows[2]
+    assert len(more.scores.runs) == 9
+
+
+@pytest.mark.parametrize("changes", [{"settings": (*QUICK, "dropout=0.1")}, {"label": "mood"}, {"layers": "last"}, {"select": "test"}])
+def test_seeds_of_another_experiment_are_not_taken(place: Path, trained: list[int], changes: dict[str, Any]) -> None:
+    go(place)
+    trained.clear()
+    go(place, seeds=(0, 1), **changes)
+    assert sorted(trained) == [0, 0, 0, 1, 1, 1]
+
+
+def test_seeds_of_an_interrupted_command_are_taken_by_one_with_fewer(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = trainer.fit
+
+    def once(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(trainer, "fit", interrupted)
+        return stop(*arguments, **options)
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "fit", once)
+    with pytest.raises(KeyboardInterrupt):
+        go(place, seeds=(0, 3))
+    with pytest.raises(KeyboardInterrupt):
+        go(place, name="fewer")
+    (kept,) = (path for path in (place / "runs").glob(".fewer.*.part"))
+    assert [path.name for path in kept.iterdir()] == ["0-0.safetensors"]
+
+
+def diverging(monkeypatch: pytest.MonkeyPatch, broken: int) -> None:
+    """Let one seed's loss be no number in every epoch."""
+    whole = Learner.epoch
+
+    def breaks(learner: Any) -> list[float]:
+        return [float("nan") if seed == broken else loss for seed, loss in zip(learner._seeds, whole(learner), strict=True)]
+
+    monkeypatch.setattr(Learner, "epoch", breaks)
+
+
+def test_a_seed_that_diverges_is_named_with_its_fold_and_the_others_are_kept(
+    place: Path, monkeypatch: pytest.MonkeyPatch, trained: list[int]
+) -> None:
+    with monkeypatch.context() as patch:
+        diverging(patch, 1)
+        with pytest.raises(ProtocolError, match=r"^fold Ses1: the loss is nan in epoch 1 \(seed 1\); .*runs that are finished are kept"):
+            go(place, seeds=(0, 1, 2))
+    assert trained == [0, 1, 2]
+    trained.clear()
+    assert len(go(place, seeds=(0, 2)).scores.runs) == 6
+    assert trained == [0, 2, 0, 2], "the first fold was done"
+
+
+def test_features_that_are_not_finite_are_named_by_their_utterance(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoilt(*arguments: Any, **options: Any) -> Any:
+        examples = material.load(*arguments, **options)
+        examples.inputs[0].values[1, examples.inputs[0].offsets[40], 2] = float("nan")
+        return examples
+
+    monkeypatch.setattr(experiment, "load", spoilt)
+    with pytest.raises(ProtocolError, match=rf"^{MEMBERS[40].id} has values that are not finite in enc/frames"):
+        go(place)
+
+
+def test_unfinished_runs_of_another_configuration_are_named(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        diverging(patch, 1)
+        with pytest.raises(ProtocolError):
+            go(place, seeds=(0, 1))
+    cache, other = open_cache(place / "cache"), ask(place, settings=(*QUICK, "dropout=0.1"))
+    planned = plan(ask(place, seeds=(0, 1)), cache)
+    with runfolder.alone(planned.target, planned.digest):
+        run(other, cache)
+    assert "unfinished" not in capsys.readouterr().err, "somebody is at work on them"
+    run(other, cache)
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "unfinished" in line)
+    assert str(finished.part_folder(planned.target, planned.digest)) in line
+    assert "MB" in line
+    run(ask(place, seeds=(0, 1)), cache)
+    assert "unfinished" not in capsys.readouterr().err, "they are its own"
+
+
+def test_a_class_that_a_part_has_nothing_of_is_noted(place: Path) -> None:
+    assert not [note for note in go(place).notes if "no utterance of class" in note]
+    without = [u for u in MEMBERS if not (u.emotion == "sad" and u.session == "Ses2")]
+    corpus(place / "data", without)
+    assert "no utterance of class sad in the test part of 1 of 3 runs (fold Ses2)" in go(place).notes
 
 
 def test_what_was_trained_on_other_features_is_not_taken_for_done(place: Path) -> None:

@@ -8,20 +8,26 @@ from emocache.errors import UsageError
 from heads import late, linear
 from heads.config import Training, override
 from heads.data import Batch, Input, Moments, PackedTensor
+from heads.recipes.multilevel import SEGMENTS
 from tests.heads.toy import DIM, packed
 
 BASE = Input(name="hubert-base", level="frames", layers=tuple(range(1, 13)), dim=768)
-TWO = [Input(name="a", level="frames", layers=(0, 1), dim=DIM), Input(name="b", level="utterance", layers=(0, 1), dim=4)]
+SPEECH = Input(name="a", level="frames", layers=(0, 1), dim=DIM)
+TEXT = Input(name="b", level="tokens", layers=(0, 1), dim=4, text=True)
+SMALL = {"transformer": ("feedforward=16",), "coattention": ("feedforward=16",)}
+UNFELT = "attention.key.bias"
+"""Adds the same to all products of a query, which the softmax takes out."""
 
 
 def made(name: str) -> tuple[torch.nn.Module, Batch]:
     """A small head in training mode, and a batch of eight utterances for it."""
     torch.manual_seed(0)
     frames = packed([5, 2, 9, 1, 4, 4, 7, 3], seed=1)
-    vectors = packed([1] * 8, dim=4, dtype=torch.float32, seed=2)
-    inputs = TWO if name == "late" else TWO[:1]
+    tokens = packed([2, 3, 1, 4, 1, 5, 2, 2], dim=4, dtype=torch.float32, seed=2)
     head = heads.head(name)
-    return head.build(head.Config(), inputs, 3), Batch((frames, vectors)[: len(inputs)], torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]))
+    inputs = [SPEECH, TEXT][: head.NEEDS.least]
+    built = head.build(override(head.Config(), SMALL.get(name, ())), inputs, 3)
+    return built, Batch((frames, tokens)[: len(inputs)], torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]))
 
 
 def size(module: torch.nn.Module) -> int:
@@ -58,7 +64,8 @@ def test_batch_mates_and_their_order_change_no_logits(name: str) -> None:
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     head, batch = made(name)
     sum(head(batch).losses.values()).sum().backward()
-    assert [key for key, weight in head.named_parameters() if weight.grad is None or not weight.grad.abs().sum() > 0] == []
+    felt = {key: weight.grad for key, weight in head.named_parameters() if not key.endswith(UNFELT)}
+    assert [key for key, grad in felt.items() if grad is None or not grad.abs().sum() > 0] == []
 
 
 @pytest.mark.parametrize("name", heads.HEADS)
@@ -97,6 +104,13 @@ def test_what_the_paper_does_not_do_is_named() -> None:
     assert linear.deviations(linear.Config(), [as_printed]) == []
 
 
+@pytest.mark.parametrize(("level", "normalise", "named"), [("word@mfa", "speech", 1), ("word@mfa", "none", 0), ("frames", "speech", 0)])
+def test_statistics_that_segments_have_of_their_own_are_named_as_the_recipes_do(level: str, normalise: str, named: int) -> None:
+    one = Input(name="mine", encoder="wav2vec2-base", level=level, layers=(1, 2), all_layers=(0, 1, 2), dim=768)
+    found = linear.deviations(override(linear.Config(), [f"normalise={normalise}"]), [one])
+    assert sum(text in SEGMENTS for text in found) == named
+
+
 def test_settings_take_the_type_of_their_field() -> None:
     config = override(linear.Config(), ["lr=1e-4", "hidden=64", "pooling=mean+std"])
     assert (config.lr, config.hidden, config.pooling) == (1e-4, 64, "mean+std")
@@ -122,7 +136,7 @@ def test_a_setting_that_cannot_be_is_refused_with_what_can(setting: str, message
 
 
 def test_an_unknown_head_lists_them_all() -> None:
-    with pytest.raises(UsageError, match="no head 'linaer'; there are: linear, late"):
+    with pytest.raises(UsageError, match="no head 'linaer'; there are: linear, late, transformer"):
         heads.head("linaer")
 
 

@@ -34,11 +34,11 @@ def ask(place: Path, name: str) -> Experiment:
 def test_processes_that_share_the_folds_give_the_same_bits(place: Path) -> None:
     cache = open_cache(place / "cache")
     alone = experiment.run(ask(place, "alone"), cache, quiet=True)
-    shared = experiment.run(ask(place, "shared"), cache, jobs=2, quiet=True)
+    shared = experiment.run(replace(ask(place, "shared"), runs=place / "others"), cache, jobs=2, quiet=True)
     for name in ("predictions.csv", "curves.json", "splits.json", "embeddings.npy"):
         assert (alone.path / name).read_bytes() == (shared.path / name).read_bytes(), name
     assert shared.scores.ua == alone.scores.ua
-    assert sorted(path.name for path in (place / "runs").iterdir()) == ["alone", "shared"]
+    assert [path.name for runs in ("runs", "others") for path in (place / runs).iterdir()] == ["alone", "shared"]
 
 
 def test_the_parent_trains_nothing_and_reads_no_features_when_the_processes_are_done(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +110,14 @@ def test_an_interruption_ends_the_processes_and_keeps_what_is_finished(place: Pa
     assert [one.process.poll() is not None for one in started] == [True, True]
     assert list(experiment.folders_of(planned)[-1].glob("*.safetensors"))
     assert experiment.carry_out(planned, quiet=True).scores.tested == len(MEMBERS)
+
+
+def test_what_lies_in_the_current_folder_is_never_taken_for_a_module(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "heads").mkdir()
+    (place / "heads" / "__init__.py").touch()
+    (place / "random.py").write_text("raise SystemExit('not the one of Python')")
+    monkeypatch.chdir(place)
+    assert experiment.run(ask(place, "mine"), open_cache(place / "cache"), jobs=2, quiet=True).scores.tested == len(MEMBERS)
 
 
 def test_a_process_ends_with_its_parent(place: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import heads
-from heads import late, linear, parameters, recipes, splits
+from heads import coattention, concatenation, late, linear, parameters, recipes, reproduce, splits, transformer
 from heads.config import override
 from heads.recipes.recipe import Recipe
 from tests.conftest import SHARED
@@ -45,6 +45,9 @@ def test_the_numbers_are_those_of_the_paper_s_text() -> None:
 def test_the_heads_know_the_same_numbers() -> None:
     assert list(linear.PAPER.reported.values()) == printed("multilevel-table1", "linear")
     assert list(late.PAPER.reported.values()) == printed("multilevel-table2", "late")
+    assert list(transformer.PAPER.reported.values()) == printed("multilevel-table1", "transformer")
+    assert list(coattention.PAPER.reported.values()) == printed("multilevel-table2", "coattention")
+    assert list(concatenation.PAPER.reported.values()) == printed("multilevel-table3", "concatenation")
 
 
 @pytest.mark.parametrize("one", ALL, ids=lambda one: one.name)
@@ -56,6 +59,8 @@ def test_a_recipe_is_one_that_can_be_run(one: Recipe) -> None:
     assert not [name for name in names if re.search(r"[\s,]", name)]
     for row in one.rows:
         assert set(row.printed) == set(one.metrics)
+        for part in row.combines:
+            assert part in names
         if row.head in heads.HEADS:
             head = heads.head(row.head)
             override(head.Config(), row.settings)
@@ -68,6 +73,8 @@ def test_a_recipe_is_one_that_can_be_run(one: Recipe) -> None:
         ("multilevel-table1", "word-linear", 117_008),
         ("multilevel-table2", "F+S-late", 351_024),
         ("multilevel-table2", "F+P+S+W-late", 585_040),
+        ("multilevel-table2", "F+P-coattention", 87_429_160),
+        ("multilevel-table2", "F+P+S+W-coattention", 179_575_360),
     ],
 )
 def test_the_sizes_are_those_of_the_paper_s_dimensions(table: str, row: str, count: int) -> None:
@@ -83,22 +90,42 @@ def test_sizes_are_counted_without_allocating_weights() -> None:
 
 def test_every_row_of_every_table_is_listed_with_what_it_needs(shell: Shell) -> None:
     assert shell.run("heads --json") == 0
-    found = json.loads(shell.out)
+    found = [one for one in json.loads(shell.out) if "trained_as" not in one]
     assert [(one["recipe"], one["setting"]) for one in found] == [(one.name, row.name) for one in ALL for row in one.rows]
     for one in found:
-        assert isinstance(one["parameters"], int) == (one["head"] in heads.HEADS)
+        assert isinstance(one["parameters"], int) == (one["head"] in {*heads.HEADS, "combined"})
         assert all({*need} == {"encoder", "level", "layers", "dim"} for need in one["needs"])
     assert shell.run("heads") == 0
     assert "585,040 parameters" in shell.out
 
 
+def test_every_setting_of_multi_level_fusion_is_listed_once_under_the_papers_name(shell: Shell) -> None:
+    assert shell.run("heads --json") == 0
+    found = [one for one in json.loads(shell.out) if one["head"] == "multilevel"]
+    sizes = {one["setting"]: one["parameters"] for one in found}
+    assert len(found) == len(sizes) == 20
+    assert {name: sizes[name] for name in ("branch", "late-F+S", "late-F+P+S+W")} == {
+        "branch": 117_008, "late-F+S": 351_024, "late-F+P+S+W": 585_040,
+    }  # fmt: skip
+    assert sizes["combined-F+P+S"] == sizes["coattention-F+P"] + sizes["late-F+S"]
+    rows = [name for one in found for name in one["rows"]]
+    assert sorted(rows) == sorted(f"{one.name}/{row.name}" for one in ALL if one.system == "multilevel" for row in one.rows)
+    assert {one["setting"]: one["trained_as"] for one in found}["branch"] == "linear"
+
+
+def test_every_row_of_multi_level_fusion_can_be_run() -> None:
+    rows = [(one, row) for one in ALL if one.system == "multilevel" for row in one.rows]
+    assert len(rows) == 30  # the 28 that are printed, two of them in two tables
+    assert all(reproduce.built(one, row) for one, row in rows)
+
+
 def test_the_tables_are_listed_with_how_many_rows_can_be_run(shell: Shell) -> None:
     assert shell.run("reproduce --list --json") == 0
     assert [(one["name"], one["rows"], one["built"], one["cited"]) for one in json.loads(shell.out)] == [
-        (one.name, len(one.rows), sum(row.head in heads.HEADS for row in one.rows), len(one.cited)) for one in ALL
+        (one.name, len(one.rows), sum(reproduce.built(one, row) for row in one.rows), len(one.cited)) for one in ALL
     ]
     assert shell.run("reproduce --list") == 0
-    assert "5 of 10 rows can be run" in shell.out
+    assert "10 of 10 rows can be run" in shell.out
 
 
 @pytest.mark.parametrize("command", ["reproduce", "reproduce table9"])

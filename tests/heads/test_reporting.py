@@ -45,6 +45,15 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
+@pytest.mark.parametrize("name", ["=1+1", "+x", "-x", "@x", "plain"])
+def test_no_text_in_the_csv_is_a_formula_to_a_spreadsheet(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "runs" / name, guesses(right=0.5), corpus=name)
+    (line,) = csv.DictReader(report(tmp_path / "runs")["csv"].splitlines())
+    expected = name if name == "plain" else f"'{name}"
+    assert (line["run"], line["corpus"]) == (expected, expected)
+    assert float(line["ua"]) > 0
+
+
 def report(runs: Path, **options: str) -> dict[str, str]:
     found = entries.read(stored.find([runs]).runs, **options)  # type: ignore[arg-type]
     made = entries.Report(entries=found, command="emocache report runs")

@@ -8,12 +8,12 @@ import pytest
 
 from emocache.errors import CacheError, UsageError
 from emocache.types import Utterance
-from heads import cli_papers, paper_table, reproduce
+from heads import cli_papers, combine, paper_table, predictions, reproduce
 from heads.paper_table import Line, Table
-from heads.recipes import recipe
 from heads.recipes.recipe import Cited, Recipe, Row, Source
 from heads.reproduce import Wish
 from tests.heads.toy import DIM, corpus, extract, extract_words, utterances
+from tests.heads.toy import EMOTIONS as CLASSES
 from tests.shell import Shell
 
 MEMBERS = utterances()
@@ -75,9 +75,9 @@ def test_paper_and_ours_stand_side_by_side_and_what_was_not_run_is_a_dash(place:
     assert ours is not None
     assert f"{100 * ours.result['ua']['mean']:.2f}" in rows["speech"]
     assert "61.25" in rows["speech"]
-    assert rows["both"].split() == ["both", "72.50", "-", "-", "not", "asked", "for"]
-    assert rows["fused"].split() == ["fused", "99.50", "-", "-", "head", "not", "built", "yet"]
-    assert rows["Others, 2001"].split() == ["Others,", "2001", "41.75", "-", "-", "cited"]
+    assert rows["both"].split() == ["both", "72.50", *"------", "not", "asked", "for"]
+    assert rows["fused"].split() == ["fused", "99.50", *"------", "head", "not", "built", "yet"]
+    assert rows["Others, 2001"].split() == ["Others,", "2001", "41.75", *"------", "cited"]
     assert any("one thing is not printed" in line for line in text)
 
 
@@ -185,6 +185,47 @@ def test_segments_that_fell_back_are_marked_in_the_table(place: Path) -> None:
     assert found.marks == ("segments*",)
 
 
+def test_every_row_prints_its_parameters_and_its_segments(place: Path) -> None:
+    extract_words(place / "cache", MEMBERS, "segments", whole=len(MEMBERS) // 10)
+    rows = (RECIPE.rows[0], replace(RECIPE.rows[0], name="words", sources=(WORDS,)))
+    table = go(place, recipe=replace(RECIPE, rows=rows))
+    plain, words = (next(text for text in paper_table.to_text(table).splitlines() if text.startswith(name)) for name in ("speech", "words"))
+    size = line(table, "speech").ours.result["parameters"]  # type: ignore[union-attr]
+    assert f" {size:,} " in plain
+    assert plain.split()[-2:] == ["-", "-"]
+    assert f" {4 * (len(MEMBERS) - 10) + 10}  " in words
+    assert " 0 + 10 " in words
+    found = paper_table.to_json(table)["rows"][1]
+    assert found["segments"]["segments/word@mfa"] == {"segments": 402, "nearest": 0, "utterances": 108, "whole": 10}
+
+
+FUSED = replace(RECIPE, rows=(*RECIPE.rows[:2], Row(
+    name="combined", head="combined", sources=(TOKENS, FRAMES), printed={"ua": 80.0}, combines=("both", "speech"), deviations=("mine",),
+)))  # fmt: skip
+
+
+def test_a_row_that_combines_others_runs_what_it_combines_and_is_their_mean(place: Path) -> None:
+    table = go(place, recipe=FUSED, rows=("combined",))
+    both, speech, combined = (line(table, name).ours for name in ("both", "speech", "combined"))
+    assert both is not None
+    assert speech is not None
+    assert combined is not None
+    assert combined.result["parameters"] == both.result["parameters"] + speech.result["parameters"]
+    means = combine.mean_of_logits([predictions.probabilities(one.run / "predictions.csv", CLASSES) for one in (both, speech)])
+    found = predictions.read(combined.run / "predictions.csv", CLASSES)
+    assert found.predicted.tolist() == means.argmax(1).tolist()
+    assert not (combined.run / "checkpoints").exists()
+    assert combined.deviations[0] == "mine"
+    assert {"a remark"} <= {*combined.deviations}
+
+
+def test_a_combination_is_made_of_runs_that_are_there(place: Path) -> None:
+    go(place, recipe=FUSED, rows=("both", "speech"))
+    table = go(place, recipe=FUSED)
+    assert [one.ours.reused for one in table.lines if one.ours] == [True, True, True]
+    assert len(list((place / "runs").iterdir())) == 3
+
+
 def commands(place: Path, *sources: Source, **changes: Any) -> list[str]:
     rows = (replace(RECIPE.rows[0], head="late", sources=sources),)
     with pytest.raises(CacheError, match="the cache lacks what toy-table1 needs") as caught:
@@ -272,6 +313,4 @@ def test_the_command_prints_the_table(shell: Shell, place: Path) -> None:
     assert shell.run(f"reproduce multilevel-table1 --corpus toy {rows} --seeds 0 --max-epochs 1 -q") == 0
     assert "reduced   1 of 100 epochs at most" in shell.out
     assert next(line for line in shell.out.splitlines() if line.startswith("frame-linear")).split()[1] == "65.44"
-    assert len([line for line in shell.out.splitlines() if "head not built yet" in line]) == sum(
-        row.head == "transformer" for row in recipe("multilevel-table1").rows
-    )
+    assert len([line for line in shell.out.splitlines() if "not asked for" in line]) == 9

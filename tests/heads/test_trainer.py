@@ -225,6 +225,40 @@ def test_gradients_of_accumulated_steps_are_averaged(monkeypatch: pytest.MonkeyP
     assert accumulated == pytest.approx(whole, rel=1e-3)
 
 
+def test_the_last_steps_of_an_epoch_are_averaged_over_as_many_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    grads: list[float] = []
+
+    def watched(optimiser: torch.optim.Adam) -> None:
+        grads.append(sum(float(one.grad.abs().sum()) for one in optimiser.param_groups[0]["params"] if one.grad is not None))
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    for accumulate in (3, 1):  # the weights stay, so the last of four batches has the same gradient whatever it is averaged with
+        after_an_epoch("dropout=0", f"batch={len(PARTS.pool) // 4}", f"accumulate={accumulate}")
+    assert len(grads) == 2 + 4
+    assert grads[1] == pytest.approx(grads[-1], rel=1e-4)
+
+
+def test_a_seed_that_diverges_ends_alone_and_the_others_are_what_they_are_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = fit(seed=4)
+    whole = Learner.epoch
+
+    def breaks(learner: Any) -> list[float]:
+        return [float("nan") if seed == 1 else loss for seed, loss in zip(learner._seeds, whole(learner), strict=True)]
+
+    monkeypatch.setattr(Learner, "epoch", breaks)
+    with pytest.raises(trainer.Diverged, match=r"^the loss is nan in epoch 1 \(seed 1\); lower") as error:
+        trainer.fit(linear, QUICK, [INPUT], EXAMPLES, [PARTS] * 2, classes=3, seeds=[1, 4])
+    assert [*error.value.finished] == [4]
+    np.testing.assert_allclose(error.value.finished[4].probabilities, expected.probabilities, atol=1e-4)
+
+
+def test_all_seeds_that_diverge_are_named() -> None:
+    broken = changed(PARTS.train[:1], lambda x: x * float("inf"))
+    with pytest.raises(trainer.Diverged, match=r"epoch 1 \(seed 0\).*and seeds 5 likewise") as error:
+        trainer.fit(linear, QUICK, [INPUT], broken, [PARTS] * 2, classes=3, seeds=[0, 5])
+    assert not error.value.finished
+
+
 def test_a_cosine_ends_at_no_learning_rate_at_all() -> None:
     config = override(QUICK, ["schedule=cosine", "epochs=4"])
     assert [round(lr_factor(config, epoch), 4) for epoch in range(5)] == [1.0, 0.8536, 0.5, 0.1464, 0.0]
