@@ -280,7 +280,8 @@ def demo(
     numbers = heads_cli.parse_seeds(seeds)
     _say(f"1/3  speaking a corpus of ten synthetic voices, in the layout of IEMOCAP: {folder / 'corpus'}")
     spoken.write(folder / "corpus")
-    corpus = prepare_corpus("iemocap", folder / "corpus", name="demo", data=folder / "data").corpus
+    prepare_corpus("iemocap", folder / "corpus", name="demo", data=folder / "data")
+    corpus = manifest.load(folder / "data", "demo")  # with augmented views, where there are any
     _say(f"     {len(corpus.utterances)} utterances: " + ", ".join(f"{label} {count}" for label, count in show.counts(corpus).items()))
     for model in DEMO_ENCODERS:
         _say(f"2/3  encoding with {model} (weights are downloaded on first use)")

@@ -23,6 +23,11 @@ class Voice:
     root: Path
 
     @property
+    def group(self) -> str:
+        """The session, else the fold, in which the speaker is."""
+        return self.utterances[0].session or self.utterances[0].fold or ""
+
+    @property
     def gender(self) -> str:
         """As the corpus says; '' where it does not."""
         return next((utterance.gender for utterance in self.utterances if utterance.gender), "")

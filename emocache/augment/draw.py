@@ -28,21 +28,17 @@ def voices(utterances: Sequence[Utterance], root: Path) -> dict[str, list[Voice]
 def draw(utterance: Utterance, known: Mapping[str, Sequence[Voice]], count: int, seed: int) -> list[Voice]:
     """Up to `count` voices for the views of an utterance, none twice; the first of more are those of fewer.
 
-    Of a corpus that brings its split, those of speakers of the same part come before the others.
+    Of a corpus that brings its split, those of speakers of the same part (by their first utterance) come before the others.
     """
     others = [voice for voice in known.get(utterance.emotion or "", ()) if voice.speaker != utterance.speaker]
     random.Random(f"{seed}/{utterance.id}").shuffle(others)
-    others.sort(key=lambda voice: all(one.split != utterance.split for one in voice.utterances))
+    if utterance.split:
+        others.sort(key=lambda voice: voice.utterances[0].split != utterance.split)
     drawn: list[Voice] = []
     used: Counter[str] = Counter()
     while others and len(drawn) < count:
-        chosen = min(others, key=lambda voice: used[_group(voice)])
+        chosen = min(others, key=lambda voice: used[voice.group])
         others.remove(chosen)
-        used[_group(chosen)] += 1
+        used[chosen.group] += 1
         drawn.append(chosen)
     return drawn
-
-
-def _group(voice: Voice) -> str:
-    """The session, else the fold, in which a speaker is."""
-    return voice.utterances[0].session or voice.utterances[0].fold or ""

@@ -24,6 +24,7 @@ from emocache.views import View
 OWN_AUDIO = "own audio"
 """What tables say of views with the audio of their parents."""
 CHANGED = "its utterance or voice has changed since it was made; ask for it again"
+GONE = "its utterance is gone, and so is the view"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,20 +70,20 @@ def augment(corpus: Corpus, data: Path, rewriter: Rewriter, synthesiser: Synthes
         path=folder / views.VIEWS,
         how=f"{rewriter.name}, {synthesiser.name if synthesiser else OWN_AUDIO}",
         views=tuple(_view(one, done[one.id]) for one in found.planned if one.id in done and not done[one.id].without),
-        left_out=lost | dict(found.without) | _unused(found, done),
+        left_out=_unused(found, before, done) | dict(found.without) | lost,
         voices=dict(synthesiser.voices) if synthesiser else {},
         now=len(todo),
         work_s=time.perf_counter() - began,
     )
-    _save(outcome, told, found)
+    _save(outcome, told, {utterance.id: utterance.emotion or "" for utterance in corpus.utterances})
     return outcome
 
 
-def _save(outcome: Outcome, told: str, found: Plan) -> None:
+def _save(outcome: Outcome, told: str, emotions: Mapping[str, str]) -> None:
     """Write who is left out, then the views; remove the speech of those that are none any more, and what a kill left."""
     folder = outcome.path.parent
-    emotions = {one.id: one.parent.emotion or "" for one in found.planned}
-    manifest.save_left_out([LeftOut(name, emotions.get(name, ""), reason) for name, reason in outcome.left_out.items()], folder)
+    left_out = outcome.left_out.items()
+    manifest.save_left_out([LeftOut(name, emotions.get(name.rpartition("-view")[0], ""), reason) for name, reason in left_out], folder)
     views.save(outcome.views, {views.HOW: outcome.how, "about": told, "voices": outcome.voices}, folder)
     used = {view.path for view in outcome.views}
     for path in [*folder.glob("*.wav"), *folder.glob(".*.wav.part")]:
@@ -164,13 +165,12 @@ def _view(one: Planned, entry: Entry) -> View:
     )  # fmt: skip
 
 
-def _unused(found: Plan, done: Mapping[str, Entry]) -> dict[str, str]:
-    """Why a view that is planned is not used."""
-    return {
-        one.id: done[one.id].without if one.id in done else CHANGED
-        for one in found.planned
-        if one.id not in done or done[one.id].without
-    }  # fmt: skip
+def _unused(found: Plan, before: Mapping[str, Entry], done: Mapping[str, Entry]) -> dict[str, str]:
+    """Why a view that is planned, or that there was before, is not used."""
+    planned = {one.id for one in found.planned}
+    gone = dict.fromkeys((name for name in before if name not in planned), GONE)
+    reasons = {one.id: done[one.id].without if one.id in done else CHANGED for one in found.planned}
+    return gone | {name: reason for name, reason in reasons.items() if reason}
 
 
 def _bar(corpus: str, total: int) -> "tqdm[None]":

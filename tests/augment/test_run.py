@@ -114,6 +114,14 @@ def test_some_utterances_alone_can_have_views_and_others_follow(tmp_path: Path) 
         made(tmp_path, of, Tone(), ids=["u99"])
 
 
+def test_views_of_utterances_that_are_gone_are_listed_and_removed(tmp_path: Path) -> None:
+    of = corpus(tmp_path)
+    made(tmp_path, of, Tone())
+    done = made(tmp_path, replace(of, utterances=of.utterances[1:]), Tone())
+    assert done.left_out["u0-view1"] == run.GONE
+    assert not (tmp_path / "data" / "tiny" / "views" / "u0-view1.wav").exists()
+
+
 def test_views_of_two_kinds_are_never_mixed(tmp_path: Path) -> None:
     of = corpus(tmp_path)
     first = made(tmp_path, of, Tone())
