@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emocache import languages, show, views
+from emocache import languages, manifest, show, views
 from emocache.errors import UsageError
 from emocache.files import read_ids
-from emocache.options import DataOption, JsonOption, corpora_of, say
+from emocache.options import DataOption, JsonOption, corpora_of, names_of, say
 
 if TYPE_CHECKING:
     import torch
@@ -63,19 +63,18 @@ def augment(
     """Make augmented views of utterances: the same in other words, in another speaker's voice of the same emotion, or both.
 
     They become utterances of the corpus, with their original as `parent`; `extract` encodes them with the rest. They are trained
-    on where their original is, and never where the speaker whose voice they have is validated on or tested.
+    on where their original is, but not in a fold that holds out the speaker whose voice they have.
     """
     given = _given(ctx)
     if removing:
         _check_removing(given)
-    else:
-        _check(text, speech, count, batch, seed, given)
+        for name in names_of(data, corpus, every):
+            _remove(data, name, as_json)
+        return
+    _check(text, speech, count, batch, seed, given)
     ids, lacking = frozenset(read_ids(ids_from)) if ids_from else None, 0
     for found in corpora_of(data, corpus, every):
         with _alone(data, found.name):
-            if removing:
-                _remove(data, found.name, as_json)
-                continue
             from emocache.augment import run
             from emocache.augment.plan import Wish, originals
 
@@ -189,10 +188,13 @@ def _device(name: str | None) -> "torch.device":
 
 
 def _remove(data: Path, corpus: str, as_json: bool) -> None:
-    """Remove the views of a corpus, and say how many there were."""
+    """Remove the views of a corpus, and say how many there were; a damaged list is no hindrance."""
     from emocache.augment.run import remove
 
-    count = remove(data, corpus)
+    if corpus not in (known := manifest.names(data)):
+        raise UsageError(f"no corpus {corpus!r} in {data} (prepared there: {', '.join(known)}); give another --corpus")
+    with _alone(data, corpus):
+        count = remove(data, corpus)
     typer.echo(json.dumps({"corpus": corpus, "removed": count}) if as_json else f"{corpus}: {count} views removed")
 
 

@@ -97,7 +97,7 @@ def read(folder: Path) -> list[View]:
             raise ValueError("other columns than expected")
         return [View(*row) for row in rows]
     except (ValueError, TypeError, csv.Error) as error:
-        raise CorpusError(f"{path}: damaged ({error}); run `emocache augment` again, or with --remove") from None
+        raise CorpusError(f"{path}: damaged ({error}); try `emocache augment --corpus {folder.parent.name} --remove`") from None
 
 
 def about(folder: Path) -> dict[str, Any]:

@@ -94,7 +94,8 @@ def _save(outcome: Outcome, told: str, emotions: Mapping[str, str]) -> None:
 def remove(data: Path, corpus: str) -> int:
     """Remove all views of a corpus; how many there were."""
     folder = data / corpus / views.FOLDER
-    count = len(list(folder.glob("*.wav")) or views.read(folder))
+    listed = (folder / views.VIEWS).read_text(encoding="utf-8").splitlines()[1:] if (folder / views.VIEWS).is_file() else []
+    count = len(list(folder.glob("*.wav")) or listed)
     (folder / views.VIEWS).unlink(missing_ok=True)  # first, so that nobody finds views without audio
     shutil.rmtree(folder, ignore_errors=True)
     return count

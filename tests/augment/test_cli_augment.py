@@ -106,6 +106,7 @@ def test_an_interrupt_keeps_what_was_made(tmp_path: Path, shell: Shell, monkeypa
         ("--speech espeak --vocoder x/y", "--vocoder does nothing with --text back-translation --speech espeak"),
         ("--text none --speech espeak --device cpu", "--device does nothing"),
         ("--remove --views 2", "--remove removes all views of a corpus, and --views would do nothing"),
+        ("--remove --corpus other", "no corpus 'other' in data (prepared there: tiny)"),
         ("--language tlhIngan", "--language tlhIngan: no language that is known here"),
         ("--pivot en", "--pivot en: is the language of the corpus"),
         ("--corpus other", "no corpus 'other'"),

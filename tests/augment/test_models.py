@@ -146,3 +146,14 @@ def test_what_is_needed_of_these_models_is_fetched_and_known_to_be_whole(models:
         files = [path.name for path in (models / name).iterdir()]
         assert needed <= set(snapshot.needed(files))
         assert snapshot.lacks(models / name) is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU that torch can use")
+def test_a_gpu_translates_as_a_cpu_and_speaks_by_seed(models: Path, voice: Voice) -> None:
+    cuda = torch.device("cuda")
+    here, there = (translate.load("en", "de", str(models / "forth"), str(models / "back"), device) for device in (cuda, CPU))
+    assert here.rewrite(list(FORTH)) == there.rewrite(list(FORTH))
+    speaker = SpeechT5Synthesiser(*(str(models / name) for name in ("speecht5", "hifigan", "xvector")), cuda)
+    first = speaker.speak("stay", voice, "en", 1)
+    assert (speaker.speak("stay", voice, "en", 1) == first).all()
+    assert not (speaker.speak("stay", voice, "en", 2) == first).all()

@@ -72,10 +72,12 @@ def test_the_features_of_an_unchanged_corpus_are_not_encoded_again_for_its_views
     assert encoded == [8, 5]
 
 
-def test_a_damaged_list_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_damaged_list_is_one_clear_error_and_can_be_removed(tmp_path: Path, shell: Shell) -> None:
     prepared(tmp_path)
     folder = tmp_path / "data" / "tiny" / "views"
     folder.mkdir()
     (folder / views.VIEWS).write_text("utterance_id,parent\nu0-view1,u0\n")
-    with pytest.raises(CorpusError, match=r"views.csv: damaged .* with --remove"):
+    with pytest.raises(CorpusError, match=r"views.csv: damaged .* --corpus tiny --remove"):
         loaded(tmp_path)
+    assert shell.run("augment --corpus tiny --remove") == 0
+    assert len(loaded(tmp_path).utterances) == 8
