@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emocache.alignment import Alignment
     from emocache.pipeline import Job
     from emocache.store import Features
-    from emocache.types import Corpus, Utterance
+    from emocache.types import Corpus
 
 MUCH_BYTES = 10_000_000_000
 """From here on, a cache inside a home folder is worth a warning: such folders tend to have quotas."""
@@ -26,7 +26,7 @@ def announcement(job: "Job") -> list[str]:
     heard = f"{job.hours:.2f} h of audio" if encoder.modality == "audio" else "as text"
     lines = [
         f"corpus   {job.corpus.name}: {len(job.utterances)} utterances, {heard}",
-        *_views(job.utterances),
+        *(f"views    {line}" for line in views.told(job.utterances)),
         f"encoder  {job.source.name} from {job.source.origin} at {job.source.revision}, {encoder.precision} on {encoder.device}",
         f"stored   {', '.join(f'{level} {size(amount)}' for level, amount in sizes.items())} as {job.dtype}, layers {numbers}",
         f"cache    {job.cache} (free: {size(free_bytes(job.cache))})",
@@ -38,12 +38,6 @@ def announcement(job: "Job") -> list[str]:
     lines += [f"warning  {warning}" for warning in warnings(job)]
     lines += [f"note     {note}" for note in noted(job.notes)]
     return lines
-
-
-def _views(utterances: Sequence["Utterance"]) -> list[str]:
-    """How many of the utterances are augmented views of others."""
-    counted = Counter(utterance.extra.get(views.HOW, "by the manifest") for utterance in utterances if utterance.parent)
-    return [f"views    {count} of these are augmented views ({how})" for how, count in counted.items()]
 
 
 def warnings(job: "Job") -> list[str]:

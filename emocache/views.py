@@ -15,6 +15,7 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
@@ -84,6 +85,12 @@ def _notes(used: Sequence[View], others: int, how: str) -> tuple[str, ...]:
             f"{others} augmented views are not used, since their utterances are gone or changed; `emocache augment` makes them anew"
         )
     return tuple(notes)
+
+
+def told(utterances: Iterable[Utterance]) -> list[str]:
+    """How many of some utterances are views, and how those were made: for everybody who shows or uses them."""
+    counted = Counter(utterance.extra.get(HOW) or "as the manifest says" for utterance in utterances if utterance.parent)
+    return [f"{count} of these are augmented views ({how})" for how, count in counted.items()]
 
 
 def read(folder: Path) -> list[View]:

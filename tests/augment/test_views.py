@@ -9,6 +9,8 @@ from emocache import manifest, pipeline, views
 from emocache.corpora.prepare import prepare
 from emocache.errors import CorpusError
 from emocache.store import open_cache
+from heads.data import Input
+from heads.material import gather
 from tests import checkpoints
 from tests.augment.toy import Tone, corpus, loaded, made
 from tests.shell import Shell
@@ -37,6 +39,16 @@ def test_views_are_extracted_by_the_ordinary_command_and_the_cache_knows_them(tm
     assert shell.run("augment --remove") == 0
     assert shell.run(f"extract --corpus tiny --model {tmp_path / 'hub'} --name speech --json") == 0
     assert not any(u.parent for u in open_cache(tmp_path / "cache").corpus("tiny").utterances)
+
+
+def test_results_say_how_the_views_were_made_that_they_rest_on(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    made(tmp_path, loaded(tmp_path), Tone())
+    job = pipeline.prepare_job(loaded(tmp_path), tmp_path / "data", str(checkpoints.bert(tmp_path / "bert")), cache=tmp_path / "cache")
+    features = pipeline.extract(job).features
+    one = Input(name="bert", level="tokens", layers=(3,), dim=32, text=True)
+    material = gather(open_cache(tmp_path / "cache"), "tiny", [features], [one], label="emotion", data=tmp_path / "data")
+    assert "13 utterances; 5 of these are augmented views (text unchanged, tones)" in material.notes
 
 
 def test_preparing_again_keeps_the_views_of_what_has_not_changed(tmp_path: Path) -> None:
