@@ -46,6 +46,9 @@ JobsOption = Annotated[int, typer.Option(min=1, help="Processes that share the f
 AllowCountsOption = Annotated[bool, typer.Option("--allow-counts", help="Train although the corpus is not as published.")]
 AllowMissingOption = Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")]
 AllowOverlapOption = Annotated[bool, typer.Option("--allow-speaker-overlap", help="Accept given folds that share speakers.")]
+NoWeightsOption = Annotated[
+    bool, typer.Option("--no-weights", help="Keep no weights in RUNS/NAME/checkpoints, which are large for some heads.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
@@ -81,6 +84,7 @@ def train(
             "--random-labels", help="Learn permuted labels: a floor, marked as such. It takes many seeds: see its spread over them."
         ),
     ] = False,
+    no_weights: NoWeightsOption = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the curves as event files too, to RUNS/NAME/tensorboard/.")
     ] = False,
@@ -125,6 +129,7 @@ def train(
         allow_missing=allow_missing,
         allow_speaker_overlap=allow_speaker_overlap,
         random_labels=random_labels,
+        no_weights=no_weights,
     )
     result = run(ask, open_cache(cache), jobs=jobs, quiet=quiet)
     if tensorboard:

@@ -9,7 +9,7 @@ import typer
 from emocache.errors import UsageError
 from emocache.places import cache_root
 from heads import HEADS
-from heads.cli import JobsOption, parse_seeds
+from heads.cli import JobsOption, NoWeightsOption, parse_seeds
 
 REPRODUCE_EXAMPLES = (
     "emocache reproduce --list",
@@ -38,6 +38,7 @@ def reproduce(
     jobs: JobsOption = 1,
     allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Run although the corpus is not as published.")] = False,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out labelled utterances that have no features.")] = False,
+    no_weights: NoWeightsOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> None:
@@ -68,6 +69,7 @@ def reproduce(
         device=device,
         allow_counts=allow_counts,
         allow_missing=allow_missing,
+        no_weights=no_weights,
     )
     table = run_rows(wish, jobs=jobs, quiet=quiet)
     typer.echo(json.dumps(paper_table.to_json(table)) if as_json else paper_table.to_text(table))

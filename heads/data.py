@@ -6,12 +6,10 @@
 A batch is gathered by index arithmetic: no Python per utterance, and no answer can depend on padding.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -28,8 +26,6 @@ CHUNK = 4096
 """Rows that are frozen at a time."""
 AHEAD = 3
 """Batches that are read while the head learns from one."""
-SHARERS = "EMOCACHE_SHARERS"
-"""Environment variable: how many processes share the memory of the device, set for those that --jobs starts."""
 
 
 T = TypeVar("T")
@@ -180,34 +176,6 @@ def frozen(packed: PackedTensor, found: Moments | None, dtype: torch.dtype) -> P
             rows = torch.addcmul(-found.mean[0] / found.std[0], rows, 1 / found.std[0])
         done[0, at : at + CHUNK] = F.layer_norm(rows, rows.shape[-1:])
     return PackedTensor(done, packed.offsets)
-
-
-def free_bytes(device: torch.device) -> int:
-    """The share that this process has of the free memory of the device; without a limit where that cannot be told."""
-    return _free_bytes(device) // int(os.environ.get(SHARERS, "1"))
-
-
-def _free_bytes(device: torch.device) -> int:
-    """What is free for all."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        free = int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        free = 1 << 62
-    return min(free, _allowed_bytes(Path("/sys/fs/cgroup")))
-
-
-def _allowed_bytes(cgroup: Path) -> int:
-    """What a container or a batch system still lets this process take (control groups, version 2); without a limit where none is set."""
-    try:
-        limit = (cgroup / "memory.max").read_text(encoding="ascii").strip()
-        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text(encoding="ascii").splitlines())
-        taken = int((cgroup / "memory.current").read_text(encoding="ascii")) - int(stat["inactive_file"])  # which is given back at need
-        return 1 << 62 if limit == "max" else max(0, int(limit) - taken)
-    except (OSError, KeyError, ValueError):
-        return 1 << 62
 
 
 def to_tensor(packed: Packed, where: str, ids: Sequence[str], device: torch.device) -> PackedTensor:

@@ -71,6 +71,8 @@ class Experiment:
     allow_speaker_overlap: bool = False
     random_labels: bool = False
     """Learn permuted labels, as a floor."""
+    no_weights: bool = False
+    """Keep no weights of the runs; no number depends on it."""
 
     def command(self) -> str:
         """What one would type to ask for this."""
@@ -189,6 +191,7 @@ def grid_of(planned: Plan, examples: Callable[[], Examples], device: torch.devic
         own_validation=planned.about["validation"] == "given",
         digest=planned.runs_digest,
         random_labels=planned.ask.random_labels,
+        no_weights=planned.ask.no_weights,
     )
 
 

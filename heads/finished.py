@@ -9,7 +9,7 @@ Tensors `best/...` and `last/...` are the head's parameters, `probabilities` and
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,11 @@ def _begun(part: Path) -> Path:
 def file_of(folder: Path, fold: int, seed: int) -> Path:
     """The file of one run."""
     return folder / f"{fold}-{seed}.safetensors"
+
+
+def without_weights(fitted: Fitted) -> Fitted:
+    """What a run leaves but for its weights, which nothing but the run itself needs."""
+    return replace(fitted, best={}, last={})
 
 
 def save(path: Path, fitted: Fitted, seconds: float, made_with: Mapping[str, str], digest: str) -> None:

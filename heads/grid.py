@@ -30,6 +30,7 @@ class Grid:
     """What is to be trained. `own_validation`: the corpus brings its validation part, which is no part of the training folds.
 
     With `random_labels`, every run learns labels of its own that tell nothing, so none are trained together.
+    With `no_weights`, what a run leaves on the disk is without its weights.
     `load` gives the examples on `device`, and is called when the first run has to be trained. `digest` is of everything that decides
     the numbers of every run, but for its fold, its seed and the settings.
     """
@@ -44,6 +45,7 @@ class Grid:
     own_validation: bool
     digest: str
     random_labels: bool = False
+    no_weights: bool = False
 
     @property
     def total(self) -> int:
@@ -65,7 +67,8 @@ class Grid:
                 for run in self._fit(number, [seed for seed in seeds if (seed, number) not in done], bar):
                     done[run.seed, number] = run
                     path, digest = finished.file_of(folders[-1], number, run.seed), self._digest(number, run.seed)
-                    finished.save(path, run.fitted, run.seconds, run.made_with, digest)
+                    fitted = finished.without_weights(run.fitted) if self.no_weights else run.fitted
+                    finished.save(path, fitted, run.seconds, run.made_with, digest)
                     bar.update()
         return [done[at] for at in ((seed, number) for seed, made in self.folds.items() for number in range(len(made))) if at in done]
 

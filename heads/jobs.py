@@ -18,7 +18,7 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from emocache.errors import EmocacheError
-from heads.data import SHARERS
+from heads.memory import SHARERS
 
 POLL_S = 0.2
 """Seconds between two looks at the processes."""

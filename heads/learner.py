@@ -64,7 +64,7 @@ class Learner:
         self.model.train()
         total = torch.zeros(len(self._seeds), device=self._pool.device)
         shuffled = self._pool[torch.randperm(len(self._pool), generator=self._order).to(self._pool.device)]
-        parts = self._bucketed(shuffled) if self._needs.buckets else torch.split(shuffled, self._batch)
+        parts = self._parts(shuffled)
         for number, (which, batch) in enumerate(zip(parts, self._examples.batches(parts), strict=True), start=1):
             weights = None if self._weights is None else self._weights[:, which]
             losses = self._losses(replace(batch, weights=weights))
@@ -78,11 +78,11 @@ class Learner:
         learnt = len(self._pool) if self._weights is None else self._weights.sum(1)
         return (total / learnt).tolist()
 
-    def _bucketed(self, shuffled: Tensor) -> list[Tensor]:
-        """Batches in random order, each of utterances that lie near each other in length."""
-        windows = torch.split(shuffled, self._batch * WINDOW)
-        batches = [part for window in windows for part in torch.split(window[self._by_length(window)], self._batch)]
-        return [batches[i] for i in torch.randperm(len(batches), generator=self._order)]
+    def _parts(self, shuffled: Tensor) -> Sequence[Tensor]:
+        """The batches of an epoch."""
+        if self._needs.buckets:
+            return bucketed(shuffled, self._examples.lengths, self._batch, self._order)
+        return torch.split(shuffled, self._batch)
 
     def _by_length(self, which: Tensor) -> Tensor:
         """The order that sorts utterances by their rows in all inputs."""
@@ -171,6 +171,13 @@ class Learner:
         """The precision that is asked for."""
         dtype = DTYPES[self._config.precision]
         return torch.autocast(self._pool.device.type, dtype, enabled=dtype is not torch.float32)
+
+
+def bucketed(shuffled: Tensor, lengths: Tensor, batch: int, order: torch.Generator) -> list[Tensor]:
+    """Batches in random order, each of utterances that lie near each other in length; `lengths` are of all utterances."""
+    windows = torch.split(shuffled, batch * WINDOW)
+    batches = [part for window in windows for part in torch.split(window[lengths[window].argsort(stable=True)], batch)]
+    return [batches[i] for i in torch.randperm(len(batches), generator=order)]
 
 
 def step_size(config: Training, *, held_out: bool) -> int:

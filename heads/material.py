@@ -14,7 +14,8 @@ from emocache.store import Cache, Fallbacks, Features, check_aligned, fallbacks,
 from emocache.store.layout import SOURCE, kind_of
 from emocache.types import LABEL_FIELDS, Corpus, Utterance
 from heads.config import Needs
-from heads.data import Examples, Input, Mapped, PackedTensor, check_rows, free_bytes, to_tensor
+from heads.data import Examples, Input, Mapped, PackedTensor, check_rows, to_tensor
+from heads.memory import free_bytes, keep_freed
 from heads.statistics import standardised_by_group
 
 
@@ -149,10 +150,14 @@ def load(material: Material, sets: Sequence[Features], inputs: Sequence[Input], 
 
 
 def load_input(features: Features, one: Input, ids: Sequence[str], device: torch.device) -> PackedTensor | Mapped:
-    """Rows on the device, or where they would take more than half of its free memory, what reads them batch by batch."""
+    """Rows on the device, or where they would take more than half of its free memory, what reads them batch by batch.
+
+    The latter changes how this process frees memory.
+    """
     offsets, dtype = features.outline(one.level, one.layers[0], ids)
     if int(offsets[-1]) * one.dim * len(one.layers) * dtype.itemsize > free_bytes(device) / 2:
         check_rows(offsets, f"{features.corpus}/{features.name}", ids)
+        keep_freed()
         edges = torch.from_numpy(np.asarray(offsets, dtype=np.int64)).to(device)
         return Mapped(features, one.level, one.layers, tuple(ids), edges, device)
     return to_tensor(features.load(one.level, one.layers, ids), f"{features.corpus}/{features.name}", ids, device)

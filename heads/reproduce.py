@@ -41,6 +41,7 @@ class Wish:
     device: str | None = None
     allow_counts: bool = False
     allow_missing: bool = False
+    no_weights: bool = False
 
     def encoder(self, source: Source) -> str:
         """Our feature set for an input."""
@@ -131,6 +132,7 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         device=wish.device,
         allow_counts=wish.allow_counts,
         allow_missing=wish.allow_missing,
+        no_weights=wish.no_weights,
     )
 
 

@@ -7,7 +7,7 @@ curves.json       losses and validation UA of every epoch, by seed and fold
 result.json       scores, intervals, spread, marks, confusion matrix: what `--json` prints
 embeddings.npy    float16 [rows of predictions.csv, width]: each tested utterance before the head's last layer, where it has one
                   (not where folds have layers of other widths: then those in checkpoints/ alone)
-checkpoints/      the weights of every run, and what it needs not to be trained again (finished.py)
+checkpoints/      the weights of every run (not with `--no-weights`), and what it needs not to be trained again (finished.py)
 tensorboard/      the curves again, as event files: with `--tensorboard`
 """
 

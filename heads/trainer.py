@@ -19,8 +19,9 @@ from torch import Tensor
 
 from emocache.errors import ProtocolError
 from heads.config import HeadModule, Training
-from heads.data import Examples, Input, Mapped, PackedTensor, free_bytes, frozen
+from heads.data import Examples, Input, Mapped, PackedTensor, frozen
 from heads.learner import DTYPES, Learner, Weights
+from heads.memory import free_bytes
 from heads.metrics import confusion, ua
 from heads.statistics import Statistics
 

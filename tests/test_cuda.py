@@ -12,7 +12,8 @@ from emocache.store import open_cache
 from heads import linear, trainer
 from heads.attention import Padded, padded
 from heads.config import override
-from heads.data import Examples, Mapped, PackedTensor, free_bytes, to_tensor
+from heads.data import Examples, Mapped, PackedTensor, to_tensor
+from heads.memory import free_bytes
 from tests import checkpoints, small_corpus
 from tests.heads.test_attention import OFFSETS, ROWS, block
 from tests.heads.test_trainer import EXAMPLES, INPUT, MEMBERS, PARTS, Plain

@@ -1,5 +1,8 @@
 """Packed tensors: batches by index arithmetic, and what memory is left."""
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,7 @@ import torch
 
 from emocache.errors import CacheError
 from emocache.store import Packed
-from heads import data
+from heads import data, memory
 from tests.heads.toy import packed
 
 
@@ -28,8 +31,19 @@ def test_an_utterance_without_rows_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize(("limit", "free"), [("4000", 4000 - 1500 + 500), ("1000", 0), ("max", 1 << 62)])
 def test_a_limit_of_the_batch_system_counts_as_what_is_free(tmp_path: Path, limit: str, free: int) -> None:
-    assert data._allowed_bytes(tmp_path) == 1 << 62
+    assert memory._allowed_bytes(tmp_path) == 1 << 62
     (tmp_path / "memory.max").write_text(f"{limit}\n")
     (tmp_path / "memory.current").write_text("1500\n")
     (tmp_path / "memory.stat").write_text("anon 1000\ninactive_file 500\n")
-    assert data._allowed_bytes(tmp_path) == free
+    assert memory._allowed_bytes(tmp_path) == free
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_that_is_freed_stays_with_the_process_once_that_is_asked_for() -> None:
+    again = "import numpy as np, resource\nfrom heads import memory\n{}\nfor _ in range(20): np.ones(1 << 23)\n"
+    again += "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)"
+    taken, kept = (
+        int(subprocess.run([sys.executable, "-c", again.format(line)], capture_output=True, text=True, check=True).stdout)
+        for line in ("", "memory.keep_freed()")
+    )
+    assert kept < taken

@@ -9,7 +9,7 @@ import torch
 
 from emocache.errors import EmocacheError, ProtocolError
 from emocache.store import open_cache
-from heads import data, experiment, jobs, worker
+from heads import experiment, jobs, memory, worker
 from heads.experiment import Experiment
 from tests.heads.toy import corpus, extract, utterances
 
@@ -67,10 +67,10 @@ def test_gpus_are_shared_out_in_turn_unless_one_was_named(place: Path, monkeypat
 
 
 def test_the_memory_is_shared_by_as_many_processes_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "_free_bytes", lambda device: 900)
-    assert data.free_bytes(torch.device("cpu")) == 900
-    monkeypatch.setenv(data.SHARERS, "3")
-    assert data.free_bytes(torch.device("cpu")) == 300
+    monkeypatch.setattr(memory, "_free_bytes", lambda device: 900)
+    assert memory.free_bytes(torch.device("cpu")) == 900
+    monkeypatch.setenv(memory.SHARERS, "3")
+    assert memory.free_bytes(torch.device("cpu")) == 300
 
 
 def test_a_process_that_fails_is_one_line_and_stops_the_others(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from emocache.errors import CacheError, UsageError
 from emocache.types import Utterance
@@ -224,6 +225,22 @@ def test_a_combination_is_made_of_runs_that_are_there(place: Path) -> None:
     table = go(place, recipe=FUSED)
     assert [one.ours.reused for one in table.lines if one.ours] == [True, True, True]
     assert len(list((place / "runs").iterdir())) == 3
+
+
+def test_runs_without_weights_say_the_same_and_are_found_again(place: Path) -> None:
+    one, other = (
+        line(go(place, runs=place / name, no_weights=name == "bare", rows=("speech",)), "speech").ours for name in ("runs", "bare")
+    )
+    assert one is not None
+    assert other is not None
+    assert (one.run / "predictions.csv").read_text() == (other.run / "predictions.csv").read_text()
+    (whole, *_), (bare, *_) = (sorted((found.run / "checkpoints").iterdir()) for found in (one, other))
+    assert {"best", "last"} <= {name.split("/")[0] for name in load_file(whole)}
+    assert {*load_file(bare)} == {"probabilities", "embeddings"}
+    (other.run / "result.json").write_text("{}")
+    again = line(go(place, runs=place / "bare", no_weights=True, rows=("speech",)), "speech").ours
+    assert again is not None
+    assert (again.reused, again.result["ua"], again.result["runs"]) == (False, one.result["ua"], other.result["runs"])
 
 
 def commands(place: Path, *sources: Source, **changes: Any) -> list[str]:
