@@ -6,6 +6,7 @@ random, so each view is spoken by a seed of its own.
 
 import contextlib
 import io
+import logging
 import shutil
 import weakref
 from importlib.metadata import version
@@ -19,6 +20,7 @@ import torch
 
 from emocache import audio
 from emocache.augment.base import Voice, Waveform
+from emocache.encoders.torchaudio_shim import make_torchaudio_importable
 from emocache.errors import AudioError, AugmentationError, EncoderError, UsageError
 from emocache.files import first_line
 from emocache.types import SAMPLE_RATE
@@ -77,9 +79,11 @@ class CoquiSynthesiser:
 
 def load(device: torch.device) -> CoquiSynthesiser:
     """YourTTS on a device; UsageError when the package is not installed, EncoderError when its model cannot be had."""
+    make_torchaudio_importable()
+    logging.getLogger("TTS").setLevel(logging.CRITICAL)  # what goes wrong is said once, by us
     try:
         from TTS.api import TTS
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         absent = isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "TTS"
         reason = "coqui-tts is not installed" if absent else f"coqui-tts cannot be imported ({first_line(error)})"
         raise UsageError(f"--speech coqui: {reason}; run: {INSTALL}") from None
