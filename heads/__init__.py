@@ -13,6 +13,7 @@ HEADS = {
     "coattention": "heads.coattention",
     "concatenation": "heads.concatenation",
     "mstr": "heads.mstr",
+    "tdfnet": "heads.tdfnet",
     "mmer": "heads.mmer",
 }
 """Name of a head -> its module, which holds Config, PAPER, NEEDS, build and deviations (`heads.config.HeadModule`)."""

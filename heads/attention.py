@@ -34,6 +34,10 @@ class Padded:
         """Largest value of each dimension over each sequence's own time."""
         return self.values.masked_fill(~self.real[:, :, None], -torch.inf).amax(1)
 
+    def then(self, other: "Padded") -> "Padded":
+        """Each sequence with another of the same width behind it in time."""
+        return Padded(torch.cat([self.values, other.values], 1), torch.cat([self.real, other.real], 1))
+
     def holding(self, values: Float[Tensor, "batch time width"]) -> "Padded":
         """Other values of the same sequences."""
         return Padded(values, self.real)

@@ -32,7 +32,7 @@ def reproduce(
     rows: Annotated[str, typer.Option(help="These rows alone, with commas between (default: all whose head is built).")] = "",
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of the heads, such as width=64, to fit a small machine (marked as reduced)."),
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting for every row, repeatable, such as width=64 (named as a deviation)."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="0-2, or 0,3,5 (default: the recipe's).")] = None,
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Cut longer trainings (marked as reduced).")] = None,
@@ -94,7 +94,7 @@ def reproduce(
 def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of JSON objects.")] = False) -> None:
     """List every row of every paper's table: its head, how many parameters it has, and the features that it needs.
 
-    In JSON the settings of the paper's system follow, under its own name.
+    Settings that no table has follow; in JSON all settings of the papers' systems, under their own names.
     """
     from heads.parameters import FLOPS, settings
 
@@ -102,11 +102,11 @@ def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of 
     if as_json:
         typer.echo(json.dumps(found))
         return
-    for one in (one for one in found if "trained_as" not in one):
+    for one in (one for one in found if "trained_as" not in one or one["recipe"] is None):
         size = f"{one['parameters']:,} parameters" if one["parameters"] is not None else "not built yet"
         needs = ", ".join(f"{source['encoder']}/{source['level']}" for source in one["needs"])
         counts = "".join(f"  {name} {one[name] / 1e6:,.3f} M" for name in FLOPS if name in one)
-        typer.echo(f"{one['recipe']:<20} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}{counts}")
+        typer.echo(f"{one['recipe'] or '-':<20} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}{counts}")
     for note in dict.fromkeys(note for one in found for note in one.get("flops_notes", ())):
         typer.echo(f"note  {note}")
 

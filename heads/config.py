@@ -18,6 +18,7 @@ Schedule = Literal["constant", "cosine"]
 Precision = Literal["fp32", "bf16"]
 Optimiser = Literal["adam", "adamw"]
 Tested = Literal["best", "last"]
+Kept = Literal["best+last", "best"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,8 @@ class Training:
     tested: Tested = "best"
     """Whose weights predict the test part: those of the epoch with the lowest validation loss, or those of the last of `epochs`,
     however the validation part fares."""
+    kept: Kept = "best+last"
+    """Which weights the checkpoint of a run holds: those that predict the test part, and those of its last epoch."""
     clip: float = 1.0
     """Largest absolute value of an entry of a gradient; 0 clips nothing."""
     normalise: Normalise = "global"

@@ -3,11 +3,13 @@
     runs/.NAME.DIGEST.part/0-3.safetensors    fold 0 with seed 3, while the grid is at work
     runs/NAME/checkpoints/0-3.safetensors     the same once all are done
 
-Tensors `best/...` and `last/...` are the head's parameters, `probabilities` and `embeddings` what it says of the test part.
+Tensors `best/...` and, unless `kept` is "best", `last/...` are the head's parameters; `probabilities` and `embeddings` are what it
+says of the test part.
 """
 
 import contextlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -85,23 +87,25 @@ def save(path: Path, fitted: Fitted, seconds: float, made_with: Mapping[str, str
     part.replace(path)
 
 
+def copy(path: Path, to: Path) -> None:
+    """Put a run that lies elsewhere into a folder of this training, whole or not at all."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_suffix(".part")
+    shutil.copyfile(path, part)
+    part.replace(to)
+
+
 def load(path: Path, digest: str) -> tuple[Fitted, float, dict[str, str]] | None:
-    """A run, its seconds, and what it was made with; None when it is not there, damaged, or of another experiment."""
+    """A run without its weights, its seconds, and what it was made with; None when it is not there, damaged, or of another experiment."""
     try:
         with safe_open(path, "pt") as file:
             about: Mapping[str, Any] = file.metadata() or {}
             if about.get("digest") != digest:
                 return None
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            probabilities = file.get_tensor("probabilities").numpy()
+            embeddings = file.get_tensor("embeddings").numpy().astype(np.float16) if "embeddings" in file.keys() else None  # noqa: SIM118
         curve = tuple(Epoch(**epoch) for epoch in json.loads(about["curve"]))
-        best, last = (_under(kind, tensors) for kind in ("best/", "last/"))
-        embeddings = tensors["embeddings"].numpy().astype(np.float16) if "embeddings" in tensors else None
-        fitted = Fitted(curve, int(about["chosen"]), tensors["probabilities"].numpy(), embeddings, best, last)
+        fitted = Fitted(curve, int(about["chosen"]), probabilities, embeddings, {}, {})
         return fitted, float(about["seconds"]), json.loads(about["made_with"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None
-
-
-def _under(kind: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors whose names begin so, without that."""
-    return {name.removeprefix(kind): one for name, one in tensors.items() if name.startswith(kind)}

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -65,10 +65,10 @@ class Grid:
                         done[seed, number] = run
                         bar.update()
                 for run in self._fit(number, [seed for seed in seeds if (seed, number) not in done], bar):
-                    done[run.seed, number] = run
                     path, digest = finished.file_of(folders[-1], number, run.seed), self._digest(number, run.seed)
-                    fitted = finished.without_weights(run.fitted) if self.no_weights else run.fitted
-                    finished.save(path, fitted, run.seconds, run.made_with, digest)
+                    light = finished.without_weights(run.fitted)
+                    finished.save(path, light if self.no_weights else run.fitted, run.seconds, run.made_with, digest)
+                    done[run.seed, number] = replace(run, fitted=light)  # the weights of all runs would not fit
                     bar.update()
         return [done[at] for at in ((seed, number) for seed, made in self.folds.items() for number in range(len(made))) if at in done]
 
@@ -95,9 +95,11 @@ class Grid:
         """A run that was done before."""
         digest = self._digest(number, seed)
         for folder in folders:
-            if (found := finished.load(finished.file_of(folder, number, seed), digest)) is not None:
-                if folder != folders[-1]:
+            if (found := finished.load(path := finished.file_of(folder, number, seed), digest)) is not None:
+                if folder != folders[-1] and self.no_weights:
                     finished.save(finished.file_of(folders[-1], number, seed), *found, digest)
+                elif folder != folders[-1]:
+                    finished.copy(path, finished.file_of(folders[-1], number, seed))
                 return Run(self.folds[seed][number], seed, *found)
         return None
 

@@ -6,32 +6,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from emocache.errors import CacheError
 from emocache.store import Cache, Features
 from emocache.store.layout import SOURCE
-from heads.material import block_layers
+from heads.material import wanted_layers
 
 
 def commands(
-    cache: Cache | None, corpus: str, needed: Mapping[str, Sequence[str]], ids: Sequence[str], *, last: bool = False
-) -> list[str]:  # fmt: skip
-    """The commands, in order, that give every encoder in `needed` its levels for all `ids`; without a cache all is lacking.
+    cache: Cache | None, corpus: str, needed: Mapping[str, Sequence[str]], ids: Sequence[str], layers: str = "blocks"
+) -> list[str]:
+    """The commands, in order, that give every encoder in `needed` its levels for all `ids`; without a cache all is lacking."""
+    return [
+        line for encoder, levels in needed.items() for line in _of_one(cache, corpus, encoder, list(dict.fromkeys(levels)), ids, layers)
+    ]
 
-    Of every level the outputs of all blocks are needed, or that of the `last` one alone.
-    """
-    return [line for encoder, levels in needed.items() for line in _of_one(cache, corpus, encoder, list(dict.fromkeys(levels)), ids, last)]
 
-
-def _of_one(cache: Cache | None, corpus: str, encoder: str, levels: list[str], ids: Sequence[str], last: bool) -> Iterator[str]:
+def _of_one(cache: Cache | None, corpus: str, encoder: str, levels: list[str], ids: Sequence[str], layers: str) -> Iterator[str]:
     """The commands for one encoder."""
     features = _features(cache, corpus, encoder)
+    only = [] if layers == "blocks" else ["--layers", layers]
     if features is None:
-        alone = ["--layers", "last"] if last else []
-        yield shlex.join(["emocache", "extract", "--model", encoder, "--corpus", corpus, "--levels", ",".join(levels), *alone])
+        yield shlex.join(["emocache", "extract", "--model", encoder, "--corpus", corpus, "--levels", ",".join(levels), *only])
         return
-    layers = block_layers(features)[-1:] if last else block_layers(features)
     native = [level for level in levels if SOURCE not in level]
-    if lacking := [level for level in native if not _holds(features, level, layers, ids)]:
+    if lacking := [level for level in native if not _holds(features, level, ids, layers)]:
         yield from _extract(features, lacking, layers)
-    if segments := [level for level in levels if SOURCE in level and not _holds(features, level, layers, ids)]:
-        if features.native not in lacking and not _holds(features, features.native, layers, ids):
+    if segments := [level for level in levels if SOURCE in level and not _holds(features, level, ids, layers)]:
+        if features.native not in lacking and not _holds(features, features.native, ids, layers):
             yield from _extract(features, [features.native], layers)
         yield shlex.join(["emocache", "pool", f"{corpus}/{features.name}", "--levels", ",".join(segments)])
 
@@ -48,14 +46,14 @@ def _features(cache: Cache | None, corpus: str, encoder: str) -> Features | None
         return None
 
 
-def _holds(features: Features, level: str, layers: Sequence[int], ids: Sequence[str]) -> bool:
-    """Whether a level has these layers for all of these utterances, less those that could not be encoded."""
-    return level in features.levels and {*features.held(level, layers), *features.failures} >= set(ids)
+def _holds(features: Features, level: str, ids: Sequence[str], layers: str) -> bool:
+    """Whether a level has the layers for all of these utterances, less those that could not be encoded."""
+    return level in features.levels and {*features.held(level, wanted_layers(features, layers)), *features.failures} >= set(ids)
 
 
-def _extract(features: Features, levels: Sequence[str], layers: Sequence[int]) -> list[str]:
+def _extract(features: Features, levels: Sequence[str], layers: str) -> list[str]:
     """The extraction of levels as the feature set was made; CacheError for an imported one, of which not all is known."""
-    arrays = [(level, layer) for level in levels for layer in layers]
+    arrays = [(level, layer) for level in levels for layer in wanted_layers(features, layers)]
     if not (lines := features.card.commands(features.name, arrays)):
         raise CacheError(
             f"{features.corpus}/{features.name}: {', '.join(levels)} not complete; {features.card.again(features.name, arrays)}"

@@ -70,7 +70,7 @@ def inputs_of(sets: Sequence[Features], needs: Needs, *, levels: Sequence[str] =
 def _layers(features: Features, level: str, asked: str) -> tuple[int, ...]:
     """The layers asked for: 'all' that are cached, 'last' or 'blocks' of the encoder's. CacheError for one that is not cached."""
     cached = features.layers_of(level)
-    wanted = cached if asked == "all" else block_layers(features) if asked == "blocks" else parse_layers(asked, features.card.layers)
+    wanted = cached if asked == "all" else wanted_layers(features, asked)
     if missing := [layer for layer in wanted if layer not in cached]:
         there = ", ".join(map(str, cached))
         raise CacheError(
@@ -80,9 +80,11 @@ def _layers(features: Features, level: str, asked: str) -> tuple[int, ...]:
     return wanted
 
 
-def block_layers(features: Features) -> tuple[int, ...]:
-    """The outputs of all blocks: every layer of the encoder but 0, the first block's input, unless it has no other."""
-    return features.card.layers[1:] or features.card.layers
+def wanted_layers(features: Features, asked: str) -> tuple[int, ...]:
+    """Layers of the encoder, cached or not: 'blocks' are all but 0, the first block's input, unless it has no other."""
+    if asked == "blocks":
+        return features.card.layers[1:] or features.card.layers
+    return parse_layers(asked, features.card.layers)
 
 
 def gather(

@@ -1,6 +1,9 @@
-"""Every setting of every paper table with the size of its head, built on the meta device: no weight is allocated."""
+"""Every setting of the papers' tables, and some beside them, with the size of its head.
 
-from collections.abc import Iterator
+It is built on the meta device, so no weight is allocated.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -8,27 +11,29 @@ import torch
 import heads
 from heads.config import CountingHead, override
 from heads.data import Input
-from heads.recipes import every
+from heads.recipes import every, sizes
 from heads.recipes.recipe import Recipe, Row
 
+CLASSES = 4
+"""Of settings that no table has."""
 FLOPS = ("flops_paper", "flops_macs")
 
 
 def settings() -> list[dict[str, Any]]:
     """One object for each row: head, setting, table, parameters (null where the head is not built yet), and what it needs.
 
-    Then one for each setting that a paper's system has in its tables, with `trained_as`, which is what `train` calls the head,
-    and the `rows` that have it; `needs` are those of the first. Where the paper counts FLOPs, those of one utterance are there by
+    Then one for each setting that a paper's system has, with `trained_as`, which is what `train` calls the head, and the `rows` of
+    tables that have it, if any; `needs` are those of the first. Where the paper counts FLOPs, those of one utterance are there by
     its count and by a proper one, with what is to be known of its count.
     """
-    return [*_rows(), *_systems()]
+    return [*_rows(), *_systems(), *_others()]
 
 
 def _rows() -> Iterator[dict[str, Any]]:
     """Every row of every table."""
     for recipe in every():
-        for row in recipe.rows:
-            yield {"head": row.head, "setting": row.name, "recipe": recipe.name, **_size(recipe, row)}
+        for row in () if recipe.shows else recipe.rows:
+            yield {"head": row.head, "setting": row.name, "recipe": recipe.name, **_size(recipe.trained(row), row, recipe.classes)}
 
 
 def _systems() -> Iterator[dict[str, Any]]:
@@ -41,38 +46,40 @@ def _systems() -> Iterator[dict[str, Any]]:
     for (system, setting), rows in named.items():
         recipe, row = rows[0]
         about = {"head": system, "setting": setting, "trained_as": row.head, "recipe": recipe.name}
-        yield about | {"rows": [f"{of.name}/{one.name}" for of, one in rows]} | _size(recipe, row)
+        yield about | {"rows": [f"{of.name}/{one.name}" for of, one in rows]} | _size(recipe.trained(row), row, recipe.classes)
 
 
-def _size(recipe: Recipe, row: Row) -> dict[str, Any]:
-    """Parameters and FLOPs of a row, and what it needs; parameters of a combination are of the heads that are trained for it."""
-    trained = recipe.trained(row)
+def _others() -> Iterator[dict[str, Any]]:
+    """Settings that no table has."""
+    for row in sizes():
+        yield {"head": row.head, "setting": row.setting, "trained_as": row.head, "recipe": None, "rows": []} | _size((row,), row, CLASSES)
+
+
+def _size(trained: Sequence[Row], row: Row, classes: int) -> dict[str, Any]:
+    """Parameters and FLOPs of a row, and what it needs; parameters of a combination are of the heads that are `trained` for it."""
     built = all(one.head in heads.HEADS for one in trained)
-    needs = [{"encoder": one.encoder, "level": one.level, "layers": list(recipe.layers_of(one)), "dim": one.dim} for one in row.sources]
-    size = {"parameters": sum(parameters(recipe, one) for one in trained) if built else None}
-    return size | (_flops(recipe, row) if row.head in heads.HEADS else {}) | {"needs": needs}
+    needs = [{"encoder": one.encoder, "level": one.level, "layers": list(one.layers), "dim": one.dim} for one in row.sources]
+    size = {"parameters": sum(parameters(one, classes) for one in trained) if built else None}
+    return size | (_flops(row, classes) if row.head in heads.HEADS else {}) | {"needs": needs}
 
 
-def parameters(recipe: Recipe, row: Row) -> int:
+def parameters(row: Row, classes: int = CLASSES) -> int:
     """How many weights the head of a row has, with the paper's inputs."""
     head = heads.head(row.head)
     with torch.device("meta"):
-        built = head.build(override(head.Config(), row.settings), _inputs(recipe, row), recipe.classes)
-    return sum(weight.numel() for weight in built.parameters())
+        return sum(weight.numel() for weight in head.build(override(head.Config(), row.settings), _inputs(row), classes).parameters())
 
 
-def _flops(recipe: Recipe, row: Row) -> dict[str, Any]:
+def _flops(row: Row, classes: int) -> dict[str, Any]:
     """What the head counts itself, if it does."""
     head = heads.head(row.head)
     if not isinstance(head, CountingHead):
         return {}
-    counted = head.costs(override(head.Config(), row.settings), _inputs(recipe, row), recipe.classes)
-    return {**counted, "flops_notes": list(head.COST_NOTES)}
+    return {**head.costs(override(head.Config(), row.settings), _inputs(row), classes), "flops_notes": list(head.COST_NOTES)}
 
 
-def _inputs(recipe: Recipe, row: Row) -> list[Input]:
+def _inputs(row: Row) -> list[Input]:
     """The paper's."""
     return [
-        Input(name=one.encoder, level=one.level, layers=recipe.layers_of(one), dim=one.dim, text=one.text, encoder=one.encoder)
-        for one in row.sources
+        Input(name=one.encoder, level=one.level, layers=one.layers, dim=one.dim, text=one.text, encoder=one.encoder) for one in row.sources
     ]

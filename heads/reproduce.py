@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ NO_TEXT = "needs --test-text"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What is asked for. `encoders` maps the paper's names to feature sets of ours; `alignment` and `protocol` replace the paper's.
+    """What is asked for. `encoders` maps the paper's names to feature sets of ours.
 
-    `settings` are of the head, beside those of the row, for what has no accelerator.
+    `alignment`, `protocol` and `settings` of the heads replace the paper's.
     """
 
     recipe: Recipe
@@ -50,6 +50,11 @@ class Wish:
     allow_counts: bool = False
     allow_missing: bool = False
     no_weights: bool = False
+
+    def settings_of(self, row: Row) -> tuple[str, ...]:
+        """The settings asked for that the head of a row has, or one that it combines."""
+        names = {one.name for trained in self.recipe.trained(row) for one in fields(heads.head(trained.head).Config)}
+        return tuple(one for one in self.settings if one.partition("=")[0] in names)
 
     def encoder(self, source: Source) -> str:
         """Our feature set for an input."""
@@ -92,6 +97,7 @@ def plans(wish: Wish) -> dict[str, experiment.Plan]:
     if not picked:
         raise UsageError(f"{recipe.name}: no head of these rows is built yet; there are: {', '.join(heads.HEADS)}")
     trained = {one.name: one for row in _with_text(wish, picked) for one in recipe.trained(row)}
+    _check_settings(wish, list(trained.values()))
     check_features(wish, list(trained.values()))
     cache = open_cache(wish.cache)
     return {name: experiment.plan(experiment_of(wish, row), cache) for name, row in trained.items()}
@@ -105,7 +111,7 @@ def carry_out(wish: Wish, plans: Mapping[str, experiment.Plan], *, jobs: int = 1
     picked = [row for row in recipe.pick(wish.rows) if row.combines and built(recipe, row)]
     ours |= {row.name: _combined(wish, row, [ours[name] for name in row.combines]) for row in picked}
     lines = [Line(row=row, ours=ours.get(row.name), why="" if row.name in ours else _why(wish, row)) for row in recipe.rows]
-    return Table(recipe=recipe, corpus=wish.corpus, protocol=wish.protocol or recipe.protocol, lines=tuple(lines))
+    return Table(recipe=recipe, corpus=wish.corpus, protocol=wish.protocol, lines=tuple(lines))
 
 
 def _why(wish: Wish, row: Row) -> str:
@@ -136,13 +142,19 @@ def check_names(wish: Wish) -> None:
         raise UsageError(f"--encoders {unknown[0]}=...: {wish.recipe.name} has the encoders {', '.join(wish.recipe.encoders)}")
 
 
+def _check_settings(wish: Wish, rows: Sequence[Row]) -> None:
+    """UsageError for a setting that no head of these rows has."""
+    if unknown := [one for one in wish.settings if not any(one in wish.settings_of(row) for row in rows)]:
+        override(heads.head(rows[0].head).Config(), unknown)  # says what there is
+
+
 def check_features(wish: Wish, rows: Sequence[Row]) -> None:
     """CacheError with one command a line when the cache lacks anything that the rows need."""
     cache = open_cache(wish.cache) if (wish.cache / MARKER).is_file() else None
     needed: dict[str, list[str]] = {}
     for source in dict.fromkeys(source for row in rows for source in row.sources):
         needed.setdefault(wish.encoder(source), []).append(wish.level(source))
-    if commands := lacking.commands(cache, wish.corpus, needed, _ids(wish, cache), last=wish.recipe.layers == "last"):
+    if commands := lacking.commands(cache, wish.corpus, needed, _ids(wish, cache), wish.recipe.layers):
         where = shlex.join(["--data", str(wish.data), "--cache", str(wish.cache)])
         listed = "\n".join(f"  {command} {where}" for command in commands)
         raise CacheError(
@@ -163,7 +175,7 @@ def _ids(wish: Wish, cache: Cache | None) -> list[str]:
 
 def experiment_of(wish: Wish, row: Row) -> Experiment:
     """The experiment of a row."""
-    epochs = config_of(row).epochs
+    epochs = override(config_of(row), wish.settings_of(row)).epochs
     shorter = (f"epochs={wish.max_epochs}",) if wish.max_epochs is not None and wish.max_epochs < epochs else ()
     return Experiment(
         head=row.head,
@@ -171,9 +183,9 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         encoders=tuple(wish.encoder(source) for source in row.sources),
         levels=tuple(wish.level(source) for source in row.sources),
         layers=wish.recipe.layers,
-        protocol=wish.protocol or wish.recipe.protocol,
+        protocol=wish.protocol or wish.recipe.protocol_of(row),
         seeds=wish.seeds or wish.recipe.seeds,
-        settings=(*row.settings, *wish.settings, *shorter),
+        settings=(*row.settings, *wish.settings_of(row), *shorter),
         select=wish.select,
         test_text=wish.test_text if row.other_text else None,
         runs=wish.runs,
@@ -237,16 +249,18 @@ def _others(wish: Wish, row: Row) -> Iterator[str]:
         yield "corpus"
     if any((wish.encoder(one), wish.level(one)) != (one.encoder, one.level) for one in row.sources):
         yield "features"
-    if wish.protocol not in {None, wish.recipe.protocol}:
+    if wish.protocol not in {None, wish.recipe.protocol_of(row)}:
         yield "protocol"
+    if wish.settings_of(row):
+        yield "settings"
 
 
 def _deviations(wish: Wish, row: Row) -> Iterator[str]:
     """Where what is asked for is not the paper's."""
     if wish.corpus != wish.recipe.corpus:
         yield f"corpus {wish.corpus}; the paper has {wish.recipe.corpus}"
-    if wish.protocol not in {None, wish.recipe.protocol}:
-        yield f"--protocol: {wish.protocol} stands for {wish.recipe.protocol}"
+    if wish.protocol not in {None, paper := wish.recipe.protocol_of(row)}:
+        yield f"--protocol: {wish.protocol} stands for {paper}"
     for source in row.sources:
         if wish.encoder(source) != source.encoder:
             yield f"--encoders: {wish.encoder(source)} stands for {source.encoder}"
@@ -259,14 +273,14 @@ def _reduced(wish: Wish, row: Row, planned: experiment.Plan, found: Mapping[str,
     recipe = wish.recipe
     sizes = [
         (len(found["seeds"]), len(recipe.seeds), "seeds"),
-        (len({run["fold"] for run in found["runs"]}), recipe.folds, "folds"),
+        (len({run["fold"] for run in found["runs"]}), recipe.folds_of(row), "folds"),
         (planned.config.epochs, config_of(row).epochs, "epochs at most"),
         (len(planned.material.utterances), recipe.utterances, "utterances"),
     ]
     for one, source in zip(planned.inputs, row.sources, strict=True):
         sizes += [
-            (len(one.layers), len(recipe.layers_of(source)), f"layers of {one.name}"),
+            (len(one.layers), len(source.layers), f"layers of {one.name}"),
             (one.dim, source.dim, f"dimensions of {one.name}"),
         ]
-    yield from (f"--set {one}" for one in wish.settings)
+    yield from (f"--set {one}" for one in wish.settings_of(row))
     yield from (f"{ours} of {paper} {what}" for ours, paper, what in sizes if ours < paper)

@@ -73,7 +73,7 @@ class Fitted:
     """What a run leaves: the curve, the epoch that was chosen (from 1), and what it says of the test part.
 
     probabilities [test, classes], embeddings [test, width] (float16) or None; weights of the chosen epoch (`best`; with `refit`
-    those of the second training) and of the last one.
+    those of the second training) and of the last one; the latter are empty with `kept` "best".
     """
 
     curve: tuple[Epoch, ...]
@@ -158,7 +158,7 @@ def _learn(
     """Train until every seed has stopped."""
     pool, weights = (parts[0].pool, _weights(parts, examples)) if head.NEEDS.stacks else (parts[0].train, None)
     learner = Learner(head, config, inputs, examples, pool, weights, classes, seeds)
-    runs = [_Run(seed, learner.weights_of(i)) for i, seed in enumerate(seeds)]
+    runs = [_Run(seed, learner.weights_of(i), {}) for i, seed in enumerate(seeds)]
     while going := [run for run in runs if run.goes_on(config)]:
         learner.keep([run.seed for run in going])
         for i, (run, train_loss) in enumerate(zip(going, learner.epoch(), strict=True)):
@@ -182,7 +182,7 @@ class _Run:
 
     seed: int
     best: Weights
-    last: Weights | None = None
+    last: Weights
     chosen: int = 0
     broken: str = ""
 
@@ -201,10 +201,12 @@ class _Run:
             self.check(loss, f"in epoch {len(self.curve)}", config)
         if self.broken:
             return
-        self.last = weights()
         lower = not self.chosen or epoch.validation_loss < self.curve[self.chosen - 1].validation_loss
-        if lower or config.tested == "last":
-            self.chosen, self.best = len(self.curve), self.last
+        chosen = lower or config.tested == "last"
+        found = weights() if chosen or config.kept == "best+last" else {}
+        if chosen:
+            self.chosen, self.best = len(self.curve), found
+        self.last = found if config.kept == "best+last" else {}
 
     def check(self, loss: float, where: str, config: Training) -> None:
         """Broken by a loss that is not finite."""
@@ -220,7 +222,8 @@ def _refit(learner: Learner, runs: Sequence[_Run], config: Training) -> None:
         for i, (run, loss) in enumerate(zip(going, learner.epoch(), strict=True)):
             run.check(loss, f"in epoch {number} of the second training", config)
             if run.chosen == number:
-                run.best = run.last = learner.weights_of(i)
+                run.best = learner.weights_of(i)
+                run.last = run.best if config.kept == "best+last" else {}
         number += 1
 
 
@@ -239,7 +242,7 @@ def _answers(learner: Learner, runs: Sequence[_Run], test: Tensor, config: Train
 def _fitted(run: _Run, logits: Tensor, embeddings: Tensor | None) -> Fitted:
     """What a run leaves."""
     half = None if embeddings is None else embeddings.half().cpu().numpy()
-    return Fitted(tuple(run.curve), run.chosen, logits.float().softmax(1).cpu().numpy(), half, run.best, run.last or run.best)
+    return Fitted(tuple(run.curve), run.chosen, logits.float().softmax(1).cpu().numpy(), half, run.best, run.last)
 
 
 def _weights(parts: Sequence[Parts], examples: Examples) -> Tensor:

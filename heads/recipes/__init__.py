@@ -1,31 +1,37 @@
-"""The papers' tables: `RECIPES` names them, and their modules hold a `RECIPE` each, or `RECIPES` by name where they hold several."""
+"""The papers' tables: `RECIPES` names them, in modules that hold a `RECIPE` or several."""
 
 import importlib
+from typing import Any, cast
 
 from emocache.errors import UsageError
-from heads.recipes.recipe import Recipe
+from heads.recipes.recipe import Recipe, Row
 
 CORPORA = ("iemocap", "meld", "crema-d")
 RECIPES = {
     "multilevel-table1": "heads.recipes.multilevel_table1",
     "multilevel-table2": "heads.recipes.multilevel_table2",
     "multilevel-table3": "heads.recipes.multilevel_table3",
-    **{f"mstr-table2-{corpus}": "heads.recipes.mstr_table2" for corpus in CORPORA},
-    **{f"mstr-fig3-{corpus}": "heads.recipes.mstr_fig3" for corpus in CORPORA},
-    **{f"mmer-{name}": "heads.recipes.mmer" for name in ("table1", "fig2", "grid", "transcripts", "released")},
+    **{f"mstr-table2-{corpus}": "heads.recipes.mstr_table2:RECIPES" for corpus in CORPORA},
+    **{f"mstr-fig3-{corpus}": "heads.recipes.mstr_fig3:RECIPES" for corpus in CORPORA},
+    **{f"tdfnet-table{number}": f"heads.recipes.tdfnet_tables:TABLE{number}" for number in range(1, 6)},
+    **{f"tdfnet-fig{number}": f"heads.recipes.tdfnet_figures:FIG{number}" for number in range(5, 12)},
+    **{f"mmer-{name}": "heads.recipes.mmer:RECIPES" for name in ("table1", "fig2", "grid", "transcripts", "released")},
 }
-"""Name of a recipe -> its module."""
+"""Name of a recipe -> its module, or a name in it: of a recipe, or of several by name."""
+
 SEVERAL = {whole: tuple(f"{whole}-{corpus}" for corpus in CORPORA) for whole in ("mstr-table2", "mstr-fig3")}
 """A table on several corpora -> the recipe of each."""
+
+SIZES = ("heads.recipes.tdfnet:SIZES",)
+"""Settings of the papers' systems that no table has."""
 
 
 def recipe(name: str) -> Recipe:
     """The recipe of that name, or a UsageError that lists them all."""
     if name not in RECIPES:
         raise UsageError(f"no recipe {name!r}; there are: {', '.join([*RECIPES, *SEVERAL])}")
-    module = importlib.import_module(RECIPES[name])
-    found: Recipe = module.RECIPES[name] if hasattr(module, "RECIPES") else module.RECIPE
-    return found
+    found = _named(RECIPES[name])
+    return cast(Recipe, found[name] if isinstance(found, dict) else found)
 
 
 def parts(name: str) -> tuple[Recipe, ...]:
@@ -36,3 +42,14 @@ def parts(name: str) -> tuple[Recipe, ...]:
 def every() -> list[Recipe]:
     """All recipes."""
     return [recipe(name) for name in RECIPES]
+
+
+def sizes() -> list[Row]:
+    """Settings that no table has, as rows."""
+    return [row for place in SIZES for row in _named(place)]
+
+
+def _named(place: str) -> Any:
+    """What 'module:NAME' names; a module by itself means its RECIPE."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name or "RECIPE")

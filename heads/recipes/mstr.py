@@ -6,7 +6,7 @@ from typing import Any
 
 from heads.recipes.recipe import Recipe, Row, Source
 
-HUBERT = Source(encoder="hubert-large", level="frames", blocks=24, dim=1024)
+HUBERT = Source(encoder="hubert-large", level="frames", blocks=24, layer=24, dim=1024)
 LITERAL = ("norm=matrix", "mask=false", "normalise=none")
 """As the paper's parameter counts and the code of its group have it: utterances of one length, whose padding attends."""
 SETTINGS = {
@@ -25,7 +25,6 @@ _table = partial(
     paper="Multi-Scale Temporal Transformer For Speech Emotion Recognition",
     url="https://arxiv.org/abs/2410.00390",
     seeds=tuple(range(10)),
-    layers="last",
 )
 _NOTES = (
     "not printed, and solved from the printed sizes: frames of an utterance, FFN 512, classifier 1024-512-256, LayerNorm over all frames",

@@ -24,6 +24,12 @@ SMALL = {
 UNFELT = ("attention.key.bias", "augmented.2.bias")
 """Add the same to all products of a query, or of an utterance with views, which the softmax takes out."""
 
+THREE = [
+    Input(name="a", level="frames", layers=(1,), dim=DIM), Input(name="b", level="utterance", layers=(1,), dim=4),
+    Input(name="c", level="tokens", layers=(1,), dim=DIM, text=True),
+]  # fmt: skip
+TINY = ("width=16", "heads=2", "layers=1", "dropout=0")
+
 
 def made(name: str) -> tuple[torch.nn.Module, Batch]:
     """A small head in training mode, and a batch of eight utterances for it."""
@@ -32,11 +38,15 @@ def made(name: str) -> tuple[torch.nn.Module, Batch]:
         return toy_mmer.head(), toy_mmer.batch()
     frames = packed([5, 2, 9, 1, 4, 4, 7, 3], seed=1)
     tokens = packed([2, 3, 1, 4, 1, 5, 2, 2], dim=4, dtype=torch.float32, seed=2)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
     head = heads.head(name)
+    if name == "tdfnet":
+        longer = packed([36, 2, 50, 1, 40, 4, 7, 3], 1), packed([1] * 8, 1, 4), packed([9, 6, 8, 1, 9, 4, 2, 7], 1)
+        return head.build(override(head.Config(), TINY), THREE, 3), Batch(longer, labels)
     inputs = [SPEECH if name != "mstr" else replace(SPEECH, layers=(1,)), TEXT][: head.NEEDS.least]
     frames = replace(frames, values=frames.values[-len(inputs[0].layers) :])
     built = head.build(override(head.Config(), SMALL.get(name, ())), inputs, 3)
-    return built, Batch((frames, tokens)[: len(inputs)], torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]))
+    return built, Batch((frames, tokens)[: len(inputs)], labels)
 
 
 def size(module: torch.nn.Module) -> int:

@@ -1,6 +1,7 @@
 """A paper's table beside ours: what is run, what is marked, what is a dash, and what is refused before any training."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,76 @@ def test_shuffles_that_miss_some_utterances_are_not_reduced(place: Path) -> None
     assert found is not None
     assert found.result["n"] < 108
     assert found.reduced == ()
+
+
+def test_a_row_may_have_a_protocol_of_its_own_and_numbers_of_single_folds(place: Path) -> None:
+    speech = RECIPE.rows[0]
+    own = replace(
+        RECIPE, over_folds=True,
+        rows=(
+            replace(speech, by_fold={"Ses2": {"ua": 50.5}, "Ses9": {"ua": 60.5}}),
+            replace(speech, name="persons", protocol="lopo", folds=6),
+        ),
+    )  # fmt: skip
+    table = go(place, recipe=own)
+    sessions, persons = (line(table, name).ours for name in ("speech", "persons"))
+    assert sessions is not None
+    assert persons is not None
+    assert [len({run["fold"] for run in one.result["runs"]}) for one in (sessions, persons)] == [3, 6]
+    assert (sessions.reduced, persons.reduced) == ((), ())
+    (score,) = (run["ua"] for run in sessions.result["runs"] if run["fold"] == "Ses2")
+    text = paper_table.to_text(table)
+    cells = {cells[0]: cells[1:] for cells in (re.split(r"  +", line.strip()) for line in text.splitlines())}
+    assert cells["fold Ses2"] == ["50.50", "-", "-", f"{100 * score:.2f}"]
+    assert cells["fold Ses9"] == ["60.50", "-", "-", "-"]
+    assert f"{100 * sessions.result['over_folds']['ua']['mean']:.2f}" in cells["speech"]
+    assert "protocol loso, lopo" in text
+    found = paper_table.to_json(table)["rows"][0]
+    assert [one["ours"] and one["ours"]["ua"] for one in found["folds"]] == [round(100 * score, 2), None]
+
+
+def test_a_figure_names_what_of_its_runs_it_shows_and_what_draws_it(place: Path) -> None:
+    table = go(place, recipe=replace(RECIPE, metrics=(), shows="maps", rows=(replace(RECIPE.rows[0], printed={}),), cited=()))
+    found = line(table, "speech").ours
+    assert found is not None
+    assert (found.run / "embeddings.npy").is_file()
+    text = paper_table.to_text(table)
+    assert f"shows     speech: t-SNE fold by fold of {found.run}/embeddings.npy" in text
+    assert f"draw      emocache report {found.run} --out toy-table1" in text
+
+
+def test_a_setting_of_ours_is_a_deviation_by_name(place: Path) -> None:
+    found = line(go(place, rows=("speech",), settings=("hidden=4", "epochs=1")), "speech").ours
+    assert found is not None
+    assert found.marks == ("other settings", "reduced")
+    assert {"--set hidden=4", "--set epochs=1"} <= {*found.reduced}
+    assert all(run["epochs"] == 1 for run in found.result["runs"])
+
+
+def test_a_setting_is_for_the_rows_whose_head_has_it_and_one_that_none_has_is_refused(place: Path) -> None:
+    several = replace(RECIPE, rows=(RECIPE.rows[0], replace(RECIPE.rows[0], name="deep", head="transformer", settings=("epochs=1",))))
+    small = ("depth=1", "feedforward=4")
+    shallow, deep = (line(go(place, recipe=several, settings=small), name).ours for name in ("speech", "deep"))
+    assert shallow is not None
+    assert deep is not None
+    assert "other settings" not in shallow.marks
+    assert "other settings" in deep.marks
+    with pytest.raises(UsageError, match="--set breadth: no such setting; there are: "):
+        go(place, recipe=several, settings=(*small, "breadth=2"))
+
+
+def test_the_last_layer_alone_is_asked_for_where_the_paper_takes_that(place: Path) -> None:
+    extract(place / "cache", MEMBERS, "deep", layers=3)
+    deep, last = (
+        replace(RECIPE, rows=(replace(RECIPE.rows[0], sources=(replace(FRAMES, encoder="deep", layer=layer),)),)) for layer in (None, 2)
+    )
+    for one, layers in ((deep, [1, 2]), (last, [2])):
+        found = line(go(place, recipe=one, max_epochs=1), "speech").ours
+        assert found is not None
+        assert json.loads((found.run / "config.json").read_text())["inputs"][0]["layers"] == layers
+    absent = replace(last, rows=(replace(RECIPE.rows[0], sources=(replace(FRAMES, encoder="hubert-base", layer=12),)),))
+    with pytest.raises(CacheError, match="--model hubert-base --corpus toy --levels frames --layers last"):
+        go(place, recipe=absent)
 
 
 def test_more_epochs_than_the_recipe_has_are_not_run(place: Path) -> None:
@@ -318,7 +389,7 @@ def test_a_table_on_several_corpora_is_several_tables_at_a_size_that_is_marked(s
     (baseline, ours) = found["tables"][1]["rows"]
     assert ours["reduced"][:4] == ["--set frames=27", "--set width=8", "--set heads=2", "--set blocks=1"]
     assert baseline["parameters"] == ours["parameters"]
-    assert ours["marks"] == ["other corpus", "other features", "other protocol", "reduced"]
+    assert ours["marks"] == ["other corpus", "other features", "other protocol", "other settings", "reduced"]
     assert "--protocol: loso stands for given" in ours["deviations"]
     assert any("11.1, 7.9 and 5.4 %" in note for note in found["tables"][1]["notes"])
 
@@ -329,21 +400,6 @@ def test_rows_of_a_table_on_three_corpora_are_asked_for_by_their_own_names(shell
     assert [one.corpus for one in reproduce.asked_of(wish(place), recipes.parts("mstr-table2"))] == ["toy"] * 3
     assert shell.run(mstr(place, "--rows medl")) == 2
     assert "--rows medl: no such row; there are: iemocap-baseline, iemocap, meld-baseline" in shell.err
-
-
-def test_of_a_table_that_takes_the_last_layer_only_that_one_is_lacking(place: Path) -> None:
-    alone = replace(RECIPE, layers="last", rows=RECIPE.rows[:1])
-    extract(place / "cache", MEMBERS, "deep", layers=3)
-    found = go(place, recipe=alone, encoders={"enc": "deep"}).lines[0].ours
-    assert found is not None
-    assert runfolder_inputs(found.run) == [[2]]
-    with pytest.raises(CacheError, match=r"--model hubert-base .* --layers last "):
-        go(place, recipe=alone, encoders={"enc": "hubert-base"})
-
-
-def runfolder_inputs(run: Path) -> list[list[int]]:
-    """The layers that each input of a run took."""
-    return [one["layers"] for one in json.loads((run / "config.json").read_text())["inputs"]]
 
 
 @pytest.mark.parametrize("text", ["enc", "a=", "=b", "a=b,c"])

@@ -409,3 +409,11 @@ def test_the_last_epoch_is_tested_where_that_is_asked_for_however_validation_far
 def test_weight_decay_of_adamw_is_another_than_that_of_adam() -> None:
     adam, adamw = (fit_plain(weight_decay=0.5, optimiser=name) for name in ("adam", "adamw"))
     assert not np.allclose(adam.probabilities, adamw.probabilities)
+
+
+def test_a_checkpoint_may_do_without_the_last_weights() -> None:
+    both, best = (fit_plain(epochs=4, kept=kept) for kept in ("best+last", "best"))
+    assert both.last
+    assert best.last == {}
+    np.testing.assert_array_equal(both.probabilities, best.probabilities)
+    assert all(torch.equal(both.best[name], best.best[name]) for name in both.best)
