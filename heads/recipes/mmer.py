@@ -6,8 +6,8 @@ from itertools import product
 
 from heads.recipes.recipe import Cited, Recipe, Row, Source
 
-SPEECH = Source(encoder="wav2vec2-base", level="frames", blocks=12, dim=768, layer=12)
-TEXT = Source(encoder="roberta-base", level="tokens", blocks=12, dim=768, layer=12, text=True)
+SPEECH = Source(encoder="wav2vec2-base", level="frames", blocks=12, layer=12, dim=768)
+TEXT = Source(encoder="roberta-base", level="tokens", blocks=12, layer=12, dim=768, text=True)
 POOLED = ("network=pooled", "adapter=none", "alpha=0", "beta=0", "gamma=0")
 """A baseline: maxima over time and a single linear layer."""
 RELEASED = ("adapter=none", "lr=5e-05", "batch=2")
