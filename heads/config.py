@@ -73,8 +73,8 @@ class Paper:
     title: str
     url: str
     protocol: str
-    splits: str = "loso"
-    """The protocol of ours that comes nearest."""
+    splits: tuple[str, ...] = ("loso",)
+    """The protocols of ours that come nearest."""
     reported: Mapping[str, float] = field(default_factory=dict)
     """UA in percent by the paper's name of the row."""
 

@@ -70,9 +70,9 @@ class Config(Training):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         super().__post_init__()
-        for name, least in (("width", 1), ("heads", 1), ("hidden", 0), ("layers", 1), ("scales", 1)):
-            if not least <= getattr(self, name) <= 65_536:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected {least} to 65536")
+        for name, least, most in (("width", 1, 65_536), ("heads", 1, 65_536), ("hidden", 0, 65_536), ("layers", 1, 1024), ("scales", 1, 16)):
+            if not least <= getattr(self, name) <= most:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected {least} to {most}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected 0 or more and less than 1")
         for name in ("audio_frames", "text_tokens"):

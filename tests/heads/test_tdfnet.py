@@ -260,6 +260,7 @@ def test_an_input_of_several_layers_is_refused_with_what_to_say() -> None:
         (["dst=false", "mutual=encoded"], "mutual=encoded takes what the encoders of dst=true make"),
         (["dropout=1"], "dropout is 1.0"),
         (["layers=0"], "layers is 0, expected 1 to"),
+        (["scales=20000"], "scales is 20000, expected 1 to 16"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: list[str], message: str) -> None:
