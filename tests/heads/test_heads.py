@@ -118,6 +118,8 @@ def test_what_the_paper_does_not_do_is_named() -> None:
     ]
     as_printed = Input(name="mine", encoder="wav2vec2-base", level="frames", layers=(1, 2), all_layers=(0, 1, 2), dim=768)
     assert linear.deviations(linear.Config(), [as_printed]) == []
+    assert linear.deviations(override(linear.Config(), ["kept=best"]), [as_printed]) == []
+    assert linear.deviations(override(linear.Config(), ["precision=bf16"]), [as_printed]) == ["precision is bf16; our choice has fp32"]
 
 
 @pytest.mark.parametrize(("level", "normalise", "named"), [("word@mfa", "speech", 1), ("word@mfa", "none", 0), ("frames", "speech", 0)])
