@@ -73,6 +73,12 @@ def test_the_row_with_a_spectrogram_says_that_the_speaker_embedding_is_standardi
     assert any(text.startswith("spectrogram and speaker embedding are standardised") for text in row.deviations)
 
 
+def test_the_rows_without_a_speaker_embedding_say_so() -> None:
+    for row in BY_NAME["tdfnet-table5"].rows:
+        has = any(source.encoder == "ecapa" for source in row.sources)
+        assert any("speaker embedding is left out" in text for text in row.deviations) != has
+
+
 def test_every_window_and_number_of_scales_of_the_figure_is_a_row_on_every_corpus() -> None:
     for one in recipes.parts("mstr-fig3"):
         tried = {row.name.rpartition("-")[2] for row in one.rows}
