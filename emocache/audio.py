@@ -58,7 +58,7 @@ def load(path: Path, *, start_s: float | None = None, end_s: float | None = None
     wave = frames[:, channel] if channel is not None else frames.mean(axis=1)
     if not np.isfinite(wave).all():
         raise AudioError(f"{path}: holds samples that are not finite")
-    return _resample(wave, rate)
+    return resample(wave, rate)
 
 
 def _check_file(path: Path) -> None:
@@ -103,8 +103,8 @@ def _frames(path: Path, total: int, rate: int, start_s: float | None, end_s: flo
     return first, last
 
 
-def _resample(wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """To 16 kHz, contiguous."""
+def resample(wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """float32 [samples] at `rate` to 16 kHz, contiguous."""
     if rate == SAMPLE_RATE:
         return np.ascontiguousarray(wave)
     import soxr

@@ -1,6 +1,7 @@
 """The `emocache` command. stdout holds results, stderr progress; a known error is one line and exit code 2.
 
-Exit codes: 0 all is well, 1 done but some utterances have no features or no alignment or verify found damage, 2 bad input, 130 interrupted.
+Exit codes: 0 all is well, 1 done but some utterances have no features, alignment or view, or verify found damage,
+2 bad input, 130 interrupted.
 """
 
 import json
@@ -13,7 +14,20 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from emocache import __version__, cli_align, cli_corpora, cli_encoders, cli_exchange, cli_pool, cli_store, manifest, places, show
+from emocache import (
+    __version__,
+    cli_align,
+    cli_augment,
+    cli_corpora,
+    cli_encoders,
+    cli_exchange,
+    cli_pool,
+    cli_store,
+    manifest,
+    places,
+    show,
+    views,
+)
 from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
 from emocache.options import corpora_of
@@ -66,6 +80,7 @@ app.command("compare", epilog=_examples(*cli_results.COMPARE_EXAMPLES))(cli_resu
 app.command("combine", epilog=_examples(*cli_results.COMBINE_EXAMPLES))(cli_results.combine)
 app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
 app.command("align", epilog=_examples(*cli_align.EXAMPLES))(cli_align.align)
+app.command("augment", epilog=_examples(*cli_augment.EXAMPLES))(cli_augment.augment)
 app.command("pool", epilog=_examples(*cli_pool.EXAMPLES))(cli_pool.pool)
 app.command("corpora", epilog=_examples(*cli_corpora.EXAMPLES))(cli_corpora.corpora)
 app.command("fetch", epilog=_examples(*cli_encoders.FETCH_EXAMPLES))(cli_encoders.fetch)
@@ -105,6 +120,7 @@ def prepare(
     done = prepare_corpus(reader, root, name=name, data=data, audio_root=audio_root, scheme=scheme, skip_broken=skip_broken)
     corpus = done.corpus
     counts = show.counts(corpus)
+    notes = (*corpus.notes, *views.attach(corpus.utterances, done.manifest.with_name(views.FOLDER)).notes)
     if as_json:
         about = {"name": corpus.name, "manifest": str(done.manifest), "utterances": len(corpus.utterances), "seconds": done.seconds}
         more = {
@@ -117,7 +133,7 @@ def prepare(
                 one.source: {"segments": show.segments(one), "without": dict(one.without), "notes": dict(one.notes)}
                 for one in done.alignments
             },
-            "notes": list(corpus.notes),
+            "notes": list(notes),
         }
         typer.echo(json.dumps(about | more))
         return
@@ -132,7 +148,7 @@ def prepare(
         _say(f"skipped {utterance}: {reason}")
     for difference in corpus.differs:
         _say(f"not as published: {difference}")
-    for note in corpus.notes:
+    for note in notes:
         _say(f"note: {note}")
 
 
@@ -264,7 +280,8 @@ def demo(
     numbers = heads_cli.parse_seeds(seeds)
     _say(f"1/3  speaking a corpus of ten synthetic voices, in the layout of IEMOCAP: {folder / 'corpus'}")
     spoken.write(folder / "corpus")
-    corpus = prepare_corpus("iemocap", folder / "corpus", name="demo", data=folder / "data").corpus
+    prepare_corpus("iemocap", folder / "corpus", name="demo", data=folder / "data")
+    corpus = manifest.load(folder / "data", "demo")  # with augmented views, where there are any
     _say(f"     {len(corpus.utterances)} utterances: " + ", ".join(f"{label} {count}" for label, count in show.counts(corpus).items()))
     for model in DEMO_ENCODERS:
         _say(f"2/3  encoding with {model} (weights are downloaded on first use)")

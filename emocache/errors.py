@@ -4,7 +4,8 @@ EmocacheError
 ├── UsageError        an option or argument that cannot be
 ├── CorpusError       a corpus folder, manifest or label that is not as its reader expects
 │   ├── AudioError    one audio file that cannot be used
-│   └── AlignmentError  one utterance whose words cannot be placed in its audio
+│   ├── AlignmentError  one utterance whose words cannot be placed in its audio
+│   └── AugmentationError  one view of an utterance that cannot be made
 ├── SourceError       features of another tool that cannot be imported as they are
 ├── EncoderError      a model that cannot be found, loaded or run
 ├── CacheError        a cache that is missing, damaged, or lacks what was asked of it
@@ -32,6 +33,10 @@ class AudioError(CorpusError):
 
 class AlignmentError(CorpusError):
     """One utterance whose words cannot be placed in its audio."""
+
+
+class AugmentationError(CorpusError):
+    """One view of an utterance that cannot be made."""
 
 
 class SourceError(EmocacheError):

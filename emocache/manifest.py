@@ -4,6 +4,7 @@
     data/NAME/left_out.csv   the utterances that are no part of it: id, label, reason
     data/NAME/corpus.json    where the audio lies, licence, label scheme, how counts differ from what is expected
     data/NAME/audio.csv      lengths and digests of the decoded audio (heard.py)
+    data/NAME/views/         augmented views, which become utterances of the corpus (views.py)
 
 The manifest is written last, so where it exists the corpus is complete.
 """
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from emocache import heard
+from emocache import heard, views
 from emocache.errors import CorpusError
 from emocache.files import line_of, write_changed
 from emocache.places import plain_name
@@ -203,20 +204,23 @@ def names(data: Path) -> list[str]:
 
 
 def load(data: Path, name: str) -> Corpus:
-    """The prepared corpus `name`; a manifest.csv without corpus.json is taken as it stands."""
+    """The prepared corpus `name` with its augmented views; a manifest.csv without corpus.json is taken as it stands."""
     folder = data / plain_name(name, "corpus")
     if not (folder / MANIFEST).is_file():
         known = ", ".join(names(data)) or "none"
         raise CorpusError(f"no corpus {name!r} in {data} (prepared there: {known}); run `emocache prepare` first")
     entries = heard.read(folder / heard.HEARD)
-    utterances = tuple(_with_audio(utterance, entries.get(utterance.id)) for utterance in read_csv(folder / MANIFEST))
+    originals = read_csv(folder / MANIFEST)
+    attached = views.attach(originals, folder / views.FOLDER)
+    utterances = tuple(_with_audio(utterance, entries.get(utterance.id)) for utterance in (*originals, *attached.utterances))
+    check_ids(utterances, folder)
     if not (folder / CORPUS).is_file():
-        return Corpus(name=name, reader="csv", scheme="as-is", audio_root=folder, utterances=utterances)
+        return Corpus(name=name, reader="csv", scheme="as-is", audio_root=folder, utterances=utterances, notes=attached.notes)
     try:
         about = json.loads((folder / CORPUS).read_text(encoding="utf-8"))
         known_fields = {field.name for field in fields(Corpus)} - {"utterances"}
         about = {key: value for key, value in about.items() if key in known_fields}
-        about |= {key: tuple(about.get(key, ())) for key in ("differs", "notes")}
+        about |= {"differs": tuple(about.get("differs", ())), "notes": (*about.get("notes", ()), *attached.notes)}
         about |= {"name": name, "audio_root": Path(about["audio_root"])}
         return Corpus(utterances=utterances, **about)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

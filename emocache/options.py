@@ -26,8 +26,8 @@ AllArgument = Annotated[
 ]
 
 
-def corpora_of(data: Path, name: str | None, every: bool) -> Iterator["Corpus"]:
-    """The prepared corpora that --corpus and --all mean; without either, the only one that there is."""
+def names_of(data: Path, name: str | None, every: bool) -> list[str]:
+    """The names of the prepared corpora that --corpus and --all mean; without either, that of the only one that there is."""
     known = manifest.names(data)
     if not known:
         raise UsageError(f"no prepared corpus in {data}; run `emocache prepare` first, or give --data")
@@ -35,8 +35,12 @@ def corpora_of(data: Path, name: str | None, every: bool) -> Iterator["Corpus"]:
         raise UsageError(f"--corpus {name} and --all exclude each other; give one")
     if name is None and not every and len(known) > 1:
         raise UsageError(f"{data} holds {', '.join(known)}; say which with --corpus, or --all")
-    chosen = known if name is None else [name]
-    yield from (manifest.load(data, one) for one in chosen)
+    return known if name is None else [name]
+
+
+def corpora_of(data: Path, name: str | None, every: bool) -> Iterator["Corpus"]:
+    """The corpora of those names."""
+    yield from (manifest.load(data, one) for one in names_of(data, name, every))
 
 
 def root_of(cache: Path | None) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emocache import languages, layers
+from emocache import languages, layers, views
 from emocache.places import free_bytes
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def announcement(job: "Job") -> list[str]:
     heard = f"{job.hours:.2f} h of audio" if encoder.modality == "audio" else "as text"
     lines = [
         f"corpus   {job.corpus.name}: {len(job.utterances)} utterances, {heard}",
+        *(f"views    {line}" for line in views.told(job.utterances)),
         f"encoder  {job.source.name} from {job.source.origin} at {job.source.revision}, {encoder.precision} on {encoder.device}",
         f"stored   {', '.join(f'{level} {size(amount)}' for level, amount in sizes.items())} as {job.dtype}, layers {numbers}",
         f"cache    {job.cache} (free: {size(free_bytes(job.cache))})",

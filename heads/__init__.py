@@ -14,6 +14,7 @@ HEADS = {
     "concatenation": "heads.concatenation",
     "mstr": "heads.mstr",
     "tdfnet": "heads.tdfnet",
+    "mmer": "heads.mmer",
 }
 """Name of a head -> its module, which holds Config, PAPER, NEEDS, build and deviations (`heads.config.HeadModule`)."""
 

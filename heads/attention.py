@@ -61,17 +61,20 @@ def heads_within(dim: int, most: int) -> int:
 class Attention(nn.Module):
     """Multi-head scaled dot-product attention (Vaswani et al. 2017), with the scale 1 / sqrt(dim / heads) unless another is given."""
 
-    def __init__(self, dim: int, heads: int, *, scale: float | None = None) -> None:
-        """4 (dim + 1) dim parameters; `dim` is a multiple of `heads`."""
+    def __init__(self, dim: int, heads: int, *, scale: float | None = None, dropout: float = 0.0) -> None:
+        """4 (dim + 1) dim parameters; `dim` is a multiple of `heads`; `dropout` acts on the attention probabilities."""
         super().__init__()
         self.heads = heads
         self.scale = scale
+        self.dropout = dropout
         self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, asking: Padded, asked: Padded) -> Float[Tensor, "batch time dim"]:
         """Rows of `asking` as sums over the real rows of `asked`."""
         q, k, v = self._split(self.query(asking.values)), self._split(self.key(asked.values)), self._split(self.value(asked.values))
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=asked.real[:, None, None, :], scale=self.scale)
+        dropped = self.dropout if self.training else 0.0
+        mask = asked.real[:, None, None, :]
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropped, scale=self.scale)
         joined: Tensor = self.out(found.transpose(1, 2).flatten(2))
         return joined
 

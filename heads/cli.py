@@ -84,6 +84,9 @@ def train(
             "--random-labels", help="Learn permuted labels: a floor, marked as such. It takes many seeds: see its spread over them."
         ),
     ] = False,
+    test_text: Annotated[
+        str | None, typer.Option(help="CORPUS/NAME: features of other transcripts of the same utterances, for the test part alone.")
+    ] = None,
     no_weights: NoWeightsOption = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the curves as event files too, to RUNS/NAME/tensorboard/.")
@@ -129,6 +132,7 @@ def train(
         allow_missing=allow_missing,
         allow_speaker_overlap=allow_speaker_overlap,
         random_labels=random_labels,
+        test_text=test_text,
         no_weights=no_weights,
     )
     result = run(ask, open_cache(cache), jobs=jobs, quiet=quiet)

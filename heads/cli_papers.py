@@ -37,6 +37,9 @@ def reproduce(
     seeds: Annotated[str | None, typer.Option(help="0-2, or 0,3,5 (default: the recipe's).")] = None,
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Cut longer trainings (marked as reduced).")] = None,
     select: Annotated[str, typer.Option(help="As of `train`: test is a habit of some papers, and is marked.")] = "validation",
+    test_text: Annotated[
+        str | None, typer.Option("--test-text", help="CORPUS/NAME: for rows that are predicted with other transcripts, features of such.")
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Folder that runs are written to, and finished ones taken from.")] = Path("runs"),
     data: Annotated[Path, typer.Option(help="Folder of prepared corpora.")] = Path("data"),
     cache: Annotated[Path | None, typer.Option(help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")] = None,
@@ -70,6 +73,7 @@ def reproduce(
         alignment=alignment,
         protocol=protocol,
         select=select,
+        test_text=test_text,
         runs=runs,
         data=data,
         cache=cache.expanduser() if cache else cache_root(),

@@ -1,6 +1,6 @@
 """What a head states of itself: its settings, the paper it follows and the inputs it needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints, runtime_checkable
 
@@ -56,6 +56,11 @@ class Training:
     folds' statistics, whoever validates among them included; those made from sound with each speaker's own ('speaker');
     or nothing ('none')."""
 
+    @property
+    def draws_views(self) -> bool:
+        """Whether a view is drawn beside each utterance that has any, for heads that need them."""
+        return False
+
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         for name in ("lr", "layer_lr", "batch", "accumulate", "epochs", "patience"):
@@ -91,7 +96,8 @@ class Needs:
 
     `stacks`: several runs may be trained as one, see `blocks`. `freezes`: what it does first with an input of one layer is to
     standardise it and to normalise each row, which can be done once for a fold. `buckets`: it pads, so batches are better made of
-    utterances of about one length.
+    utterances of about one length. `views`: views of utterances are drawn beside these, and not learnt from by themselves.
+    `targets` makes whole numbers of a transcript, for heads that learn to say it.
     """
 
     least: int = 1
@@ -100,6 +106,28 @@ class Needs:
     stacks: bool = False
     freezes: bool = False
     buckets: bool = False
+    views: bool = False
+    targets: Callable[[str], Sequence[int]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beside:
+    """What a head is given besides features.
+
+    Of each original utterance its rows of speech and its target; of each fold, how many training utterances have views.
+    """
+
+    rows: tuple[int, ...]
+    targets: tuple[tuple[int, ...], ...]
+    viewed: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remarks:
+    """In words: where what is given makes a result another one than the paper's, and what else its reader must know."""
+
+    deviations: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -116,6 +144,15 @@ class HeadModule(Protocol):
 
     def deviations(self, config: Any, inputs: "Sequence[Input]") -> list[str]:
         """In words, where this configuration is not what the paper describes."""
+        ...
+
+
+@runtime_checkable
+class RemarkingModule(HeadModule, Protocol):
+    """A head that says something of what it is given besides features."""
+
+    def remarks(self, config: Any, beside: Beside) -> Remarks:
+        """Of one configuration."""
         ...
 
 

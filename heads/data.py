@@ -9,7 +9,7 @@ A batch is gathered by index arithmetic: no Python per utterance, and no answer 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from emocache.errors import CacheError
 from emocache.store import Features, Packed
+from heads.ragged import Ragged, rows_of
 
 CHUNK = 4096
 """Rows that are frozen at a time."""
@@ -40,10 +41,7 @@ class PackedTensor:
 
     def rows_of(self, which: Int[Tensor, " batch"]) -> tuple[Int[Tensor, " rows"], Int[Tensor, " batch+1"]]:
         """For utterances `which` [batch]: the rows they hold, in that order, and the offsets [batch + 1] among these."""
-        starts, lengths = self.offsets[which], self.offsets[which + 1] - self.offsets[which]
-        offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        shift = torch.repeat_interleave(starts - offsets[:-1], lengths)
-        return shift + torch.arange(len(shift), device=shift.device), offsets
+        return rows_of(self.offsets, which)
 
     def take(self, which: Int[Tensor, " batch"]) -> "PackedTensor":
         """The utterances `which` [batch], in that order."""
@@ -55,15 +53,26 @@ class PackedTensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Views:
+    """One view each of some utterances of a batch: their places in it, and the features of the views."""
+
+    of: Int[Tensor, " drawn"]
+    inputs: tuple[PackedTensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Some utterances: one packed tensor for each input of the head, and their classes.
 
-    `weights` are 1 for the utterances that a run learns from, else 0; None: every run learns from all of them.
+    `weights` are 1 for the utterances that a run learns from, else 0; None: every run learns from all of them. `targets` are
+    what the head makes of transcripts, for one that learns them; `views` are drawn for one that compares with these.
     """
 
     inputs: tuple[PackedTensor, ...]
     labels: Int[Tensor, " batch"]
     weights: Float[Tensor, "runs batch"] | None = None
+    targets: Ragged | None = None
+    views: Views | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,27 +116,55 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """All utterances of an experiment, loaded once for all folds and seeds."""
+    """All utterances of an experiment, loaded once for all folds and seeds.
+
+    `targets` are what the head makes of transcripts. `views` holds for each utterance where its views lie among these: those
+    of one fold. `tested` are what stands for inputs, by their place, where the test part is predicted.
+    """
 
     ids: tuple[str, ...]
     inputs: "tuple[PackedTensor | Mapped, ...]"
     labels: Int[Tensor, " utterances"]
+    targets: Ragged | None = None
+    views: Ragged | None = None
+    tested: "Mapping[int, PackedTensor | Mapped]" = field(default_factory=dict)
 
     @property
     def lengths(self) -> Int[Tensor, " utterances"]:
         """How many rows each utterance has, over all inputs."""
         return torch.stack([packed.offsets.diff() for packed in self.inputs]).sum(0)
 
-    def batch(self, which: Tensor) -> Batch:
-        """The utterances `which` [batch]."""
-        return Batch(tuple(packed.take(which) for packed in self.inputs), self.labels[which])
+    def batch(self, which: Tensor, draw: torch.Generator | None = None) -> Batch:
+        """The utterances `which` [batch]; `draw` chooses a view of each that has any, without it there are none."""
+        inputs = tuple(packed.take(which) for packed in self.inputs)
+        targets = None if self.targets is None else self.targets.take(which)
+        return Batch(inputs, self.labels[which], targets=targets, views=None if draw is None else self._drawn(which, draw))
 
-    def batches(self, parts: Sequence[Tensor]) -> Iterator[Batch]:
+    def _drawn(self, which: Tensor, draw: torch.Generator) -> Views | None:
+        """A view of each utterance of `which` that has any; None where none has."""
+        if self.views is None:
+            return None
+        of, views = self.views.draw(which, draw)
+        return Views(of, tuple(packed.take(views) for packed in self.inputs)) if len(of) else None
+
+    def batches(self, parts: Sequence[Tensor], draw: torch.Generator | None = None) -> Iterator[Batch]:
         """One batch after the other; the next one is read from the cache meanwhile, where an input is not in memory."""
         if all(isinstance(packed, PackedTensor) for packed in self.inputs):
-            yield from map(self.batch, parts)
+            yield from (self.batch(part, draw) for part in parts)
             return
-        yield from read_ahead(self.batch, parts)
+        yield from read_ahead(lambda part: self.batch(part, draw), parts)
+
+    def with_views(self, pairs: Sequence[tuple[str, str]]) -> "Examples":
+        """The same with these views, each beside the utterance that it shows."""
+        at = {name: i for i, name in enumerate(self.ids)}
+        lists: list[list[int]] = [[] for _ in self.ids]
+        for view, shown in pairs:
+            lists[at[shown]].append(at[view])
+        return replace(self, views=Ragged.of(lists, self.labels.device))
+
+    def as_tested(self) -> "Examples":
+        """The same with what the test part is predicted from."""
+        return replace(self, inputs=tuple(self.tested.get(i, packed) for i, packed in enumerate(self.inputs)))
 
     def indices(self, ids: Sequence[str]) -> Tensor:
         """Where utterances lie: int64 [ids], on the device of the labels."""

@@ -4,7 +4,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cache as once
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ import heads
 from emocache.devices import pick_device
 from emocache.errors import UsageError
 from emocache.store import Cache, Features
-from heads import command, finished, learner, marks, runfolder, splits, versions
-from heads.config import HeadModule, Needs, Training, override
+from heads import command, finished, learner, marks, runfolder, splits, tested, versions, views
+from heads.beside import beside, targets
+from heads.config import HeadModule, Needs, RemarkingModule, Remarks, Training, override
 from heads.data import Examples, Input
 from heads.grid import Grid
 from heads.jobs import Task, spread
@@ -71,6 +72,8 @@ class Experiment:
     allow_speaker_overlap: bool = False
     random_labels: bool = False
     """Learn permuted labels, as a floor."""
+    test_text: str | None = None
+    """CORPUS/NAME: features of other transcripts, which the test part is predicted from (see `tested`)."""
     no_weights: bool = False
     """Keep no weights of the runs; no number depends on it."""
 
@@ -99,6 +102,8 @@ class Plan:
     digest: str
     runs_digest: str
     target: Path
+    tested: Mapping[int, Features]
+    remarks: Remarks
 
     @property
     def finished(self) -> bool:
@@ -119,14 +124,17 @@ def plan(ask: Experiment, cache: Cache) -> Plan:
         cache, ask.corpus, sets, inputs, label=ask.label, data=ask.data, allow_counts=ask.allow_counts, allow_missing=ask.allow_missing
     )  # fmt: skip
     _check_asked(ask, config, material)
-    folds = {seed: _folds(ask, material, seed) for seed in ask.seeds}
-    about = _about(ask, head, config, inputs, sets, material)
+    other = tested.others(cache, ask.test_text, sets, inputs, material)
+    folds = {seed: _folds(ask, head.NEEDS, material, seed) for seed in ask.seeds}
+    remarks = _remarks(head, config, material, sets, inputs, folds)
+    about = _about(ask, head, config, inputs, sets, material, other)
+    about["deviations"] += remarks.deviations
     digest = _digest(about, folds, material)
     kind = "-random-labels" if ask.random_labels else ""
     target = runfolder.place(ask.runs, ask.name or f"{ask.head}-{ask.corpus}-{ask.protocol}{kind}-{digest[:8]}", digest)
     return Plan(
         ask=ask, cache=cache.root, head=head, config=config, sets=sets, inputs=inputs, material=material,
-        folds=folds, about=about, digest=digest, runs_digest=_digest(about, {}, material), target=target,
+        folds=folds, about=about, digest=digest, runs_digest=_digest(about, {}, material), target=target, tested=other, remarks=remarks,
     )  # fmt: skip
 
 
@@ -171,7 +179,13 @@ def searched(planned: Plan) -> list[Path]:
 
 def examples_of(planned: Plan, device: torch.device, *, quiet: bool) -> Callable[[], Examples]:
     """What reads the features of an experiment, once, when they are wanted."""
-    return once(lambda: load(planned.material, planned.sets, planned.inputs, device, quiet=quiet))
+
+    def read() -> Examples:
+        found = load(planned.material, planned.sets, planned.inputs, device, quiet=quiet)
+        other = {at: tested.load(one, planned.inputs[at], found.ids, device) for at, one in planned.tested.items()}
+        return replace(found, targets=targets(planned.head.NEEDS, planned.material, device), tested=other)
+
+    return once(read)
 
 
 def grid_of(planned: Plan, examples: Callable[[], Examples], device: torch.device) -> Grid:
@@ -239,6 +253,9 @@ def finish(
             *_notes(ask, material, overlap),
             *by_fold(of_configs),
             *_unused(folds[ask.seeds[0]]),
+            *views.notes(folds[ask.seeds[0]], {one.id: one for one in material.utterances}),
+            *tested.notes(planned.tested, planned.inputs),
+            *planned.remarks.notes,
             *_absent(material, folds),
         ),
         marks=tuple(_marks(ask, material)),
@@ -346,17 +363,27 @@ def _check_asked(ask: Experiment, config: Training, material: Material) -> None:
         raise UsageError(f"--validation {ask.validation}: {who} brings a validation split of its own; leave the option out")
 
 
-def _folds(ask: Experiment, material: Material, seed: int) -> list[Fold]:
+def _remarks(
+    head: HeadModule, config: Training, material: Material, sets: Sequence[Features], inputs: Sequence[Input], folds: Folds
+) -> Remarks:
+    """What the head says of what it is given besides features."""
+    if not isinstance(head, RemarkingModule):
+        return Remarks()
+    return head.remarks(config, beside(head.NEEDS, material, sets, inputs, [fold for made in folds.values() for fold in made]))
+
+
+def _folds(ask: Experiment, needs: Needs, material: Material, seed: int) -> list[Fold]:
     """The folds of one seed."""
     return splits.split(
         ask.protocol, material.utterances, label=ask.label, seed=seed, validation=ask.validation or "random", k=ask.folds or 5,
-        test_split=ask.test_split, select=ask.select, allow_speaker_overlap=ask.allow_speaker_overlap,
+        test_split=ask.test_split, select=ask.select, allow_speaker_overlap=ask.allow_speaker_overlap, partners=needs.views,
     )  # fmt: skip
 
 
 def _about(
-    ask: Experiment, head: HeadModule, config: Training, inputs: Sequence[Input], sets: Sequence[Features], material: Material
-) -> dict[str, Any]:
+    ask: Experiment, head: HeadModule, config: Training, inputs: Sequence[Input], sets: Sequence[Features], material: Material,
+    other: Mapping[int, Features],
+) -> dict[str, Any]:  # fmt: skip
     """Everything that decides the numbers, apart from the splits and labels themselves."""
     described = [
         {"encoder": one.name, "level": one.level, "layers": list(one.layers), "dim": one.dim, "digest": features.digest}
@@ -383,7 +410,17 @@ def _about(
         "left_out": material.left_out,
         "notes": list(material.notes),
         "deviations": [*head.deviations(config, inputs), *_departures(ask, head)],
+        **dict(_further(head, material, other)),
     }
+
+
+def _further(head: HeadModule, material: Material, other: Mapping[int, Features]) -> Iterator[tuple[str, Any]]:
+    """What decides the numbers of some experiments alone."""
+    if head.NEEDS.targets:
+        said = runfolder.to_json([utterance.transcript for utterance in material.utterances])
+        yield "transcripts", hashlib.sha256(said.encode()).hexdigest()
+    if other:
+        yield "tested", [{"input": at, "features": f"{one.corpus}/{one.name}", "digest": one.digest} for at, one in other.items()]
 
 
 def selection(config: Training) -> str:
@@ -426,8 +463,9 @@ def _digest(about: Mapping[str, Any], folds: Folds, material: Material) -> str:
 
 
 def _splits(folds: Folds) -> list[dict[str, Any]]:
-    """The ids of every part, by seed and fold."""
-    return [{"seed": seed, **asdict(fold)} for seed, made in folds.items() for fold in made]
+    """The ids of every part, by seed and fold; `views` where there are any."""
+    each = [{"seed": seed, **asdict(fold)} for seed, made in folds.items() for fold in made]
+    return [{name: value for name, value in one.items() if name != "views" or value} for one in each]
 
 
 def _write(

@@ -80,9 +80,10 @@ class Grid:
         done: dict[tuple[int, int], trainer.Learnt] = {}
         for at, (number, seeds) in enumerate(self.stacks()):
             parts = [self._parts(self.folds[seed][number]) for seed in seeds]
+            examples = self._with_views(self.load(), self.folds[seeds[0]][number])
             try:
                 learnt = trainer.learn(
-                    self.head, self.config, self.inputs, self.load(), parts, classes=self.classes, seeds=seeds,
+                    self.head, self.config, self.inputs, examples, parts, classes=self.classes, seeds=seeds,
                     statistics=self._statistics, on_epoch=partial(on_epoch, at),
                 )  # fmt: skip
             except trainer.Diverged as error:
@@ -133,7 +134,7 @@ class Grid:
             bar.set_postfix_str(text, refresh=bar.format_dict["elapsed"] > 1)
 
         parts = [self._parts(fold) for fold in folds]
-        examples = self._labelled(folds[0], seeds[0])
+        examples = self._with_views(self._labelled(folds[0], seeds[0]), folds[0])
         broken = None
         try:
             fitted = dict(zip(seeds, trainer.fit(
@@ -154,6 +155,10 @@ class Grid:
             return self.load()
         parts = [fold.train] if fold.selected_on_test else [fold.train, fold.validation]
         return with_permuted_labels(self.load(), parts, f"{fold.name}/{seed}")
+
+    def _with_views(self, examples: Examples, fold: Fold) -> Examples:
+        """The examples with the views that may be drawn in a fold."""
+        return examples.with_views(fold.views) if self.config.draws_views else examples
 
     def _parts(self, fold: Fold) -> trainer.Parts:
         """Where the utterances of a fold lie."""

@@ -55,6 +55,7 @@ class Learner:
         held_out = weights is not None and not bool(weights[:, pool].all())
         self._batch = step_size(config, held_out=held_out)
         self._order = torch.Generator().manual_seed(ORDER_SEED if head.NEEDS.stacks else seeds[0])
+        self._draw = torch.Generator().manual_seed(seeds[0]) if config.draws_views else None
         self._optimiser = OPTIMISERS[config.optimiser](_groups(self.model, config), lr=config.lr, weight_decay=config.weight_decay)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda epoch: lr_factor(config, epoch))
         self._hand_out()
@@ -65,7 +66,7 @@ class Learner:
         total = torch.zeros(len(self._seeds), device=self._pool.device)
         shuffled = self._pool[torch.randperm(len(self._pool), generator=self._order).to(self._pool.device)]
         parts = self._parts(shuffled)
-        for number, (which, batch) in enumerate(zip(parts, self._examples.batches(parts), strict=True), start=1):
+        for number, (which, batch) in enumerate(zip(parts, self._examples.batches(parts, self._draw), strict=True), start=1):
             weights = None if self._weights is None else self._weights[:, which]
             losses = self._losses(replace(batch, weights=weights))
             together = self._config.accumulate
@@ -93,17 +94,17 @@ class Learner:
         """Mean loss of an utterance, and logits [utterances, classes] in the order of `which`, of one run."""
         order = self._evaluated(which)
         total, logits = 0.0, []
-        for batch, output in self._outputs(which[order], run):
+        for batch, output in self._outputs(self._examples, which[order], run):
             total += float(torch.stack(list(output.losses.values())).sum()) * len(batch.labels)
             logits.append(output.logits[0])
         return total / len(which), torch.cat(logits)[order.argsort()]
 
     @torch.no_grad()
     def predict(self, which: Tensor, run: int) -> tuple[Tensor, Tensor | None]:
-        """Logits [utterances, classes] and embeddings [utterances, width] of one run, in the order of `which`."""
+        """Logits [utterances, classes] and embeddings [utterances, width] of one run, in the order of `which`, as they are tested."""
         order = self._evaluated(which)
         back = order.argsort()
-        found = [output for _, output in self._outputs(which[order], run)]
+        found = [output for _, output in self._outputs(self._examples.as_tested(), which[order], run)]
         embeddings = [output.embedding[0] for output in found if output.embedding is not None]
         return torch.cat([output.logits[0] for output in found])[back], torch.cat(embeddings)[back] if embeddings else None
 
@@ -157,13 +158,13 @@ class Learner:
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
 
-    def _outputs(self, which: Tensor, run: int) -> Iterator[tuple[Batch, Any]]:
+    def _outputs(self, examples: Examples, which: Tensor, run: int) -> Iterator[tuple[Batch, Any]]:
         """What one run says of some utterances, batch by batch."""
         self.model.eval()
         stacked = self._needs.stacks
         weights = {name: weight[run : run + 1] for name, weight in self.model.named_parameters()} if stacked else {}
         parts = torch.split(which, EVALUATION_BATCH if stacked else self._batch)
-        for batch in self._examples.batches(parts):
+        for batch in examples.batches(parts):
             with self._computing():
                 yield batch, functional_call(self.model, weights, (batch,))
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from emocache import manifest
+from emocache import manifest, views
 from emocache.errors import CacheError, ProtocolError, UsageError
 from emocache.store import Cache, Fallbacks, Features, check_aligned, fallbacks, parse_layers
 from emocache.store.layout import SOURCE, kind_of
@@ -113,6 +113,7 @@ def gather(
     kept = _with_features(labelled, sets, inputs, allow_missing=allow_missing)
     left_out = {"no label": len(found.utterances) - len(labelled), "no features": len(labelled) - len(kept)}
     notes += [f"{count} of {len(found.utterances)} utterances left out: {reason}" for reason, count in left_out.items() if count]
+    notes += [f"{len(kept)} utterances; {line}" for line in views.told(kept)]
     for features in sets:
         features.check(kept)
         if features.card.digests == "imported":

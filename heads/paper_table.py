@@ -8,6 +8,7 @@ from typing import Any
 
 from heads.marks import FELL_BACK
 from heads.recipes.recipe import Recipe, Row
+from heads.report import confusion_text
 
 DASH = "-"
 PROTOCOL = "protocol"
@@ -83,6 +84,7 @@ def to_text(table: Table) -> str:
             "",
             *_aligned([[*head, ""], *rows]),
             "",
+            *(_confusions(table) if recipe.shows == "confusion" else []),
             *_remarks(table),
         ]
     )
@@ -108,6 +110,13 @@ def to_json(table: Table) -> dict[str, Any]:
     }
 
 
+def _confusions(table: Table) -> Iterator[str]:
+    """The confusion matrix of every row that was run."""
+    for line in table.lines:
+        if line.ours:
+            yield from (f"confusion of {line.row.name}", *confusion_text(line.ours.result["classes"], line.ours.result["confusion"]), "")
+
+
 def _row_json(line: Line) -> dict[str, Any]:
     """One row of `to_json`."""
     about: dict[str, Any] = {"name": line.row.name, "head": line.row.head, "paper": dict(line.row.printed)}
@@ -125,6 +134,7 @@ def _row_json(line: Line) -> dict[str, Any]:
     }
     more = {name: found[name] for name in ("parameters", "n", "seeds", "seconds", "segments")} | {"runs": len(found["runs"])}
     told = {"marks": list(ours.marks), "reduced": list(ours.reduced), "deviations": list(ours.deviations), "notes": found["notes"]}
+    more |= {"classes": found["classes"], "confusion": found["confusion"]}
     return about | {"ours": scores} | more | told | {"run": str(ours.run), "reused": ours.reused}
 
 

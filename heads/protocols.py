@@ -30,7 +30,8 @@ SHUFFLES = 10
 class Fold:
     """One division of a corpus by utterance id; an empty `validation` has yet to be drawn from `train`.
 
-    `unused` utterances are in no part. With `selected_on_test` the validation part is the test part: a habit of some papers.
+    `views` are pairs of a view and the training utterance that it shows, for heads that draw them beside these. `unused`
+    utterances are in no part. With `selected_on_test` the validation part is the test part: a habit of some papers.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Fold:
     validation: tuple[str, ...] = ()
     test: tuple[str, ...]
     unused: tuple[str, ...] = ()
+    views: tuple[tuple[str, str], ...] = ()
     selected_on_test: bool = False
 
     @property

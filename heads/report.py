@@ -77,7 +77,7 @@ def to_text(result: Result) -> str:
         f"     95 % bootstrap over {scores.resampled}",
         *_spreads(scores),
         "",
-        *_confusion(result.classes, scores.confusion),
+        *confusion_text(result.classes, scores.confusion),
         "",
         *_recalls(scores),
         "",
@@ -117,7 +117,7 @@ def _recalls(scores: Scores) -> list[str]:
     ]
 
 
-def _confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
+def confusion_text(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
     """The confusion matrix in percent of each row."""
     width = max(6, *(len(name) for name in classes))
     header = " ".join(f"{name:>{width}}" for name in classes)

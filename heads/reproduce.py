@@ -21,6 +21,7 @@ from heads.report import to_json
 
 NOT_BUILT = "head not built yet"
 NOT_ASKED = "not asked for"
+NO_TEXT = "needs --test-text"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +41,8 @@ class Wish:
     alignment: str | None = None
     protocol: str | None = None
     select: str = "validation"
+    test_text: str | None = None
+    """Features of other transcripts, for the rows that are predicted with such."""
     runs: Path = Path("runs")
     data: Path = Path("data")
     cache: Path = Path("cache")
@@ -93,7 +96,7 @@ def plans(wish: Wish) -> dict[str, experiment.Plan]:
     picked = [row for row in recipe.pick(wish.rows) if built(recipe, row)]
     if not picked:
         raise UsageError(f"{recipe.name}: no head of these rows is built yet; there are: {', '.join(heads.HEADS)}")
-    trained = {one.name: one for row in picked for one in recipe.trained(row)}
+    trained = {one.name: one for row in _with_text(wish, picked) for one in recipe.trained(row)}
     _check_settings(wish, list(trained.values()))
     check_features(wish, list(trained.values()))
     cache = open_cache(wish.cache)
@@ -107,11 +110,25 @@ def carry_out(wish: Wish, plans: Mapping[str, experiment.Plan], *, jobs: int = 1
     ours = {name: _ours(wish, rows[name], planned, jobs=jobs, quiet=quiet) for name, planned in plans.items()}
     picked = [row for row in recipe.pick(wish.rows) if row.combines and built(recipe, row)]
     ours |= {row.name: _combined(wish, row, [ours[name] for name in row.combines]) for row in picked}
-    lines = [
-        Line(row=row, ours=ours.get(row.name), why="" if row.name in ours else NOT_ASKED if built(recipe, row) else NOT_BUILT)
-        for row in recipe.rows
-    ]
+    lines = [Line(row=row, ours=ours.get(row.name), why="" if row.name in ours else _why(wish, row)) for row in recipe.rows]
     return Table(recipe=recipe, corpus=wish.corpus, protocol=wish.protocol, lines=tuple(lines))
+
+
+def _why(wish: Wish, row: Row) -> str:
+    """Why a row was not run."""
+    if not built(wish.recipe, row):
+        return NOT_BUILT
+    return NO_TEXT if row.other_text and not wish.test_text else NOT_ASKED
+
+
+def _with_text(wish: Wish, rows: Sequence[Row]) -> list[Row]:
+    """The rows that there is text for; UsageError where that leaves none, or there is text that none takes."""
+    found = [row for row in rows if wish.test_text or not row.other_text]
+    if not found:
+        raise UsageError(f"{wish.recipe.name}: these rows need --test-text CORPUS/NAME, features of other transcripts")
+    if wish.test_text and not any(row.other_text for row in found):
+        raise UsageError(f"--test-text {wish.test_text}: no row of these is predicted with other transcripts")
+    return found
 
 
 def built(recipe: Recipe, row: Row) -> bool:
@@ -170,6 +187,7 @@ def experiment_of(wish: Wish, row: Row) -> Experiment:
         seeds=wish.seeds or wish.recipe.seeds,
         settings=(*row.settings, *wish.settings_of(row), *shorter),
         select=wish.select,
+        test_text=wish.test_text if row.other_text else None,
         runs=wish.runs,
         data=wish.data,
         cache=wish.cache,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from emocache.errors import ProtocolError, UsageError
 from emocache.types import Utterance
 from heads.protocols import PROTOCOLS, SPLITS, Fold, Options, groups
+from heads.views import originals, with_views
 
 __all__ = ["PROTOCOLS", "SELECTED_ON_TEST", "Fold", "TextOverlap", "check", "split", "text_overlap", "validation_rule"]
 
@@ -33,13 +34,14 @@ def split(
     test_split: str | None = None,
     select: str = "validation",
     allow_speaker_overlap: bool = False,
+    partners: bool = False,
 ) -> list[Fold]:
     """The folds of a protocol, with the validation part of this seed, checked.
 
     `utterances` all carry a `label`. `validation` is 'random' (a tenth of each class of the training utterances) or
     'speaker' (one person of the training utterances); a corpus or protocol that brings its own keeps it.
-    With select='test' nothing is drawn, and the test part is the validation part too. Views of other utterances (their `parent`)
-    are trained on where these are, and otherwise in no part: they are neither validated on nor tested.
+    With select='test' nothing is drawn, and the test part is the validation part too. Views of other utterances go with
+    these, see `views`; with `partners` they are not trained on by themselves.
     Raises ProtocolError for whatever would not be an honest experiment.
     """
     if protocol not in PROTOCOLS:
@@ -52,12 +54,11 @@ def split(
         if given and protocol != "given":
             raise UsageError(f"{option} goes with the protocol given alone, not with {protocol}")
     rule, by_id = PROTOCOLS[protocol], {u.id: u for u in utterances}
-    originals = [u for u in utterances if u.parent not in by_id]
     folds = []
-    for divided in rule.folds(originals, Options(seed=seed, k=k, test_split=test_split)):
+    for divided in rule.folds(originals(utterances), Options(seed=seed, k=k, test_split=test_split)):
         _check_parts(divided)
         fold = _on_test(divided) if select == "test" else _with_validation(divided, by_id, validation, label, seed)
-        fold = _with_views(fold, [u for u in utterances if u.parent in by_id], by_id)
+        fold = with_views(fold, by_id, partners=partners)
         check(fold, by_id, label=label, allow_speaker_overlap=allow_speaker_overlap or rule.speakers_cross)
         folds.append(fold)
     return folds
@@ -69,24 +70,6 @@ def validation_rule(protocol: str, utterances: Sequence[Utterance], asked: str) 
         return "given"
     own = protocol == "given" and not any(u.fold for u in utterances)
     return "given" if own and any(SPLITS.get((u.split or "").lower()) == "validation" for u in utterances) else asked
-
-
-def _with_views(fold: Fold, views: Sequence[Utterance], by_id: Mapping[str, Utterance]) -> Fold:
-    """The fold with every view where the utterance is that it shows, if that is trained on."""
-    train = {*fold.train}
-    mine = [view.id for view in views if _root(view, by_id) in train]
-    others = [view.id for view in views if _root(view, by_id) not in train]
-    return replace(fold, train=tuple(sorted((*fold.train, *mine))), unused=tuple(sorted((*fold.unused, *others)))) if views else fold
-
-
-def _root(view: Utterance, by_id: Mapping[str, Utterance]) -> str:
-    """The utterance that a view, or a view of a view, shows; ProtocolError where they go round in a circle."""
-    seen = [view.id]
-    while (parent := by_id[seen[-1]].parent) in by_id:
-        if parent in seen:
-            raise ProtocolError(f"{view.id}: is a view of itself, by column parent; mend the manifest")
-        seen.append(str(parent))
-    return seen[-1]
 
 
 def _on_test(fold: Fold) -> Fold:

@@ -267,7 +267,7 @@ def for_fold(
         found = statistics.of(number, pool) if _standardised(config, one) else None
         dtype = DTYPES[config.precision]
         fits = isinstance(packed, PackedTensor) and packed.values.numel() * dtype.itemsize < free_bytes(pool.device) / 2
-        if head.NEEDS.freezes and len(one.layers) == 1 and fits and isinstance(packed, PackedTensor):
+        if head.NEEDS.freezes and number not in examples.tested and len(one.layers) == 1 and fits and isinstance(packed, PackedTensor):
             made.append(replace(one, moments=found, frozen=True))
             values.append(frozen(packed, found, dtype))
         else:

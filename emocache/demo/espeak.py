@@ -138,6 +138,12 @@ def speak(text: str, voice: str, prosody: Prosody) -> Speech:
     return _timed(text, sink)
 
 
+def check() -> None:
+    """UsageError when espeak-ng cannot speak here."""
+    with _fresh_library():
+        pass
+
+
 def _set_voice(library: CDLL, voice: str) -> None:
     """Choose the voice; espeak-ng itself would take an unknown variant for none."""
     _, _, variant = voice.partition("+")
@@ -191,7 +197,7 @@ def _loader() -> ModuleType:
     try:
         return import_module("espeakng_loader")
     except ImportError:
-        raise UsageError('the demo corpus is spoken by espeak-ng, which is not installed; run: pip install "emocache[demo]"') from None
+        raise UsageError('espeak-ng, which is to speak here, is not installed; run: pip install "emocache[demo]"') from None
 
 
 def _timed(text: str, sink: _Sink) -> Speech:

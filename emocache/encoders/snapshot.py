@@ -21,9 +21,13 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 POOLING = "1_Pooling/config.json"
 """How sentence-transformers makes one row of a text."""
 POINTER = b"version https://git-lfs"
+VOCABULARY = (".model", ".spm")
+"""How files of SentencePiece end; those of MarianMT in the second way."""
+WITHOUT_PREPARATION = ("hifigan", "speecht5_hifigan")
+"""Types of model that are given neither audio nor text."""
 SMALL = (
     CONFIG, SETTINGS, *PREPROCESSORS, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "vocab.json", "vocab.txt", "merges.txt",
+    "vocab.json", "vocab.txt", "merges.txt", "generation_config.json",
 )  # fmt: skip
 
 
@@ -31,7 +35,7 @@ def needed(files: Sequence[str]) -> list[str]:
     """The files of a model repository that loading needs: configuration, vocabulary, one format of the weights."""
     top = [name for name in files if "/" not in name]
     pooling = [POOLING] if POOLING in files else []
-    return [name for name in top if name in SMALL or name.endswith(".model")] + pooling + weights(top)
+    return [name for name in top if name in SMALL or name.endswith(VOCABULARY)] + pooling + weights(top)
 
 
 def weights(files: Sequence[str]) -> list[str]:
@@ -91,13 +95,15 @@ def _missing_preparation(folder: Path) -> str | None:
     kind = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("model_type")
     if kind in (*SPEECH_KINDS, "whisper"):
         return None if any((folder / name).is_file() for name in PREPROCESSORS) else f"{PREPROCESSORS[0]} is missing"
-    return None if has_tokenizer(folder) else "its tokenizer is missing"
+    return None if kind in WITHOUT_PREPARATION or has_tokenizer(folder) else "its tokenizer is missing"
 
 
 def has_tokenizer(folder: Path) -> bool:
     """Whether a vocabulary is there; transformers would make do with an empty one."""
     names = {path.name for path in folder.iterdir()}
-    return bool({"tokenizer.json", "vocab.txt"} & names or {"vocab.json", "merges.txt"} <= names or any(folder.glob("*.model")))
+    return bool(
+        {"tokenizer.json", "vocab.txt"} & names or {"vocab.json", "merges.txt"} <= names or any(name.endswith(VOCABULARY) for name in names)
+    )
 
 
 def damage(folder: Path) -> str | None:

@@ -15,6 +15,7 @@ RECIPES = {
     **{f"mstr-fig3-{corpus}": "heads.recipes.mstr_fig3:RECIPES" for corpus in CORPORA},
     **{f"tdfnet-table{number}": f"heads.recipes.tdfnet_tables:TABLE{number}" for number in range(1, 6)},
     **{f"tdfnet-fig{number}": f"heads.recipes.tdfnet_figures:FIG{number}" for number in range(5, 12)},
+    **{f"mmer-{name}": "heads.recipes.mmer:RECIPES" for name in ("table1", "fig2", "grid", "transcripts", "released")},
 }
 """Name of a recipe -> its module, or a name in it: of a recipe, or of several by name."""
 

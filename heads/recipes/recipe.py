@@ -35,9 +35,9 @@ class Row:
     """A row of the paper's own: the head, what it is given, and what is printed, in percent by metric (ua, wa, wf1).
 
     `deviations` say in words where our head differs from the row whatever it is run on. A row that `combines` others by name is
-    made of their results and trains nothing. `setting` is what this configuration of the paper's system is called.
-    `protocol` and `folds` are the recipe's where a row has none of its own; `by_fold` is what is printed of single folds, by our
-    name of the fold.
+    made of their results and trains nothing. `setting` is what this configuration of the paper's system is called. A row of
+    `other_text` is predicted with other transcripts than it learns from. `protocol` and `folds` are the recipe's where a row has
+    none of its own; `by_fold` is what is printed of single folds, by our name of the fold.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Row:
     protocol: str | None = None
     folds: int | None = None
     by_fold: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    other_text: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ from heads import late, linear
 from heads.config import Training, override
 from heads.data import Batch, Input, Moments, PackedTensor
 from heads.recipes.multilevel import SEGMENTS
+from tests.heads import toy_mmer
 from tests.heads.toy import DIM, packed
 
 BASE = Input(name="hubert-base", level="frames", layers=tuple(range(1, 13)), dim=768)
@@ -20,8 +21,8 @@ SMALL = {
     "transformer": ("feedforward=16",), "coattention": ("feedforward=16",),
     "mstr": ("width=16", "heads=2", "blocks=1", "dropout=0", "classifier_dropout=0"),
 }  # fmt: skip
-UNFELT = "attention.key.bias"
-"""Adds the same to all products of a query, which the softmax takes out."""
+UNFELT = ("attention.key.bias", "augmented.2.bias")
+"""Add the same to all products of a query, or of an utterance with views, which the softmax takes out."""
 
 THREE = [
     Input(name="a", level="frames", layers=(1,), dim=DIM), Input(name="b", level="utterance", layers=(1,), dim=4),
@@ -33,6 +34,8 @@ TINY = ("width=16", "heads=2", "layers=1", "dropout=0")
 def made(name: str) -> tuple[torch.nn.Module, Batch]:
     """A small head in training mode, and a batch of eight utterances for it."""
     torch.manual_seed(0)
+    if name == "mmer":
+        return toy_mmer.head(), toy_mmer.batch()
     frames = packed([5, 2, 9, 1, 4, 4, 7, 3], seed=1)
     tokens = packed([2, 3, 1, 4, 1, 5, 2, 2], dim=4, dtype=torch.float32, seed=2)
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])

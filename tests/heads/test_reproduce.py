@@ -441,3 +441,27 @@ def test_the_command_prints_the_table(shell: Shell, place: Path) -> None:
     assert "reduced   1 of 100 epochs at most" in shell.out
     assert next(line for line in shell.out.splitlines() if line.startswith("frame-linear")).split()[1] == "65.44"
     assert len([line for line in shell.out.splitlines() if "not asked for" in line]) == 9
+
+
+def test_a_figure_of_confusions_prints_those_of_every_row_that_was_run(place: Path) -> None:
+    table = go(place, recipe=replace(RECIPE, shows="confusion"), rows=("speech",))
+    text, found = paper_table.to_text(table), paper_table.to_json(table)["rows"][0]
+    assert "confusion of speech" in text
+    assert "confusion of both" not in text
+    assert sum(map(sum, found["confusion"])) == 108
+    assert found["classes"] == ["ang", "hap", "sad"]
+
+
+def test_a_row_of_other_transcripts_waits_for_these(place: Path) -> None:
+    heard = replace(RECIPE.rows[1], name="heard", other_text=True)
+    recipe = replace(RECIPE, rows=(RECIPE.rows[0], RECIPE.rows[1], heard))
+    assert line(go(place, recipe=recipe), "heard").why == "needs --test-text"
+    with pytest.raises(UsageError, match="these rows need --test-text CORPUS/NAME"):
+        go(place, recipe=recipe, rows=("heard",))
+    with pytest.raises(UsageError, match="no row of these is predicted with other transcripts"):
+        go(place, recipe=recipe, rows=("both",), test_text="toy/words")
+    found = {one.row.name: one.ours for one in go(place, recipe=recipe, test_text="toy/words").lines}
+    assert found["heard"] is not None
+    assert found["both"] is not None
+    assert found["heard"].run != found["both"].run
+    assert found["heard"].result["ua"] == found["both"].result["ua"], "the same text again"
