@@ -71,6 +71,12 @@ class Training:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected 0 or more")
 
 
+NO_NUMBER = ("kept",)
+"""Settings that no number depends on, so that they are no deviation."""
+UNPRINTED = dict.fromkeys(("layer_lr", "schedule", "refit", "precision"), "our choice")
+"""Settings of training of which these papers say nothing -> whose their values are."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Paper:
     """Where a head comes from and what was printed there; `reported` is never shown as a result of ours."""
@@ -78,8 +84,8 @@ class Paper:
     title: str
     url: str
     protocol: str
-    splits: str = "loso"
-    """The protocol of ours that comes nearest."""
+    splits: tuple[str, ...] = ("loso",)
+    """The protocols of ours that come nearest."""
     reported: Mapping[str, float] = field(default_factory=dict)
     """UA in percent by the paper's name of the row."""
 

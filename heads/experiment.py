@@ -455,8 +455,8 @@ def _departures(ask: Experiment, head: HeadModule) -> Iterator[str]:
     """Where the protocol is not the paper's."""
     if ask.select == "test":
         yield splits.SELECTED_ON_TEST
-    if ask.protocol != head.PAPER.splits:
-        yield f"protocol {ask.protocol}; the paper has {head.PAPER.splits}"
+    if ask.protocol not in head.PAPER.splits:
+        yield f"protocol {ask.protocol}; the paper has {' or '.join(head.PAPER.splits)}"
     if ask.validation == "speaker":
         yield "validation on one held-out speaker; the paper takes a random tenth"
 

@@ -13,7 +13,7 @@ from torch import nn
 from emocache.errors import UsageError
 from emocache.store.layout import SOURCE
 from heads.blocks import Branch, LayerMix, LayerWeights, Pooling, cross_entropy
-from heads.config import Needs, Normalise, Paper, Training
+from heads.config import NO_NUMBER, UNPRINTED, Needs, Normalise, Paper, Training
 from heads.data import Batch, Input, Output
 
 PAPER = Paper(
@@ -87,7 +87,7 @@ def build(config: Config, inputs: Sequence[Input], classes: int) -> Linear:
     return Linear(branch(config, one, classes))
 
 
-SOURCES = {
+SOURCES = UNPRINTED | {
     "epochs": "Pepino's code", "clip": "Pepino's code", "hidden": "Pepino's code", "patience": "our choice", "weight_decay": "our choice",
 }  # fmt: skip
 """Where a default is from that the paper does not print."""
@@ -100,7 +100,7 @@ def deviations(config: Training, inputs: Sequence[Input], sources: Mapping[str, 
     found = [
         f"{name} is {getattr(config, name)}; {sources.get(name, 'the paper')} has {value}"
         for name, value in vars(type(config)()).items()
-        if getattr(config, name) != value
+        if name not in NO_NUMBER and getattr(config, name) != value
     ]
     segments = [one.level for one in inputs if SOURCE in one.level]
     if not all(AS_PRINTED in level.split("+") for level in segments):

@@ -45,7 +45,7 @@ def inputs_of(sets: Sequence[Features], needs: Needs, *, levels: Sequence[str] =
     Raises UsageError or CacheError that lists what there is.
     """
     if not needs.least <= len(sets) <= (needs.most or len(sets)):
-        expected = str(needs.least) if needs.most == needs.least else f"{needs.least} or more"
+        expected = str(needs.least) if needs.most == needs.least else f"{needs.least} {f'to {needs.most}' if needs.most else 'or more'}"
         raise UsageError(f"{len(sets)} encoders given, this head takes {expected}")
     if len(levels) not in {0, 1, len(sets)}:
         raise UsageError(f"{len(levels)} levels for {len(sets)} encoders; give one for each, or one for all")

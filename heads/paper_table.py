@@ -11,6 +11,7 @@ from heads.recipes.recipe import Recipe, Row
 from heads.report import confusion_text
 
 DASH = "-"
+PROTOCOL = "protocol"
 SCORES = ("ua", "wa", "wf1")
 SHOWN = {
     "confusion": "the confusion matrix in {run}/result.json",
@@ -172,8 +173,9 @@ def _fold_cells(line: Line, recipe: Recipe) -> Iterator[list[str]]:
 
 
 def _of_fold(line: Line, fold: str) -> dict[str, float] | None:
-    """Our scores of a fold in percent, mean over seeds; None where there is no such fold."""
-    runs = [run for run in line.ours.result["runs"] if run["fold"] == fold] if line.ours else []
+    """Our scores of a fold in percent, mean over seeds; None where there is no such fold, or another protocol made it."""
+    ours = line.ours if line.ours and PROTOCOL not in line.ours.others else None
+    runs = [run for run in ours.result["runs"] if run["fold"] == fold] if ours else []
     return {name: round(100 * sum(run[name] for run in runs) / len(runs), 2) for name in SCORES} if runs else None
 
 

@@ -15,7 +15,7 @@ from emocache.store.layout import MARKER, SOURCE
 from heads import combine, experiment, lacking, runfolder, stored
 from heads.config import Training, override
 from heads.experiment import Experiment
-from heads.paper_table import Line, Ours, Table
+from heads.paper_table import PROTOCOL, Line, Ours, Table
 from heads.recipes.recipe import Recipe, Row, Source
 from heads.report import to_json
 
@@ -250,7 +250,7 @@ def _others(wish: Wish, row: Row) -> Iterator[str]:
     if any((wish.encoder(one), wish.level(one)) != (one.encoder, one.level) for one in row.sources):
         yield "features"
     if wish.protocol not in {None, wish.recipe.protocol_of(row)}:
-        yield "protocol"
+        yield PROTOCOL
     if wish.settings_of(row):
         yield "settings"
 

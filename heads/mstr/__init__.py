@@ -15,7 +15,8 @@ __all__ = ["COST_NOTES", "NEEDS", "PAPER", "Config", "build", "costs", "deviatio
 PAPER = Paper(
     title="Multi-Scale Temporal Transformer For Speech Emotion Recognition",
     url="https://arxiv.org/abs/2410.00390",
-    protocol="IEMOCAP, 4 classes, leave one session out (also MELD as given and CREMA-D 80/20), 10 seeds; no validation part is described",
+    protocol="IEMOCAP, 4 classes, leave one session out (also MELD as given and CREMA-D 80/20), 10 seeds; only MELD has a validation part",
+    splits=("loso", "given", "random-80-20"),
     reported={"baseline": 70.02, "mstr": 71.60},
 )
 NEEDS = Needs(least=1, most=1, buckets=True)

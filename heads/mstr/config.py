@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from emocache.errors import UsageError
 from heads.attention import Activation
-from heads.config import Normalise, Tested, Training
+from heads.config import NO_NUMBER, UNPRINTED, Normalise, Tested, Training
 from heads.data import Input
 
 
@@ -85,13 +85,16 @@ GROUP = "the code of the paper's group has"
 OURS = "our reading of the paper has"
 PAPERS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "frames": (COUNTS, (326, 224, 150)), "norm": (COUNTS, ("matrix",)), "mask": (GROUP, (False,)), "normalise": (OURS, ("none",)),
-    "epochs": ("the paper has", (150, 100)), "lr": ("the paper has", (1e-4, 5e-6, 5e-5)), "width": (COUNTS, (0,)), "ffn": (COUNTS, (0,)),
+    "epochs": ("the paper has", (150, 100)), "lr": ("the paper has", (1e-4, 5e-6, 5e-5)), "patience": (OURS, (Config().patience,)),
     "dropout": (GROUP, (0.1,)), "classifier_dropout": (GROUP, (0.5,)), "activation": (GROUP, ("relu",)), "norm_first": (GROUP, (False,)),
     "scale": (OURS, ("head",)), "tested": (OURS, ("last",)), "clip": (OURS, (0.0,)), "weight_decay": (OURS, (0.0,)),
+    **{name: (OURS, (getattr(Config(), name),)) for name in UNPRINTED},
 }  # fmt: skip
 """Setting -> where the paper's value is known from, and its values: of IEMOCAP, MELD and CREMA-D where they differ."""
 VARIED = ("attention", "p", "levels")
 """What the paper tries several of."""
+SIZES = ("width", "ffn")
+"""Settings of which 0 stands for a size that follows from another."""
 
 
 def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
@@ -99,9 +102,18 @@ def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
     found = []
     for one in fields(config):
         source, expected = PAPERS.get(one.name, ("the paper has", (one.default,)))
-        if one.name not in VARIED and getattr(config, one.name) not in expected:
+        if one.name not in {*VARIED, *SIZES, *NO_NUMBER} and getattr(config, one.name) not in expected:
             found.append(f"{one.name} is {getattr(config, one.name)}; {source} {' or '.join(map(str, expected))}")
+    found += _of_sizes(config, inputs[0])
     return [*found, "dropout is not applied to the weights of attention, as the code of the paper's group does", *_of_input(inputs[0])]
+
+
+def _of_sizes(config: Config, one: Input) -> Iterator[str]:
+    """Where a width is not as the paper's parameter counts give it."""
+    if config.width:
+        yield f"width is {config.width}, which a linear layer makes; {COUNTS} none, and 1024"
+    if config.ffn not in {0, (config.width or one.dim) // 2}:
+        yield f"ffn is {config.ffn}; {COUNTS} half of the width, which is 512"
 
 
 def _of_input(one: Input) -> Iterator[str]:

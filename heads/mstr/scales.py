@@ -58,7 +58,10 @@ def mixed(found: list[Tensor], scales: tuple[Scale, ...]) -> Float[Tensor, "batc
 
 
 def _stretched(found: list[Tensor], scales: tuple[Scale, ...]) -> Tensor:
-    """Nearest frame where the scales do not divide each other: frame t of T takes frame floor(t n / T) of n."""
+    """Torch's nearest frame where the scales do not divide each other: frame t of T takes frame floor(t n / T) of n.
+
+    It computes that in float32, so where t n / T is whole it may take the frame before, at some T (none of the paper's).
+    """
     total = found[0][:, : scales[0].frames]
     for coarse, scale in zip(found[1:], scales[1:], strict=True):
         wanted = (scales[0].frames, coarse.shape[2])

@@ -14,6 +14,7 @@ PAPER = Paper(
     title="TDFNet: Transformer-Based Deep-Scale Fusion Network for Multimodal Emotion Recognition",
     url="https://doi.org/10.1109/TASLP.2023.3316458",
     protocol="IEMOCAP, 4 classes, leave one session out (also leave one person out, and ten shuffles); how validation is drawn is not said",
+    splits=("loso", "lopo", "ra"),
     reported={"loso": 77.04, "lopo": 79.97, "ra": 82.57},
 )
 NEEDS = Needs(least=1, most=3, buckets=True)

@@ -1,11 +1,11 @@
 """The settings of TDFNet, with every choice that the paper leaves open, and what of a configuration is not the paper's."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from emocache.errors import UsageError
-from heads.config import Kept, Normalise, Optimiser, Training
+from heads.config import NO_NUMBER, UNPRINTED, Kept, Normalise, Optimiser, Training
 from heads.data import Input
 from heads.tdfnet.inputs import Role, role
 
@@ -70,9 +70,11 @@ class Config(Training):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         super().__post_init__()
-        for name, least in (("width", 1), ("heads", 1), ("hidden", 0), ("layers", 1), ("scales", 1)):
-            if not least <= getattr(self, name) <= 65_536:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected {least} to 65536")
+        for name, least, most in (
+            ("width", 1, 65_536), ("heads", 1, 65_536), ("hidden", 0, 65_536), ("layers", 1, 1024), ("scales", 1, 16),
+        ):  # fmt: skip
+            if not least <= getattr(self, name) <= most:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected {least} to {most}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected 0 or more and less than 1")
         for name in ("audio_frames", "text_tokens"):
@@ -116,8 +118,8 @@ class Config(Training):
         return (*self.streams, "speaker") if self.with_mutual else self.streams
 
 
-SOURCES = {
-    "dropout": "our choice", "weight_decay": "AdamW's default", "clip": "our choice", "normalise": "our choice", "hidden": "the paper",
+SOURCES = UNPRINTED | {
+    "dropout": "our choice", "weight_decay": "AdamW's default", "clip": "our choice", "normalise": "our choice",
     "gate": "our choice", "ffn": "the paper's set-up", "pool": "the paper's size of O", "padding": "our choice",
     "shared_encoders": "our choice", "gelu_logits": "our choice",
 }  # fmt: skip
@@ -134,8 +136,10 @@ def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
     found = [
         f"{one.name} is {getattr(config, one.name)}; {SOURCES.get(one.name, 'the paper')} has {getattr(usual, one.name)}"
         for one in fields(config)
-        if one.name not in {*ABLATIONS, "kept"} and getattr(config, one.name) != getattr(usual, one.name)
+        if one.name not in {*ABLATIONS, *NO_NUMBER, "hidden"} and getattr(config, one.name) != getattr(usual, one.name)
     ]
+    if config.feed_forward not in {usual.feed_forward, replace(config, hidden=0).feed_forward}:
+        found.append(f"hidden is {config.hidden}; the paper has {usual.feed_forward} for a width of {usual.width}")
     return [*found, *(text for one in inputs for text in _of_input(config, one))]
 
 

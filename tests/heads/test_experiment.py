@@ -452,6 +452,7 @@ def test_features_of_other_text_than_the_manifest_has_are_refused(place: Path) -
         ({"layers": "7"}, UsageError, "no layer 7"),
         ({"encoders": ("enc", "voice")}, UsageError, "2 encoders given, this head takes 1"),
         ({"head": "late"}, UsageError, "1 encoders given, this head takes 2 or more"),
+        ({"head": "tdfnet", "encoders": ("enc",) * 4}, UsageError, "4 encoders given, this head takes 1 to 3"),
         ({"device": "warp"}, UsageError, "device warp does not work here"),
     ],
 )  # fmt: skip
@@ -614,6 +615,22 @@ def test_segments_whose_alignment_is_gone_are_taken_and_the_result_says_so(place
     extract_words(place / "cache", MEMBERS, "aligned")
     result = go(place, encoders=("aligned",), levels=("word",))
     assert any("its alignment is not in" in note and note.endswith("nobody can check") for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("head", "protocol", "named"),
+    [
+        ("linear", "lopo", ["protocol lopo; the paper has loso"]),
+        ("mstr", "lopo", ["protocol lopo; the paper has loso or given or random-80-20"]),
+        ("mstr", "random-80-20", []),
+        ("tdfnet", "lopo", []),
+        ("tdfnet", "ra", []),
+    ],
+)
+def test_a_protocol_is_a_deviation_where_the_paper_has_it_for_nothing(place: Path, head: str, protocol: str, named: list[str]) -> None:
+    settings = {"mstr": ("heads=2",), "tdfnet": ("path=audio", "width=16", "heads=2")}.get(head, ())
+    planned = plan(ask(place, head=head, protocol=protocol, settings=settings, layers="last"), open_cache(place / "cache"))
+    assert [text for text in planned.about["deviations"] if text.startswith("protocol")] == named
 
 
 def test_speakers_can_be_standardised_one_by_one_and_the_result_says_so(place: Path) -> None:

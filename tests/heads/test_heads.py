@@ -120,6 +120,8 @@ def test_what_the_paper_does_not_do_is_named() -> None:
     ]
     as_printed = Input(name="mine", encoder="wav2vec2-base", level="frames", layers=(1, 2), all_layers=(0, 1, 2), dim=768)
     assert linear.deviations(linear.Config(), [as_printed]) == []
+    assert linear.deviations(override(linear.Config(), ["kept=best"]), [as_printed]) == []
+    assert linear.deviations(override(linear.Config(), ["precision=bf16"]), [as_printed]) == ["precision is bf16; our choice has fp32"]
 
 
 OWN, MEAN = "rows of segments are standardised with their own statistics", "a segment's row is the mean over its frames"

@@ -1,6 +1,7 @@
 """MSTR: windows at several scales as the paper's arithmetic has them, padding that counts only where it is asked to, and both counts."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -257,13 +258,20 @@ def test_what_is_not_the_papers_is_named_and_what_is_is_not() -> None:
         "lr is 0.001; the paper has 0.0001 or 5e-06 or 5e-05",
         "tested is best; our reading of the paper has last",
         "normalise is global; our reading of the paper has none",
-        "width is 128; the paper's parameter counts give 0",
         "frames is 0; the paper's parameter counts give 326 or 224 or 150",
         "mask is True; the code of the paper's group has False",
         "norm is feature; the paper's parameter counts give matrix",
+        "width is 128, which a linear layer makes; the paper's parameter counts give none, and 1024",
         *always,
         "mine: made by whisper-tiny.en; the paper has hubert-large",
         "mine: layer 2; our choice, where the paper says nothing, is the last",
+    ]
+    wide = replace(ONE, dim=1024)
+    assert mstr.deviations(override(mstr.Config(), [*literal, "ffn=512", "kept=best"]), [wide]) == always
+    assert mstr.deviations(override(mstr.Config(), [*literal, "ffn=256", "precision=bf16"]), [wide]) == [
+        "precision is bf16; our reading of the paper has fp32",
+        "ffn is 256; the paper's parameter counts give half of the width, which is 512",
+        *always,
     ]
 
 

@@ -62,6 +62,23 @@ def test_the_numbers_of_mstr_are_those_of_the_paper_s_text() -> None:
     assert said == numbers
 
 
+def test_what_is_held_out_is_named_where_the_corpus_has_no_validation_part() -> None:
+    named = {row.name: any("held out" in text for text in row.deviations) for one in recipes.parts("mstr-table2") for row in one.rows}
+    assert {name for name, held in named.items() if not held} == {"meld-baseline", "meld"}
+
+
+def test_the_row_with_a_spectrogram_says_that_the_speaker_embedding_is_standardised_too() -> None:
+    (row,) = BY_NAME["tdfnet-table5"].pick(("without-ME",))
+    assert "normalise=speech" in row.settings
+    assert any(text.startswith("spectrogram and speaker embedding are standardised") for text in row.deviations)
+
+
+def test_the_rows_without_a_speaker_embedding_say_so() -> None:
+    for row in BY_NAME["tdfnet-table5"].rows:
+        has = any(source.encoder == "ecapa" for source in row.sources)
+        assert any("speaker embedding is left out" in text for text in row.deviations) != has
+
+
 def test_every_window_and_number_of_scales_of_the_figure_is_a_row_on_every_corpus() -> None:
     for one in recipes.parts("mstr-fig3"):
         tried = {row.name.rpartition("-")[2] for row in one.rows}

@@ -173,6 +173,16 @@ def test_a_row_may_have_a_protocol_of_its_own_and_numbers_of_single_folds(place:
     assert [one["ours"] and one["ours"]["ua"] for one in found["folds"]] == [round(100 * score, 2), None]
 
 
+def test_folds_of_another_protocol_do_not_stand_beside_printed_folds_of_that_name(place: Path) -> None:
+    row = replace(RECIPE.rows[0], by_fold={"1": {"ua": 50.5}})
+    shuffled = replace(RECIPE, protocol="ra", rows=(row,))
+    (own,), (other,) = (
+        paper_table.to_json(go(place, recipe=shuffled, max_epochs=1, protocol=one))["rows"][0]["folds"] for one in (None, "given")
+    )
+    assert own["ours"] is not None
+    assert other["ours"] is None
+
+
 def test_a_figure_names_what_of_its_runs_it_shows_and_what_draws_it(place: Path) -> None:
     table = go(place, recipe=replace(RECIPE, metrics=(), shows="maps", rows=(replace(RECIPE.rows[0], printed={}),), cited=()))
     found = line(table, "speech").ours

@@ -260,6 +260,7 @@ def test_an_input_of_several_layers_is_refused_with_what_to_say() -> None:
         (["dst=false", "mutual=encoded"], "mutual=encoded takes what the encoders of dst=true make"),
         (["dropout=1"], "dropout is 1.0"),
         (["layers=0"], "layers is 0, expected 1 to"),
+        (["scales=20000"], "scales is 20000, expected 1 to 16"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: list[str], message: str) -> None:
@@ -306,6 +307,10 @@ def test_the_gate_is_elementwise_and_by_part_one_score_for_each() -> None:
 def test_the_paper_s_setting_deviates_in_nothing_and_others_say_so() -> None:
     assert tdfnet.deviations(tdfnet.Config(), PAPER) == []
     assert tdfnet.deviations(override(tdfnet.Config(), ["path=audio"]), [SPEECH]) == []
+    assert tdfnet.deviations(override(tdfnet.Config(), ["hidden=4096", "kept=best+last"]), PAPER) == []
+    assert tdfnet.deviations(override(tdfnet.Config(), ["hidden=1024", "precision=bf16"]), PAPER) == [
+        "precision is bf16; our choice has fp32", "hidden is 1024; the paper has 4096 for a width of 768",
+    ]  # fmt: skip
     used = Input(name="mine", encoder="whisper-tiny.en", level="frames", layers=(2,), all_layers=(0, 1, 2, 3, 4), dim=384)
     assert tdfnet.deviations(override(tdfnet.Config(), ["width=96", "normalise=speech"]), [used]) == [
         "normalise is speech; our choice has none",
