@@ -175,7 +175,7 @@ class Grid:
     def _named(self, fold: Fold, error: trainer.Diverged) -> ProtocolError:
         """The error with its fold, and with the utterance whose features are to blame, if one is."""
         examples = self.load()
-        which = examples.indices([*fold.learnt, *fold.test])
+        which = examples.indices([*fold.learnt, *fold.test, *dict(fold.views)])
         for one, packed in zip(self.inputs, examples.inputs, strict=True):
             if (bad := first_not_finite(packed, which)) is not None:
                 return ProtocolError(f"{examples.ids[bad]} has values that are not finite in {one.name}/{one.level}; extract it again")

@@ -17,6 +17,7 @@ from heads.config import Needs
 from heads.data import Examples, Input, Mapped, PackedTensor, check_rows, to_tensor
 from heads.memory import free_bytes, keep_freed
 from heads.statistics import standardised_by_group
+from heads.views import complete
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,8 +111,11 @@ def gather(
     notes += [f"not as published: {difference}" for difference in found.differs]
     labelled = [utterance for utterance in found.utterances if utterance.label(label)]
     _check_label(found.utterances, labelled, label)
-    kept = _with_features(labelled, sets, inputs, allow_missing=allow_missing)
-    left_out = {"no label": len(found.utterances) - len(labelled), "no features": len(labelled) - len(kept)}
+    held = _with_features(labelled, sets, inputs, allow_missing=allow_missing)
+    kept = _without_orphans(held)
+    left_out = {"no label": len(found.utterances) - len(labelled), "no features": len(labelled) - len(held)}
+    if len(kept) < len(held):
+        left_out["views of others that are not there"] = len(held) - len(kept)
     notes += [f"{count} of {len(found.utterances)} utterances left out: {reason}" for reason, count in left_out.items() if count]
     notes += [f"{len(kept)} utterances; {line}" for line in views.told(kept)]
     for features in sets:
@@ -122,6 +126,16 @@ def gather(
     notes += [f"{name}: {count}" for name, count in segments.items()]
     classes = tuple(sorted({utterance.label(label) or "" for utterance in kept}))
     return Material(utterances=tuple(kept), label=label, classes=classes, left_out=left_out, notes=tuple(notes), segments=segments)
+
+
+def _without_orphans(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """The utterances but for views whose originals are not there: these would be tested, and speak with anybody's voice."""
+    if not (found := complete(utterances)):
+        raise ProtocolError(
+            f"all {len(utterances)} utterances are views of others that are not there, first {utterances[0].id} of "
+            f"{utterances[0].parent}; put the originals into the manifest, or empty its column parent"
+        )
+    return found
 
 
 def _segments(

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from emocache.errors import CacheError, UsageError
+from emocache.errors import CacheError, ProtocolError, UsageError
 from emocache.store import open_cache
 from emocache.types import Utterance
-from heads import learner, report, views
+from heads import experiment, learner, material, report, views
 from heads.data import Batch
 from heads.experiment import Experiment, run
 from heads.ragged import Ragged
@@ -55,6 +55,32 @@ def test_a_voice_is_held_out_with_whoever_validates_unless_that_person_is_traine
     (validating,) = {by_id[name].speaker for name in whole[0].validation}
     assert not [name for name, _ in whole[0].views if by_id[name].extra["voice"] == validating]
     assert views.held_out_voices(drawn[0], by_id) == {"s0", "s1"}
+
+
+@pytest.mark.parametrize("partners", [False, True])
+def test_a_view_without_a_voice_of_its_own_has_that_of_the_view_that_it_is_made_of(partners: bool) -> None:
+    first = view(ORIGINALS[1], "s5")
+    again = replace(first, id="again", parent=first.id, extra={"voice": ""})
+    members = [*ORIGINALS, first, again, replace(again, id="other", extra={"voice": "s3"})]
+    folds = [fold for fold in split("loso", members, partners=partners) if ORIGINALS[1].id in fold.train]
+    kept = {fold.name: {name for name, _ in fold.views} if partners else {*fold.train} - {one.id for one in ORIGINALS} for fold in folds}
+    assert kept == {"Ses2": {first.id, "again"}, "Ses3": {"other"}}
+
+
+def test_a_partner_that_is_said_by_another_speaker_goes_nowhere_when_that_one_is_tested() -> None:
+    spoken = [replace(ORIGINALS[0], id="by-s5", parent=ORIGINALS[0].id, speaker="s5"),
+              replace(ORIGINALS[0], id="own", parent=ORIGINALS[0].id)]  # fmt: skip
+    folds = split("loso", [*ORIGINALS, *spoken], partners=True, validation="speaker")
+    for fold in [fold for fold in folds if ORIGINALS[0].id in fold.train]:
+        assert "own" in dict(fold.views)
+        assert ("by-s5" in dict(fold.views)) == ("s5" in {name[:2] for name in fold.train})
+    assert "by-s5" not in dict(folds[2].views)
+
+
+def test_a_voice_that_no_speaker_has_is_noted() -> None:
+    by_id = {one.id: one for one in (*ORIGINALS, *VIEWS)}
+    (said,) = [text for text in views.notes(split("loso", list(by_id.values())), by_id) if "no speaker here" in text]
+    assert said == "36 views have the voice of no speaker here, first s0-ang-0-machine-1 ('machine'), so no fold leaves them out for it"
 
 
 def test_a_partner_is_beside_a_training_utterance_and_is_not_trained_on_itself() -> None:
@@ -139,6 +165,40 @@ def test_views_have_a_say_through_acl_alone(place: Path, tmp_path: Path) -> None
     with_views, without = (predictions(go(one, "gamma=0")) for one in (place, bare))
     assert with_views == without
     assert predictions(go(place)) != predictions(go(bare))
+
+
+@pytest.mark.parametrize("head", ["mmer", "linear"])
+def test_views_of_utterances_that_are_not_there_are_neither_tested_nor_learnt_from(tmp_path: Path, head: str) -> None:
+    members = [*ORIGINALS[1:], *VIEWS]
+    corpus(tmp_path / "data", [*ORIGINALS, *VIEWS])
+    for name, native in (("enc", "frames"), ("words", "tokens")):
+        extract(tmp_path / "cache", members, name, native=native)
+    linear: dict[str, Any] = {"head": head, "encoders": ("enc",), "settings": ("epochs=1",)} if head == "linear" else {}
+    result = go(tmp_path, allow_missing=True, **linear)
+    lost = {one.id for one in VIEWS if one.parent == ORIGINALS[0].id}
+    assert result.left_out["views of others that are not there"] == len(lost) == 2
+    assert "2 of 108 utterances left out: views of others that are not there" in result.notes
+    assert not [name for name in lost if name in (result.path / "splits.json").read_text()]
+    assert result.scores.tested == len(ORIGINALS) - 1
+
+
+def test_a_manifest_of_nothing_but_views_is_refused(tmp_path: Path) -> None:
+    extracted(tmp_path, VIEWS)
+    with pytest.raises(ProtocolError, match="all 72 utterances are views of others that are not there"):
+        go(tmp_path)
+
+
+def test_a_view_with_features_that_are_not_finite_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = len(ORIGINALS) + 38  # of the voice "machine", the only one that the last fold keeps
+
+    def spoilt(*arguments: Any, **options: Any) -> Any:
+        found = material.load(*arguments, **options)
+        found.inputs[0].values[0, found.inputs[0].offsets[at]] = float("nan")
+        return found
+
+    monkeypatch.setattr(experiment, "load", spoilt)
+    with pytest.raises(ProtocolError, match=f"{VIEWS[38].id} has values that are not finite in enc/frames"):
+        go(place)
 
 
 def test_without_views_acl_is_off_and_the_result_says_so(tmp_path: Path) -> None:
