@@ -152,7 +152,7 @@ def text_overlap(folds: Sequence[Fold], utterances: Sequence[Utterance]) -> Text
     words = {u.id: " ".join(re.findall(r"\w+", u.transcript.casefold())) for u in utterances if u.transcript}
     shared = known = 0
     for fold in folds:
-        trained = {words[name] for name in fold.learnt if name in words}
+        trained = {words[name] for name in (*fold.learnt, *dict(fold.views)) if name in words}
         tested = [words[name] for name in fold.test if name in words]
         known += len(tested)
         shared += sum(text in trained for text in tested)

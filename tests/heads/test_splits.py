@@ -247,6 +247,14 @@ def test_scripted_text_on_both_sides_is_counted() -> None:
     assert (overlap.known, overlap.shared) == (107, 106)
 
 
+def test_a_text_that_is_trained_on_in_a_view_alone_is_counted_too() -> None:
+    of = [replace(u, transcript=u.id) for u in MEMBERS]
+    copied = replace(of[-1], id="view", parent=of[-1].id, transcript=of[0].id)
+    for partners in (True, False):
+        folds = [fold for fold in split("loso", [*of, copied], partners=partners) if of[0].id in fold.test]
+        assert splits.text_overlap(folds, [*of, copied]).shared == int(any(of[-1].id in fold.train for fold in folds)) == 1
+
+
 @pytest.mark.parametrize("protocol", ["loso", "ra", "random-80-20", "speaker-folds"])
 @pytest.mark.parametrize("select", ["validation", "test"])
 def test_a_view_is_trained_on_with_what_it_shows_and_is_nowhere_else(protocol: str, select: str) -> None:
