@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from heads.config import Beside, Remarks
+from heads.config import NO_NUMBER, UNPRINTED, Beside, Remarks
 from heads.data import Input
 from heads.mmer.characters import frames_needed
 from heads.mmer.config import Config
@@ -19,10 +19,10 @@ RELEASED = {
 """Setting -> its value in the released code, and what that is; the paper has another, or does not say it."""
 TRIED = (0, 1, 0.1, 0.01, 0.001)
 """Weights of the auxiliary losses that the paper tried, 0 for its ablations."""
-SOURCES = {
+SOURCES = UNPRINTED | {
     "optimiser": "the released code", "weight_decay": "the released code", "dropout": "the released code", "hidden": "the released code",
     "heads": "the released code", "audio_frames": "the released code", "adapter": "our default", "patience": "our default",
-    "clip": "the released code", "bank": "the released code",
+    "clip": "the released code", "bank": "the released code", "normalise": "the released code", "tested": "the released code",
 }  # fmt: skip
 """Where a default is from that the paper does not print."""
 
@@ -49,13 +49,18 @@ def _changed(config: Config) -> Iterator[str]:
     of_rows = {"network", "adapter"} if config.network == "pooled" else set()
     of_rows |= {name for name in ("alpha", "beta", "gamma") if getattr(config, name) in TRIED}
     for name, value in vars(Config()).items():
-        if name not in {*RELEASED, *of_rows} and getattr(config, name) != value:
+        if name not in {*NO_NUMBER, *RELEASED, *of_rows} and getattr(config, name) != value:
             yield f"{name} is {getattr(config, name)}; {SOURCES.get(name, 'the paper')} has {value}"
 
 
 def _released(config: Config) -> Iterator[str]:
-    """Choices that follow the released code and not the paper, in one line."""
-    if config.network == "fusion" and (found := [about for name, (value, about) in RELEASED.items() if getattr(config, name) == value]):
+    """What follows the released code and not the paper, in one line."""
+    if config.network != "fusion":
+        return
+    found = [about for name, (value, about) in RELEASED.items() if getattr(config, name) == value]
+    found += ["two layers before SCL and ACL"] if config.beta or config.gamma else []
+    found += ["an apostrophe among the characters"] if config.alpha else []
+    if found:
         yield f"as in the released code and not in the paper: {', '.join(found)}"
 
 

@@ -282,8 +282,31 @@ def test_what_is_not_the_papers_is_named() -> None:
     }
 
 
+def test_no_number_is_laid_to_the_paper_that_it_does_not_print() -> None:
+    changed = ("kept=best", "layer_lr=2", "schedule=cosine", "refit=true", "precision=bf16", "normalise=speech", "tested=last")
+    usual, other = (mmer.deviations(config(*settings), [SPEECH, TEXT]) for settings in ((), changed))
+    assert [one for one in other if one not in usual] == [
+        "layer_lr is 2.0; our choice has 1.0",
+        "schedule is cosine; our choice has constant",
+        "refit is True; our choice has False",
+        "precision is bf16; our choice has fp32",
+        "tested is last; the released code has best",
+        "normalise is speech; the released code has none",
+    ]
+
+
+def test_what_the_paper_does_not_have_is_named_as_long_as_it_is_there() -> None:
+    def said(*settings: str) -> str:
+        return " ".join(one for one in mmer.deviations(config(*settings), [SPEECH, TEXT]) if one.startswith("as in the released code"))
+
+    assert "two layers before SCL and ACL, an apostrophe among the characters" in said()
+    assert "two layers before" in said("beta=0")
+    assert "two layers before" not in said("beta=0", "gamma=0")
+    assert "apostrophe" not in said("alpha=0")
+
+
 def test_the_rows_of_the_paper_are_no_deviations_from_it() -> None:
-    ablation = mmer.deviations(config("alpha=0"), [SPEECH, TEXT])
+    ablation = mmer.deviations(config("beta=0"), [SPEECH, TEXT])
     assert ablation == mmer.deviations(config(), [SPEECH, TEXT])
     pooled = config("network=pooled", "adapter=none", "alpha=0", "beta=0", "gamma=0")
     assert mmer.deviations(pooled, [TEXT]) == []
