@@ -8,7 +8,7 @@
 
 A view is an utterance like its parent but for its id, its audio and its text; it has the parent's labels, speaker and folds. Two
 more columns say whose voice it has (`voice`: a speaker of the corpus) and how it was made (`view`). A view whose parent is gone, or
-has another text, emotion or speaker by now, is none of the corpus's utterances.
+has another text, emotion or speaker by now, is none of the corpus's utterances, nor is one whose voice no speaker has.
 """
 
 import csv
@@ -57,13 +57,17 @@ def state(utterance: Utterance) -> str:
 
 
 def attach(originals: Sequence[Utterance], folder: Path) -> Attached:
-    """The views in `folder` (data/NAME/views) as utterances, in the order of their list. CorpusError where the list is damaged."""
+    """The views in `folder` (data/NAME/views) as utterances, in the order of their list. CorpusError where the list is damaged.
+
+    Nobody could keep a voice from the test part of a speaker who is called otherwise by now, so such views are not used.
+    """
     listed = read(folder)
     if not listed:
         return Attached()
     by_id = {utterance.id: utterance for utterance in originals}
     how = str(about(folder).get(HOW, ""))
-    used = [view for view in listed if view.parent in by_id and view.made_from == state(by_id[view.parent])]
+    speakers = {utterance.speaker for utterance in originals}
+    used = [view for view in listed if view.voice in speakers and view.parent in by_id and view.made_from == state(by_id[view.parent])]
     found = tuple(_utterance(view, by_id[view.parent], folder, how) for view in used)
     return Attached(found, _notes(used, len(listed) - len(used), how))
 
@@ -82,7 +86,7 @@ def _notes(used: Sequence[View], others: int, how: str) -> tuple[str, ...]:
     notes = [f"{len(used)} augmented views of {parents} utterances ({how})"] if used else []
     if others:
         notes.append(
-            f"{others} augmented views are not used, since their utterances are gone or changed; `emocache augment` makes them anew"
+            f"{others} augmented views are not used, since their utterances or voices are gone or changed; `emocache augment` makes them anew"
         )
     return tuple(notes)
 

@@ -62,7 +62,20 @@ def test_preparing_again_keeps_the_views_of_what_has_not_changed(tmp_path: Path)
     found = loaded(tmp_path)
     assert [(u.id, u.gender) for u in found.utterances if u.parent] == [("u5-view1", "F"), ("u6-view1", None)]
     assert found.notes[0] == "2 augmented views of 2 utterances (text unchanged, tones)"
-    assert found.notes[1].startswith("3 augmented views are not used, since their utterances are gone or changed")
+    assert found.notes[1].startswith("3 augmented views are not used, since their utterances or voices are gone or changed")
+
+
+def test_views_with_the_voice_of_a_speaker_who_is_called_otherwise_by_now_are_not_used(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    made(tmp_path, loaded(tmp_path), Tone())
+    before = {view.voice for view in views.read(tmp_path / "data" / "tiny" / "views")}
+    assert "s0" in before
+    prepared(tmp_path, {f"u{number}": {"speaker": "s9"} for number in (0, 4)})  # all that s0 says
+    found = loaded(tmp_path)
+    assert {u.extra["voice"] for u in found.utterances if u.parent} <= before - {"s0"}
+    assert "are not used, since their utterances or voices are gone or changed" in found.notes[-1]
+    made(tmp_path, found, Tone())
+    assert "s9" in {u.extra["voice"] for u in loaded(tmp_path).utterances if u.parent}
 
 
 def test_prepare_says_what_has_become_of_views(tmp_path: Path, shell: Shell) -> None:
