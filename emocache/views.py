@@ -86,7 +86,7 @@ def _notes(used: Sequence[View], others: int, how: str) -> tuple[str, ...]:
     notes = [f"{len(used)} augmented views of {parents} utterances ({how})"] if used else []
     if others:
         notes.append(
-            f"{others} augmented views are not used, since their utterances or voices are gone or changed; `emocache augment` makes them anew"
+            f"{others} augmented views are not used, since their utterances or voices are gone or changed; `emocache augment` mends it"
         )
     return tuple(notes)
 

@@ -52,9 +52,8 @@ class Plan:
 
 
 def originals(corpus: Corpus) -> list[Utterance]:
-    """The utterances that are no views of others."""
-    ids = {utterance.id for utterance in corpus.utterances}
-    return [utterance for utterance in corpus.utterances if utterance.parent not in ids]
+    """The utterances that are no views of others, be these there or not."""
+    return [utterance for utterance in corpus.utterances if not utterance.parent]
 
 
 def check(corpus: Corpus, synthesiser: Synthesiser | None, wish: Wish) -> None:

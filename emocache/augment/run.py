@@ -133,13 +133,15 @@ def _entry(one: Planned, made: Rewritten, synthesiser: Synthesiser | None, wish:
     """Make one view: its speech on the disk, or the reason for which there is none."""
     if made.fault or synthesiser is None or one.voice is None:
         return Entry(id=one.id, key=one.key, text="" if made.fault else made.text, without=made.fault)
+    name = f"{one.id}.wav"
+    if len(os.fsencode(_part(name))) > manifest.LONGEST_NAME:
+        return Entry(id=one.id, key=one.key, without="its id is too long for the name of a file")
     try:
         wave = synthesiser.speak(made.text, one.voice, languages.code(one.parent.language or ""), _seed(wish.seed, one.id))
     except AugmentationError as error:
         return Entry(id=one.id, key=one.key, without=str(error))
     if fault := faults.of_speech(wave, one.parent):
         return Entry(id=one.id, key=one.key, without=fault)
-    name = f"{one.id}.wav"
     _write(folder / name, wave)
     return Entry(id=one.id, key=one.key, path=name, text=made.text)
 
@@ -151,12 +153,17 @@ def _seed(seed: int, name: str) -> int:
 
 def _write(path: Path, wave: Waveform) -> None:
     """16 bit, scaled down where it would clip; the file appears whole."""
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(_part(path.name))
     with part.open("wb") as file:
         soundfile.write(file, wave / max(1.0, float(abs(wave).max())), SAMPLE_RATE, format="WAV", subtype="PCM_16")
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def _part(name: str) -> str:
+    """What a file is called until it is whole."""
+    return f".{name}.part"
 
 
 def _view(one: Planned, entry: Entry) -> View:

@@ -214,13 +214,17 @@ def _timed(text: str, sink: _Sink) -> Speech:
 
 
 def _words(text: str, begins: list[int], of_word: list[list[Timed]]) -> Iterator[Timed]:
-    """The words, whose texts begin at these characters; words that are spoken as one share its phonemes evenly."""
+    """The words, whose texts begin at these characters; words that are spoken as one share its phonemes evenly.
+
+    One of which nothing is heard, such as a dash, is none.
+    """
     whole = [_word_begin(text, begin) for begin in begins]
     for (position, following), phonemes in zip(pairwise([*whole, len(text)]), of_word, strict=True):
         tokens = text[position:following].split()
         for index, token in enumerate(tokens):
             mine = phonemes[len(phonemes) * index // len(tokens) : len(phonemes) * (index + 1) // len(tokens)]
-            yield Timed(token.strip('.,;:?!"'), mine[0].start_s, mine[-1].end_s)
+            if mine:
+                yield Timed(token.strip('.,;:?!"'), mine[0].start_s, mine[-1].end_s)
 
 
 def _word_begin(text: str, position: int) -> int:

@@ -38,6 +38,14 @@ def test_espeak_speaks_views_and_the_command_says_how_many(tmp_path: Path, shell
     assert {u.id: soundfile.read(u.path)[0].tobytes() for u in loaded(tmp_path).utterances if u.parent} == first
 
 
+def test_espeak_speaks_texts_of_which_some_signs_are_not_heard(tmp_path: Path, shell: Shell) -> None:
+    spoken(tmp_path)
+    of = small_corpus.changed(loaded(tmp_path), "u0", transcript="<break/> -v en ; $(rm)")
+    manifest.save(small_corpus.changed(of, "u1", transcript="..."), tmp_path / "data")
+    assert shell.run("augment --text none --speech espeak") == 1
+    assert "first u1-view1: its speech is empty or silent" in shell.err
+
+
 def test_views_that_are_left_out_make_the_exit_code_1_and_are_listed(tmp_path: Path, shell: Shell) -> None:
     spoken(tmp_path)
     of = loaded(tmp_path)

@@ -52,6 +52,22 @@ def test_views_that_cannot_be_made_are_listed_by_id_and_reason(tmp_path: Path) -
         ]
 
 
+def test_a_view_whose_id_is_too_long_for_a_file_is_listed_and_the_others_are_made(tmp_path: Path) -> None:
+    of = corpus(tmp_path)
+    utterances = [replace(u, id="L" * 245) if u.id == "u0" else u for u in of.utterances]
+    done = made(tmp_path, replace(of, utterances=tuple(utterances)), Tone())
+    assert done.left_out[f"{'L' * 245}-view1"] == "its id is too long for the name of a file"
+    assert len(done.views) == len(utterances) - 1 - len(WITHOUT_REALLY)
+
+
+def test_no_view_is_made_of_a_view_and_none_is_a_voice_whether_its_original_is_there_or_not(tmp_path: Path) -> None:
+    of, tone = corpus(tmp_path), Tone()
+    of = small_corpus.changed(small_corpus.changed(of, "u0", parent="u2"), "u4", parent="gone", speaker="s9")
+    done = made(tmp_path, of, tone)
+    assert not {view.parent for view in done.views} & {"u0", "u4"}
+    assert "s9" not in {voice for _, voice, _ in tone.calls}
+
+
 def test_utterances_without_text_emotion_or_readable_audio_or_in_another_language_are_listed(tmp_path: Path) -> None:
     of = corpus(tmp_path)
     for name, lacks in (("u0", {"transcript": None}), ("u2", {"emotion": None}), ("u3", {"speaker": None}), ("u5", {"language": "de"})):
