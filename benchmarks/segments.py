@@ -14,7 +14,8 @@ from emocache import manifest, pipeline
 from emocache.alignment import load
 from emocache.store import Features, open_cache
 from heads.cli import parse_seeds
-from heads.experiment import Experiment, run
+from heads.experiment import run
+from heads.plan import Experiment
 
 
 def main() -> None:

@@ -275,7 +275,8 @@ def demo(
     from emocache.corpora.prepare import prepare as prepare_corpus
     from emocache.demo import corpus as spoken
     from emocache.store import open_cache
-    from heads.experiment import Experiment, run
+    from heads.experiment import run
+    from heads.plan import Experiment
 
     numbers = heads_cli.parse_seeds(seeds)
     _say(f"1/3  speaking a corpus of ten synthetic voices, in the layout of IEMOCAP: {folder / 'corpus'}")

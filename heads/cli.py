@@ -105,7 +105,8 @@ def train(
     from emocache.store import open_cache
     from heads import report, stored
     from heads import tensorboard as events
-    from heads.experiment import Experiment, run
+    from heads.experiment import run
+    from heads.plan import Experiment
 
     if tensorboard:
         events.writer()

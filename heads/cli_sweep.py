@@ -65,7 +65,7 @@ def sweep(
     from emocache.store import open_cache
     from heads import nested as by_fold
     from heads import sweep_report
-    from heads.experiment import Experiment
+    from heads.plan import Experiment
     from heads.sweep import Wish, carry_out, prepare
 
     ask = Experiment(

@@ -12,10 +12,10 @@ from statistics import fmean
 from typing import Any
 
 from emocache.errors import ProtocolError
-from heads import experiment, report, runfolder
+from heads import experiment, noted, report, runfolder
 from heads.config import Training, override
-from heads.experiment import Plan
 from heads.grid import Grid, Stack
+from heads.plan import Plan, parameters_of, selection
 from heads.report import Result
 from heads.scoring import Run
 from heads.space import Settings
@@ -107,13 +107,13 @@ def _config(sweep: Sweep, choice: Choice) -> Training:
 def _planned(sweep: Sweep, choices: Sequence[Choice], configs: Mapping[tuple[str, ...], Training], count: int) -> Plan:
     """The experiment in which folds have settings of their own."""
     base = sweep.planned
-    said = " or ".join(dict.fromkeys(map(experiment.selection, configs.values())))
+    said = " or ".join(dict.fromkeys(map(selection, configs.values())))
     about = {
         **base.about,
         "sweep": sweep.digest,
         "settings_of_folds": [{"folds": choice.folds, "stacks": choice.stacks, "settings": choice.settings} for choice in choices],
         "selection": SELECTION.format(count, OBJECTIVES[sweep.wish.objective], said),
-        "parameters": max(experiment.parameters_of(base.head, config, base.inputs, base.material) for config in configs.values()),
+        "parameters": max(parameters_of(base.head, config, base.inputs, base.material) for config in configs.values()),
         "deviations": list(_deviations(base, configs)),
         "command": sweep.wish.command(),
     }
@@ -127,4 +127,4 @@ def _deviations(base: Plan, configs: Mapping[tuple[str, ...], Training]) -> Iter
     """Where the protocol or the settings of a fold are not the paper's."""
     of_base = base.head.deviations(base.config, base.inputs)
     yield from (text for text in base.about["deviations"] if text not in of_base)
-    yield from experiment.by_fold({names: base.head.deviations(config, base.inputs) for names, config in configs.items()})
+    yield from noted.by_fold({names: base.head.deviations(config, base.inputs) for names, config in configs.items()})

@@ -14,8 +14,8 @@ from emocache.store import Cache, open_cache
 from emocache.store.layout import MARKER, SOURCE
 from heads import combine, experiment, lacking, runfolder, stored
 from heads.config import Training, override
-from heads.experiment import Experiment
 from heads.paper_table import PROTOCOL, Line, Ours, Table
+from heads.plan import Experiment, Plan, plan
 from heads.recipes.recipe import Recipe, Row, Source
 from heads.report import to_json
 
@@ -86,7 +86,7 @@ def reproduce(wish: Wish, *, jobs: int = 1, quiet: bool = False) -> Table:
     return carry_out(wish, plans(wish), jobs=jobs, quiet=quiet)
 
 
-def plans(wish: Wish) -> dict[str, experiment.Plan]:
+def plans(wish: Wish) -> dict[str, Plan]:
     """The experiment of every row that is asked for and has a head, by the row's name.
 
     Raises UsageError for names that are not the recipe's, and CacheError that lists the commands which make what is lacking.
@@ -100,10 +100,10 @@ def plans(wish: Wish) -> dict[str, experiment.Plan]:
     _check_settings(wish, list(trained.values()))
     check_features(wish, list(trained.values()))
     cache = open_cache(wish.cache)
-    return {name: experiment.plan(experiment_of(wish, row), cache) for name, row in trained.items()}
+    return {name: plan(experiment_of(wish, row), cache) for name, row in trained.items()}
 
 
-def carry_out(wish: Wish, plans: Mapping[str, experiment.Plan], *, jobs: int = 1, quiet: bool = False) -> Table:
+def carry_out(wish: Wish, plans: Mapping[str, Plan], *, jobs: int = 1, quiet: bool = False) -> Table:
     """Run every row that has a plan, in `jobs` processes, or take what an earlier call left in `runs`."""
     recipe = wish.recipe
     rows = {row.name: row for row in recipe.rows}
@@ -203,7 +203,7 @@ def config_of(row: Row) -> Training:
     return override(heads.head(row.head).Config(), row.settings)
 
 
-def _ours(wish: Wish, row: Row, planned: experiment.Plan, *, jobs: int, quiet: bool) -> Ours:
+def _ours(wish: Wish, row: Row, planned: Plan, *, jobs: int, quiet: bool) -> Ours:
     """What we have of a row, run now if there is no whole run of it."""
     reused = planned.finished and _whole(planned.target)
     if not reused:
@@ -268,7 +268,7 @@ def _deviations(wish: Wish, row: Row) -> Iterator[str]:
             yield f"--alignment: {wish.level(source)} stands for {source.level}"
 
 
-def _reduced(wish: Wish, row: Row, planned: experiment.Plan, found: Mapping[str, Any]) -> Iterator[str]:
+def _reduced(wish: Wish, row: Row, planned: Plan, found: Mapping[str, Any]) -> Iterator[str]:
     """What is smaller than in the recipe, in words."""
     recipe = wish.recipe
     sizes = [

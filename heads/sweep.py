@@ -28,7 +28,7 @@ from emocache.store import Cache
 from heads import command, experiment, runfolder, trials
 from heads.config import override
 from heads.data import Examples
-from heads.experiment import Experiment, Plan
+from heads.plan import Experiment, Plan, plan
 from heads.space import Settings, Space, parse
 from heads.trainer import Epoch
 from heads.trials import OBJECTIVES, Judged, Pruned, Report, Trial
@@ -84,7 +84,7 @@ def prepare(wish: Wish, cache: Cache, *, quiet: bool = False) -> Sweep:
     ask, device = wish.ask, pick_device(wish.ask.device)
     space = parse(ask.settings, heads.head(ask.head).Config())
     wanted = _wanted(wish, space)
-    planned = experiment.plan(replace(ask, settings=space.fixed, name=None), cache)
+    planned = plan(replace(ask, settings=space.fixed, name=None), cache)
     decides = [planned.digest, asdict(space), wish.method, wish.objective, _pruning(wish)]
     digest = hashlib.sha256(runfolder.to_json(decides).encode()).hexdigest()
     name = ask.name or f"sweep-{ask.head}-{ask.corpus}-{ask.protocol}-{digest[:8]}"

@@ -12,7 +12,8 @@ from typing import Any
 from emocache.devices import pick_device
 from emocache.errors import EmocacheError, ProtocolError
 from emocache.store import open_cache
-from heads.experiment import Experiment, examples_of, grid_of, plan, searched
+from heads.experiment import examples_of, grid_of, searched
+from heads.plan import Experiment, plan
 
 
 def main() -> None:

@@ -19,8 +19,9 @@ from emocache.alignment import Alignment, Segment
 from emocache.errors import CacheError, EmocacheError, ProtocolError, UsageError
 from emocache.store import open_cache
 from heads import cli, experiment, finished, material, metrics, report, runfolder, trainer, versions
-from heads.experiment import Experiment, carry_out, plan, run
+from heads.experiment import carry_out, run
 from heads.learner import Learner
+from heads.plan import Experiment, plan
 from tests.heads.toy import EMOTIONS, corpus, extract, extract_words, utterances
 
 MEMBERS = utterances()

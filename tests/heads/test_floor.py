@@ -9,8 +9,9 @@ import torch
 
 from emocache.store import open_cache
 from heads import report
-from heads.experiment import Experiment, run
+from heads.experiment import run
 from heads.floor import with_permuted_labels
+from heads.plan import Experiment
 from tests.heads.toy import corpus, examples, extract, utterances
 
 MEMBERS = utterances()

@@ -10,7 +10,7 @@ import torch
 from emocache.errors import EmocacheError, ProtocolError
 from emocache.store import open_cache
 from heads import experiment, jobs, memory, worker
-from heads.experiment import Experiment
+from heads.plan import Experiment, plan
 from tests.heads.toy import corpus, extract, utterances
 
 MEMBERS = utterances()
@@ -52,14 +52,14 @@ def test_the_parent_trains_nothing_and_reads_no_features_when_the_processes_are_
 
 
 def test_no_run_belongs_to_two_processes_and_none_to_nobody(place: Path) -> None:
-    planned = experiment.plan(ask(place, "mine"), open_cache(place / "cache"))
+    planned = plan(ask(place, "mine"), open_cache(place / "cache"))
     grid = experiment.grid_of(planned, experiment.examples_of(planned, torch.device("cpu"), quiet=True), torch.device("cpu"))
     shares = [task.about["share"] for task in experiment._tasks(planned, torch.device("cpu"), 2)]
     assert sorted(stack for first, count in shares for stack in grid.stacks()[first::count]) == sorted(grid.stacks())
 
 
 def test_gpus_are_shared_out_in_turn_unless_one_was_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    planned = experiment.plan(ask(place, "mine"), open_cache(place / "cache"))
+    planned = plan(ask(place, "mine"), open_cache(place / "cache"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     several, one = (experiment._tasks(planned, torch.device(name), 3) for name in ("cuda", "cuda:1"))
     assert [(task.about["ask"]["device"], task.sharers) for task in several] == [("cuda:0", 2), ("cuda:1", 1), ("cuda:0", 2)]
@@ -104,7 +104,7 @@ def test_an_interruption_ends_the_processes_and_keeps_what_is_finished(place: Pa
     monkeypatch.setattr(jobs, "_start", noted)
     monkeypatch.setattr(jobs, "_finished", interrupted)
     monkeypatch.setattr(jobs, "POLL_S", 0.001)
-    planned = experiment.plan(ask(place, "mine"), open_cache(place / "cache"))
+    planned = plan(ask(place, "mine"), open_cache(place / "cache"))
     with pytest.raises(KeyboardInterrupt):
         experiment.carry_out(planned, jobs=2, quiet=True)
     assert [one.process.poll() is not None for one in started] == [True, True]
@@ -122,7 +122,7 @@ def test_what_lies_in_the_current_folder_is_never_taken_for_a_module(place: Path
 
 def test_a_process_ends_with_its_parent(place: Path) -> None:
     long = replace(ask(place, "mine"), settings=("epochs=1000000", "patience=1000000"))
-    planned = experiment.plan(long, open_cache(place / "cache"))
+    planned = plan(long, open_cache(place / "cache"))
     (task,) = experiment._tasks(planned, torch.device("cpu"), 1)
     one = jobs._start(task)
     assert one.process.stdin

@@ -16,8 +16,8 @@ import pytest
 from emocache.errors import ProtocolError, UsageError
 from emocache.store import open_cache
 from heads import experiment, linear, nested, runfolder, study, sweep, sweep_report, trainer, trials
-from heads.experiment import Experiment
 from heads.learner import Learner
+from heads.plan import Experiment, plan
 from heads.space import parse
 from heads.sweep import Sweep, Wish
 from heads.trials import Trial
@@ -466,4 +466,4 @@ def test_the_name_of_one_sweep_is_never_given_to_another(place: Path) -> None:
     with pytest.raises(UsageError, match="holds another experiment"):
         go(place, name="mine", seeds=(1,))
     with pytest.raises(UsageError, match="is there and is no run of emocache"):
-        experiment.plan(ask(place, name="mine", settings=()), open_cache(place / "cache"))
+        plan(ask(place, name="mine", settings=()), open_cache(place / "cache"))

@@ -17,7 +17,8 @@ from emocache.store import open_cache
 from emocache.types import Utterance
 from heads import experiment, learner, material, report, views
 from heads.data import Batch
-from heads.experiment import Experiment, run
+from heads.experiment import run
+from heads.plan import Experiment
 from heads.ragged import Ragged
 from heads.splits import split
 from tests.heads.toy import corpus, examples, extract, utterances
