@@ -64,15 +64,15 @@ def attach(originals: Sequence[Utterance], folder: Path) -> Attached:
     listed = read(folder)
     if not listed:
         return Attached()
-    by_id = {utterance.id: utterance for utterance in originals}
+    by_id = {one.id: one for one in originals}
     how = str(about(folder).get(HOW, ""))
-    speakers = {utterance.speaker for utterance in originals}
+    speakers = {one.speaker for one in originals}
     used = [view for view in listed if view.voice in speakers and view.parent in by_id and view.made_from == state(by_id[view.parent])]
-    found = tuple(_utterance(view, by_id[view.parent], folder, how) for view in used)
+    found = tuple(utterance(view, by_id[view.parent], folder, how) for view in used)
     return Attached(found, _notes(used, len(listed) - len(used), how))
 
 
-def _utterance(view: View, parent: Utterance, folder: Path, how: str) -> Utterance:
+def utterance(view: View, parent: Utterance, folder: Path, how: str) -> Utterance:
     """A view as an utterance."""
     own = {"path": str((folder / view.path).resolve()), "start_s": None, "end_s": None, "channel": None, "samples": None}
     audio: dict[str, Any] = own | {"audio_sha256": None} if view.path else {}

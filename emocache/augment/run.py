@@ -18,7 +18,7 @@ from emocache.augment.journal import JOURNAL, Entry
 from emocache.augment.plan import Plan, Planned, Wish, check, originals, plan
 from emocache.errors import AugmentationError, UsageError
 from emocache.heard import HEARD
-from emocache.types import SAMPLE_RATE, Corpus, LeftOut
+from emocache.types import SAMPLE_RATE, Corpus, LeftOut, Utterance
 from emocache.views import View
 
 OWN_AUDIO = "own audio"
@@ -75,8 +75,15 @@ def augment(corpus: Corpus, data: Path, rewriter: Rewriter, synthesiser: Synthes
         now=len(todo),
         work_s=time.perf_counter() - began,
     )
+    _hear(outcome, heard, corpus.audio_root, data / corpus.name / HEARD)
     _save(outcome, told, {utterance.id: utterance.emotion or "" for utterance in corpus.utterances})
     return outcome
+
+
+def _hear(outcome: Outcome, heard: Sequence[Utterance], root: Path, memory: Path) -> None:
+    """Take down what the views sound like: by this, features of an earlier view of the same id are known to be of another."""
+    by_id = {one.id: one for one in heard}
+    audio.scan([views.utterance(view, by_id[view.parent], outcome.path.parent, outcome.how) for view in outcome.views], root, memory)
 
 
 def _save(outcome: Outcome, told: str, emotions: Mapping[str, str]) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from emocache import manifest, pipeline, views
+from emocache.augment import run
 from emocache.corpora.prepare import prepare
-from emocache.errors import CorpusError
+from emocache.errors import CacheError, CorpusError
 from emocache.store import open_cache
 from heads.data import Input
 from heads.material import gather
@@ -76,6 +77,20 @@ def test_views_with_the_voice_of_a_speaker_who_is_called_otherwise_by_now_are_no
     assert "are not used, since their utterances or voices are gone or changed" in found.notes[-1]
     made(tmp_path, found, Tone())
     assert "s9" in {u.extra["voice"] for u in loaded(tmp_path).utterances if u.parent}
+
+
+def test_features_of_views_that_were_made_anew_are_refused(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    made(tmp_path, loaded(tmp_path), Tone())
+    model = str(checkpoints.speech(tmp_path / "hub"))
+    job = pipeline.prepare_job(loaded(tmp_path), tmp_path / "data", model, name="speech", cache=tmp_path / "cache")
+    features = pipeline.extract(job).features
+    features.check(loaded(tmp_path).utterances)
+    run.remove(tmp_path / "data", "tiny")
+    other = Tone(about="others", lower=0.5)
+    assert {view.utterance_id for view in made(tmp_path, loaded(tmp_path), other).views} <= set(features.ids)
+    with pytest.raises(CacheError, match=r"features of 5 utterances \(first 'u0-view1'\) were made from other audio"):
+        features.check(loaded(tmp_path).utterances)
 
 
 def test_prepare_says_what_has_become_of_views(tmp_path: Path, shell: Shell) -> None:

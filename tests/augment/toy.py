@@ -31,6 +31,7 @@ class Tone:
     languages: tuple[str, ...] = ("en",)
     listens: bool = True
     voices: Mapping[str, str] = field(default_factory=dict)
+    lower: float = 1
     calls: list[tuple[str, str, int]] = field(default_factory=list, compare=False)
 
     def speak(self, text: str, voice: Voice, language: str, seed: int) -> Waveform:
@@ -38,7 +39,7 @@ class Tone:
         if "really" in text:
             raise AugmentationError("it says really")
         times = np.arange(len(text) * SAMPLE_RATE // 10) / SAMPLE_RATE
-        return (0.5 * np.sin(times * (1000 + 100 * int(voice.speaker[1:])))).astype(np.float32)
+        return (0.5 * np.sin(times * self.lower * (1000 + 100 * int(voice.speaker[1:])))).astype(np.float32)
 
 
 @dataclass(frozen=True)
