@@ -180,10 +180,14 @@ def load_input(features: Features, one: Input, ids: Sequence[str], device: torch
 
 
 def by_speaker(examples: Examples, inputs: Sequence[Input], material: Material) -> Examples:
-    """The examples with every input made from sound standardised speaker by speaker; ProtocolError when one has no speaker."""
+    """The examples with every input made from sound standardised speaker by speaker; ProtocolError when one has no speaker.
+
+    Views are standardised apart, by whose voice they have, so that no answer for an original depends on them.
+    """
     speakers = [utterance.speaker or "" for utterance in material.utterances]
     if "" in speakers:
         raise ProtocolError(f"normalise=speaker: {speakers.count('')} of {len(speakers)} utterances have no speaker; use normalise=global")
+    groups = [f"view/{u.extra.get(views.VOICE) or u.speaker}" if u.parent else f"original/{u.speaker}" for u in material.utterances]
     done: list[PackedTensor | Mapped] = []
     for one, packed in zip(inputs, examples.inputs, strict=True):
         if one.text:
@@ -191,7 +195,7 @@ def by_speaker(examples: Examples, inputs: Sequence[Input], material: Material) 
         elif isinstance(packed, Mapped):
             raise UsageError(f"normalise=speaker needs {one.name} in memory, and it does not fit; give fewer --layers, or another level")
         else:
-            done.append(standardised_by_group(packed, speakers))
+            done.append(standardised_by_group(packed, groups))
     return replace(examples, inputs=tuple(done))
 
 

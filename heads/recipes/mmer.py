@@ -55,6 +55,8 @@ _table = partial(
         "the released code has the names of WA and UA swapped, so that what the paper prints as WA is probably the mean of per-class "
         "recall (UA here): hold the paper's number against ours of UA, too",
         "the released code keeps the best of 100 epochs on the session that it reports; ours is chosen on a tenth of the training part",
+        "batches are of utterances of about one length, to pad less, and so is what SCL and ACL compare; the paper says no more than "
+        "that 4 make one",
         "the paper trains wav2vec 2.0; over a cache it is frozen, and these rows are a frozen variant, no reproduction of the number",
     ),
 )

@@ -163,8 +163,9 @@ def test_views_are_drawn_in_training_and_the_result_says_which_and_which_not(pla
 def test_views_have_a_say_through_acl_alone(place: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     extracted(bare, ORIGINALS)
-    with_views, without = (predictions(go(one, "gamma=0")) for one in (place, bare))
-    assert with_views == without
+    for normalise in ("none", "global", "speaker"):
+        with_views, without = (predictions(go(one, "gamma=0", f"normalise={normalise}")) for one in (place, bare))
+        assert with_views == without, normalise
     assert predictions(go(place)) != predictions(go(bare))
 
 
