@@ -60,7 +60,8 @@ def reproduce(
     parts = recipes.parts(name)
 
     from heads import paper_table
-    from heads.reproduce import Wish, asked_of, carry_out, plans
+    from heads.reproduce import carry_out
+    from heads.wish import Wish, asked_of, plans
 
     wish = Wish(
         recipe=parts[0],

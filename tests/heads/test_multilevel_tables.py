@@ -8,7 +8,7 @@ import pytest
 from heads import paper_table, reproduce
 from heads.recipes import recipe
 from heads.recipes.recipe import Row
-from heads.reproduce import Wish
+from heads.wish import Wish
 from tests.heads.toy import WORDS, corpus, extract, extract_words, utterances
 
 MEMBERS = utterances(speakers=4, takes=3)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import heads
-from heads import coattention, concatenation, late, linear, mstr, parameters, recipes, reproduce, splits, transformer
+from heads import coattention, concatenation, late, linear, mstr, parameters, recipes, splits, transformer, wish
 from heads.config import override
 from heads.recipes.recipe import Recipe, Row
 from tests.conftest import SHARED
@@ -235,13 +235,13 @@ def test_every_setting_of_multi_level_fusion_is_listed_once_under_the_papers_nam
 def test_every_row_of_multi_level_fusion_can_be_run() -> None:
     rows = [(one, row) for one in ALL if one.system == "multilevel" for row in one.rows]
     assert len(rows) == 30  # the 28 that are printed, two of them in two tables
-    assert all(reproduce.built(one, row) for one, row in rows)
+    assert all(wish.built(one, row) for one, row in rows)
 
 
 def test_the_tables_are_listed_with_how_many_rows_can_be_run(shell: Shell) -> None:
     assert shell.run("reproduce --list --json") == 0
     assert [(one["name"], one["rows"], one["built"], one["cited"]) for one in json.loads(shell.out)] == [
-        (one.name, len(one.rows), sum(reproduce.built(one, row) for row in one.rows), len(one.cited)) for one in ALL
+        (one.name, len(one.rows), sum(wish.built(one, row) for row in one.rows), len(one.cited)) for one in ALL
     ]
     assert shell.run("reproduce --list") == 0
     assert "10 of 10 rows can be run" in shell.out

@@ -14,7 +14,7 @@ from emocache.types import Utterance
 from heads import cli_papers, combine, paper_table, predictions, recipes, reproduce
 from heads.paper_table import Line, Table
 from heads.recipes.recipe import Cited, Recipe, Row, Source
-from heads.reproduce import Wish
+from heads.wish import Wish, asked_of
 from tests.heads.toy import DIM, corpus, extract, extract_words, utterances
 from tests.heads.toy import EMOTIONS as CLASSES
 from tests.shell import Shell
@@ -405,9 +405,9 @@ def test_a_table_on_several_corpora_is_several_tables_at_a_size_that_is_marked(s
 
 
 def test_rows_of_a_table_on_three_corpora_are_asked_for_by_their_own_names(shell: Shell, place: Path) -> None:
-    wishes = reproduce.asked_of(wish(place, corpus="", rows=("meld", "meld-baseline")), recipes.parts("mstr-table2"))
+    wishes = asked_of(wish(place, corpus="", rows=("meld", "meld-baseline")), recipes.parts("mstr-table2"))
     assert [(one.recipe.name, one.corpus, one.rows) for one in wishes] == [("mstr-table2-meld", "meld", ("meld-baseline", "meld"))]
-    assert [one.corpus for one in reproduce.asked_of(wish(place), recipes.parts("mstr-table2"))] == ["toy"] * 3
+    assert [one.corpus for one in asked_of(wish(place), recipes.parts("mstr-table2"))] == ["toy"] * 3
     assert shell.run(mstr(place, "--rows medl")) == 2
     assert "--rows medl: no such row; there are: iemocap-baseline, iemocap, meld-baseline" in shell.err
 
