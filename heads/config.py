@@ -70,6 +70,18 @@ class Training:
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected 0 or more")
 
+    def expect(self, least: int, most: int, *names: str) -> None:
+        """UsageError for one of these settings that is not within `least` and `most`."""
+        for name in names:
+            if not least <= getattr(self, name) <= most:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected {least} to {most}")
+
+    def expect_shares(self, *names: str) -> None:
+        """UsageError for one of these settings that is no share of what is dropped."""
+        for name in names:
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected 0 or more and less than 1")
+
 
 NO_NUMBER = ("kept",)
 """Settings that no number depends on, so that they are no deviation."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from emocache.errors import ProtocolError
+from emocache.devices import out_of_memory
+from emocache.errors import ProtocolError, UsageError
 from heads import finished, runfolder, trainer, versions
 from heads.config import HeadModule, Training
 from heads.data import Examples, Input
@@ -143,6 +144,13 @@ class Grid:
             ), strict=True))  # fmt: skip
         except trainer.Diverged as error:
             broken, fitted = error, dict(error.finished)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise UsageError(
+                f"fold {folds[0].name}: out of memory on {self.device}; give a lower --set batch (and --set accumulate in its place), "
+                "fewer --layers or --jobs, or another --device; runs that are done are kept"
+            ) from error
         seconds = (time.perf_counter() - began) / len(seeds)
         made_with = {"device": str(self.device), **versions.of_now()}
         yield from (Run(fold, seed, fitted[seed], seconds, made_with) for fold, seed in zip(folds, seeds, strict=True) if seed in fitted)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from emocache.errors import UsageError
 from emocache.store.layout import SOURCE
 from heads.blocks import Branch, LayerMix, LayerWeights, Pooling, cross_entropy
 from heads.config import NO_NUMBER, UNPRINTED, Needs, Normalise, Paper, Training
@@ -40,10 +39,8 @@ class Config(Training):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         super().__post_init__()
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected 0 or more and less than 1")
-        if not 1 <= self.hidden <= 65_536:
-            raise UsageError(f"hidden is {self.hidden}, expected 1 to 65536")
+        self.expect_shares("dropout")
+        self.expect(1, 65_536, "hidden")
 
 
 class Linear(nn.Module):

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emocache.errors import UsageError
 from heads import linear
 from heads.attention import Activation, AttentionBlock, Padded, heads_within, padded
 from heads.blocks import LayerWeights, cross_entropy
@@ -43,11 +42,8 @@ class Config(Training):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         super().__post_init__()
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected 0 or more and less than 1")
-        for name in ("depth", "heads", "feedforward"):
-            if not 1 <= getattr(self, name) <= MOST:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected 1 to {MOST}")
+        self.expect_shares("dropout")
+        self.expect(1, MOST, "depth", "heads", "feedforward")
 
 
 SOURCES = linear.SOURCES | {"heads": "BERT", "feedforward": "BERT", "activation": "Vaswani et al.", "scale": "Vaswani et al."}

@@ -65,18 +65,15 @@ class Config(Training):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         super().__post_init__()
-        for name, least in (("width", 1), ("heads", 1), ("hidden", 1), ("audio_frames", 8), ("bank", 0)):
-            if not least <= getattr(self, name) <= 1_000_000:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected {least} to a million")
+        self.expect(1, 1_000_000, "width", "heads", "hidden")
+        self.expect(8, 1_000_000, "audio_frames")
+        self.expect(0, 1_000_000, "bank")
+        self.expect(0, 1000, "alpha", "beta", "gamma")
+        self.expect_shares("dropout")
         if self.width % self.heads:
             raise UsageError(f"width is {self.width}, and {self.heads} heads want a multiple of {self.heads}")
         if self.audio_frames % 8:
             raise UsageError(f"audio_frames is {self.audio_frames}, expected a multiple of 8")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected 0 or more and less than 1")
-        for name in ("alpha", "beta", "gamma"):
-            if not 0 <= getattr(self, name) <= 1000:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected 0 to 1000")
 
     @property
     def draws_views(self) -> bool:

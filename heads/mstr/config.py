@@ -50,15 +50,12 @@ class Config(Training):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         super().__post_init__()
-        for name, least, most in (
-            ("p", 2, 64), ("levels", 1, 16), ("blocks", 1, 1024), ("heads", 1, 1024), ("width", 0, 65_536), ("ffn", 0, 65_536),
-            ("frames", 0, 1_000_000),
-        ):  # fmt: skip
-            if not least <= getattr(self, name) <= most:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected {least} to {most}")
-        for name in ("dropout", "classifier_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected 0 or more and less than 1")
+        self.expect(2, 64, "p")
+        self.expect(1, 16, "levels")
+        self.expect(1, 1024, "blocks", "heads")
+        self.expect(0, 65_536, "width", "ffn")
+        self.expect(0, 1_000_000, "frames")
+        self.expect_shares("dropout", "classifier_dropout")
         if not self.frames and not (self.mask and self.norm == "feature"):
             what = "norm=matrix has weights for each frame" if self.mask else "mask=false lets padding answer"
             raise UsageError(f"{what}, so utterances must be of one length: give --set frames=326 or another number of frames")

@@ -70,13 +70,11 @@ class Config(Training):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         super().__post_init__()
-        for name, least, most in (
-            ("width", 1, 65_536), ("heads", 1, 65_536), ("hidden", 0, 65_536), ("layers", 1, 1024), ("scales", 1, 16),
-        ):  # fmt: skip
-            if not least <= getattr(self, name) <= most:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected {least} to {most}")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected 0 or more and less than 1")
+        self.expect(1, 65_536, "width", "heads")
+        self.expect(0, 65_536, "hidden")
+        self.expect(1, 1024, "layers")
+        self.expect(1, 16, "scales")
+        self.expect_shares("dropout")
         for name in ("audio_frames", "text_tokens"):
             if getattr(self, name) < 8 or getattr(self, name) % 8:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected a multiple of 8")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import typer
 from safetensors.torch import load_file
 from typer.testing import CliRunner
@@ -638,3 +639,22 @@ def test_speakers_can_be_standardised_one_by_one_and_the_result_says_so(place: P
     result = go(place, settings=(*QUICK, "normalise=speaker"))
     assert any("standardised over all of that speaker's utterances, tested ones too" in note for note in result.notes)
     assert "normalise is speaker; the paper has speech" in result.deviations
+
+
+def test_out_of_memory_is_one_line_that_names_the_fold_and_keeps_what_is_done(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, calls = trainer.fit, []
+
+    def full(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return fit(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "fit", full)
+        with pytest.raises(UsageError, match=r"^fold 2: out of memory on cpu; give a lower --set batch"):
+            go(place)
+    calls.clear()
+    monkeypatch.setattr(trainer, "fit", lambda *a, **b: calls.append(1) or fit(*a, **b))
+    go(place)
+    assert len(calls) == 2, "the first of three folds was done"
