@@ -652,7 +652,7 @@ def test_out_of_memory_is_one_line_that_names_the_fold_and_keeps_what_is_done(pl
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "fit", full)
-        with pytest.raises(UsageError, match=r"^fold 2: out of memory on cpu; give a lower --set batch"):
+        with pytest.raises(UsageError, match=r"^fold Ses2: out of memory on cpu; give a lower --set batch"):
             go(place)
     calls.clear()
     monkeypatch.setattr(trainer, "fit", lambda *a, **b: calls.append(1) or fit(*a, **b))
