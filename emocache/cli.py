@@ -23,6 +23,7 @@ from emocache import (
     cli_exchange,
     cli_pool,
     cli_store,
+    cli_transcribe,
     manifest,
     places,
     show,
@@ -36,6 +37,7 @@ from heads import cli_papers, cli_results, cli_sweep
 
 if TYPE_CHECKING:
     from emocache.pipeline import Job, Outcome
+    from emocache.transcribe import Outcome as Heard
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -81,6 +83,7 @@ app.command("combine", epilog=_examples(*cli_results.COMBINE_EXAMPLES))(cli_resu
 app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
 app.command("align", epilog=_examples(*cli_align.EXAMPLES))(cli_align.align)
 app.command("augment", epilog=_examples(*cli_augment.EXAMPLES))(cli_augment.augment)
+app.command("transcribe", epilog=_examples(*cli_transcribe.EXAMPLES))(cli_transcribe.transcribe)
 app.command("pool", epilog=_examples(*cli_pool.EXAMPLES))(cli_pool.pool)
 app.command("corpora", epilog=_examples(*cli_corpora.EXAMPLES))(cli_corpora.corpora)
 app.command("fetch", epilog=_examples(*cli_encoders.FETCH_EXAMPLES))(cli_encoders.fetch)
@@ -112,6 +115,10 @@ def prepare(
         str | None, typer.Option(help="Label scheme, as `emocache corpora NAME` lists them; as-is keeps every label.")
     ] = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out audio that cannot be used, listed by id.")] = False,
+    hear: Annotated[
+        str | None,
+        typer.Option("--transcribe", metavar="MODEL", help="Then have a Whisper model hear it, as `emocache transcribe` does."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read a corpus and write its manifest to DATA/NAME/."""
@@ -135,7 +142,8 @@ def prepare(
             },
             "notes": list(notes),
         }
-        typer.echo(json.dumps(about | more))
+        heard = {"transcribed": cli_transcribe.about(_heard(data, corpus.name, hear), corpus)} if hear else {}
+        typer.echo(json.dumps(about | more | heard))
         return
     typer.echo(f"{done.manifest}: {len(corpus.utterances)} utterances, {done.seconds / 3600:.2f} h, licence {corpus.licence}")
     typer.echo(f"label scheme {corpus.scheme}: " + ", ".join(f"{label} {count}" for label, count in counts.items()))
@@ -150,6 +158,13 @@ def prepare(
         _say(f"not as published: {difference}")
     for note in notes:
         _say(f"note: {note}")
+    if hear:
+        cli_transcribe.report(_heard(data, corpus.name, hear), corpus)
+
+
+def _heard(data: Path, corpus: str, model: str) -> "Heard":
+    """The prepared corpus in the words that a recogniser hears."""
+    return cli_transcribe.run(manifest.load(data, corpus), data, model, None, None, None, cli_transcribe.BATCH, None)
 
 
 @app.command(

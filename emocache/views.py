@@ -4,7 +4,7 @@
     about.json     how they were made, and what voices stand for the speakers
     ID.wav         the speech of a view, 16 kHz, mono (none where that is its parent's own)
     left_out.csv   the views that were not made or are not used: id, label, reason
-    journal.jsonl  what was made so far (augment/journal.py)
+    journal.jsonl  what was made so far (journal.py)
 
 A view is an utterance like its parent but for its id, its audio and its text; it has the parent's labels, speaker and folds. Two
 more columns say whose voice it has (`voice`: a speaker of the corpus) and how it was made (`view`). A view whose parent is gone, or

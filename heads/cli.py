@@ -85,7 +85,10 @@ def train(
         ),
     ] = False,
     test_text: Annotated[
-        str | None, typer.Option(help="CORPUS/NAME: features of other transcripts of the same utterances, for the test part alone.")
+        str | None,
+        typer.Option(
+            help="CORPUS/NAME, or a table FILE.csv: features of other transcripts of the same utterances, for the test part alone."
+        ),
     ] = None,
     no_weights: NoWeightsOption = False,
     tensorboard: Annotated[

@@ -38,7 +38,10 @@ def reproduce(
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Cut longer trainings (marked as reduced).")] = None,
     select: Annotated[str, typer.Option(help="As of `train`: test is a habit of some papers, and is marked.")] = "validation",
     test_text: Annotated[
-        str | None, typer.Option("--test-text", help="CORPUS/NAME: for rows that are predicted with other transcripts, features of such.")
+        str | None,
+        typer.Option(
+            "--test-text", help="CORPUS/NAME, or a table FILE.csv: for rows that are predicted with other transcripts, features of such."
+        ),
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder that runs are written to, and finished ones taken from.")] = Path("runs"),
     data: Annotated[Path, typer.Option(help="Folder of prepared corpora.")] = Path("data"),

@@ -62,7 +62,7 @@ class Experiment:
     random_labels: bool = False
     """Learn permuted labels, as a floor."""
     test_text: str | None = None
-    """CORPUS/NAME: features of other transcripts, which the test part is predicted from (see `tested`)."""
+    """CORPUS/NAME, or a table: features of other transcripts, which the test part is predicted from (see `tested`)."""
     no_weights: bool = False
     """Keep no weights of the runs; no number depends on it."""
 

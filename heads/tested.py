@@ -1,20 +1,25 @@
 """The test part with the text of another feature set, such as that of a recogniser's transcripts: `--test-text CORPUS/NAME`.
 
-That corpus has the same utterances under the same ids with other transcripts (`emocache prepare` makes it from a table), and
-its features were made by the same encoder. Nothing is learnt from it.
+That corpus has the same utterances under the same ids with other transcripts (`emocache transcribe` makes it), and its features were
+made by the same encoder. A table of transcripts, `--test-text asr.csv`, means the corpus that has these. Nothing is learnt from it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch.nn import functional as F
 
+from emocache import transcripts
 from emocache.errors import CacheError, UsageError
 from emocache.store import Cache, Features
 from heads.data import Input, Mapped, PackedTensor
 from heads.material import Material, load_input
 from heads.views import originals
+
+TABLE = ".csv"
+"""How the name of a table ends."""
 
 
 def others(cache: Cache, asked: str | None, sets: Sequence[Features], inputs: Sequence[Input], material: Material) -> dict[int, Features]:
@@ -24,20 +29,48 @@ def others(cache: Cache, asked: str | None, sets: Sequence[Features], inputs: Se
     """
     if asked is None:
         return {}
-    corpus, slash, name = asked.partition("/")
-    if not slash or not name:
-        raise UsageError(f"--test-text {asked}: expected CORPUS/NAME, a feature set of the same utterances with other transcripts")
     texts = [i for i, one in enumerate(inputs) if one.text]
     if len(texts) != 1:
         raise UsageError(f"--test-text {asked}: {len(texts)} of the encoders given are of text, expected one")
     (at,) = texts
-    found = cache.features(corpus, name)
+    found = _of_table(cache, asked, sets[at], material) if asked.endswith(TABLE) else _named(cache, asked)
     _check_alike(found, sets[at], asked)
     ids = [one.id for one in originals(material.utterances)]
     held = set(found.held(inputs[at].level, inputs[at].layers))
     if missing := [one for one in ids if one not in held]:
         raise CacheError(f"--test-text {asked}: no {inputs[at].level} of {len(missing)} of {len(ids)} utterances, first {missing[0]}")
     return {at: found}
+
+
+def _named(cache: Cache, asked: str) -> Features:
+    """CORPUS/NAME."""
+    corpus, slash, name = asked.partition("/")
+    if not slash or not name:
+        raise UsageError(
+            f"--test-text {asked}: expected CORPUS/NAME, a feature set of the same utterances with other transcripts, or a table *{TABLE}"
+        )
+    return cache.features(corpus, name)
+
+
+def _of_table(cache: Cache, asked: str, usual: Features, material: Material) -> Features:
+    """The features, called as the usual ones, of a corpus whose utterances are in the words of a table."""
+    texts, spoken = transcripts.read_csv(Path(asked)), originals(material.utterances)
+    if missing := [one.id for one in spoken if one.id not in texts]:
+        raise UsageError(f"--test-text {asked}: no transcript of {len(missing)} of {len(spoken)} utterances, first {missing[0]}; add them")
+    ids = {one.id for one in spoken}
+    for corpus in cache.corpora():
+        if corpus != usual.corpus and usual.name in cache.names(corpus):
+            there = [one for one in cache.corpus(corpus).utterances if one.id in ids]
+            if len(there) == len(ids) and transcripts.same(there, texts):
+                found = cache.features(corpus, usual.name)
+                found.check(there)
+                return found
+    name = f"{usual.corpus}-{Path(asked).stem}"
+    again = replace(usual.card, corpus=name).again(usual.name).strip("run `")
+    raise UsageError(
+        f"--test-text {asked}: no features of these words are in the cache; make them: "
+        f"`emocache transcribe --corpus {usual.corpus} --from {asked} --name {name} && {again}`"
+    )
 
 
 def load(features: Features, one: Input, ids: Sequence[str], device: torch.device) -> PackedTensor | Mapped:

@@ -259,3 +259,29 @@ def emotion2vec(folder: Path, *, prefix: str = "d2v_model.", **settings: object)
     config = yaml.safe_dump({"model": "Emotion2vec", "model_conf": {**EMOTION2VEC, **settings}})
     (folder / "config.yaml").write_text(config.replace("1.0e-05", "1e-05"))  # as the published one is written
     return folder
+
+
+def hearing(folder: Path, *, window_s: int = 1) -> Path:
+    """A whole Whisper that says words of its own: a byte-level vocabulary, the special tokens, and the settings of generation."""
+    torch.manual_seed(0)
+    bpe = tokenizers.ByteLevelBPETokenizer()
+    bpe.train_from_iterator(["kids are talking by the door", "i do not know"], vocab_size=270, show_progress=False)
+    specials = ["<|endoftext|>", "<|startoftranscript|>", "<|startofprev|>", "<|notimestamps|>"]
+    bpe.add_special_tokens(specials)
+    end, start, before, plain = (bpe.token_to_id(token) for token in specials)
+    bpe.add_tokens([f"<|{0.02 * i:.2f}|>" for i in range(50 * window_s + 1)])
+    names = {"bos_token": specials[0], "eos_token": specials[0], "pad_token": specials[0], "unk_token": specials[0]}
+    _save_tokenizer(bpe, folder, 64, names)
+    config = transformers.WhisperConfig(
+        vocab_size=bpe.get_vocab_size(), d_model=32, encoder_layers=2, decoder_layers=1, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48, max_source_positions=50 * window_s, max_target_positions=16,
+        init_std=0.5, bos_token_id=end, eos_token_id=end, pad_token_id=end, decoder_start_token_id=start, suppress_tokens=None,
+        begin_suppress_tokens=None,
+    )  # fmt: skip
+    transformers.WhisperForConditionalGeneration(config).save_pretrained(folder)
+    transformers.GenerationConfig(
+        bos_token_id=end, eos_token_id=end, pad_token_id=end, decoder_start_token_id=start, no_timestamps_token_id=plain,
+        prev_sot_token_id=before, max_length=16, is_multilingual=False, return_timestamps=False,
+    ).save_pretrained(folder)  # fmt: skip
+    transformers.WhisperFeatureExtractor(chunk_length=window_s).save_pretrained(folder)
+    return folder

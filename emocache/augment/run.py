@@ -11,13 +11,13 @@ from pathlib import Path
 import soundfile
 from tqdm import tqdm
 
-from emocache import audio, languages, manifest, views
-from emocache.augment import faults, journal
+from emocache import audio, journal, languages, manifest, views
+from emocache.augment import faults
 from emocache.augment.base import Rewriter, Rewritten, Synthesiser, Waveform
-from emocache.augment.journal import JOURNAL, Entry
 from emocache.augment.plan import Plan, Planned, Wish, check, originals, plan
 from emocache.errors import AugmentationError, UsageError
 from emocache.heard import HEARD
+from emocache.journal import JOURNAL, Entry
 from emocache.types import SAMPLE_RATE, Corpus, LeftOut, Utterance
 from emocache.views import View
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from emocache.errors import CacheError, ProtocolError, UsageError
+from emocache.errors import CacheError, CorpusError, ProtocolError, UsageError
 from emocache.store import open_cache
 from emocache.types import Utterance
 from heads import experiment, learner, material, report, views
@@ -249,6 +249,24 @@ def test_the_test_part_alone_is_predicted_from_other_transcripts(place: Path, tm
     assert len({usual.path, same.path, heard.path}) == 3
 
 
+def test_a_table_of_transcripts_means_the_corpus_that_has_these_words(place: Path, tmp_path: Path) -> None:
+    said = [replace(one, transcript=f"so {one.id}") for one in ORIGINALS]
+    extracted(tmp_path / "heard", said, name="heard", seed=9)
+    shutil.move(tmp_path / "heard" / "cache" / "heard", place / "cache" / "heard")
+    table = tmp_path / "asr.csv"
+    table.write_text("utterance_id,transcript\n" + "".join(f"{one.id},{one.transcript}\n" for one in said))
+    by_table, by_name = go(place, test_text=str(table)), go(place, test_text="heard/words")
+    assert predictions(by_table) == predictions(by_name)
+    table.write_text(table.read_text().replace("so s0-ang-0", "so it is"))
+    with pytest.raises(
+        UsageError, match=r"emocache transcribe --corpus toy --from .*asr.csv --name toy-asr && emocache extract .* --corpus toy-asr`"
+    ):
+        go(place, test_text=str(table))
+    table.write_text("utterance_id,transcript\ns0-ang-0,so\n")
+    with pytest.raises(UsageError, match="no transcript of 35 of 36 utterances, first s0-ang-1"):
+        go(place, test_text=str(table))
+
+
 def test_other_transcripts_that_do_not_fit_are_refused(place: Path, tmp_path: Path) -> None:
     extracted(tmp_path / "few", ORIGINALS[1:], name="few")
     shutil.move(tmp_path / "few" / "cache" / "few", place / "cache" / "few")
@@ -257,6 +275,8 @@ def test_other_transcripts_that_do_not_fit_are_refused(place: Path, tmp_path: Pa
     with pytest.raises(UsageError, match="was made from audio, not from text"):
         go(place, test_text="few/enc")
     with pytest.raises(UsageError, match="expected CORPUS/NAME"):
+        go(place, test_text="asr")
+    with pytest.raises(CorpusError, match=r"asr.csv: cannot be read"):
         go(place, test_text="asr.csv")
     with pytest.raises(UsageError, match="0 of the encoders given are of text"):
         go(place, head="linear", encoders=("enc",), settings=("epochs=1",), test_text="few/words")

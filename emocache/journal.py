@@ -1,11 +1,11 @@
-"""What was made of the views so far: `data/NAME/views/journal.jsonl`, so that a further run makes only what is new or has changed.
+"""What a long command has made so far, so that a further run makes only what is new or has changed.
 
-    {"about": ...}                                         how, in words; views of two kinds are never mixed
-    {"id": ..., "key": ..., "path": ..., "text": ...}      a view; `key` is what it was made of
+    {"about": ...}                                         how, in words; what is made in two ways is never mixed
+    {"id": ..., "key": ..., "path": ..., "text": ...}      a view (augment/), or a transcript; `key` is what it was made of
     {"id": ..., "key": ..., "without": reason}             one that is of no use
 
-One line a view, appended when its speech is on the disk; of several for one id the last holds. A line that a killed run left
-unfinished counts as none.
+One line each, appended as soon as it is made; of several for one id the last holds. A line that a killed run left unfinished counts
+as none.
 """
 
 import json
@@ -21,7 +21,7 @@ JOURNAL = "journal.jsonl"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """A view's file ('' for its parent's own audio) and text, or the reason for which there is none."""
+    """The file ('' for none of its own) and the text that were made for an id, or the reason for which there is nothing."""
 
     id: str
     key: str
@@ -31,7 +31,7 @@ class Entry:
 
 
 def about(path: Path) -> str | None:
-    """How the views in a journal are made; None where there is none to go on with."""
+    """How the entries of a journal are made; None where there is none to go on with."""
     try:
         with path.open(encoding="utf-8") as file:
             return str(json.loads(file.readline())["about"])
