@@ -66,10 +66,9 @@ def _of_table(cache: Cache, asked: str, usual: Features, material: Material) -> 
                 found.check(there)
                 return found
     name = f"{usual.corpus}-{Path(asked).stem}"
-    again = replace(usual.card, corpus=name).again(usual.name).strip("run `")
     raise UsageError(
-        f"--test-text {asked}: no features of these words are in the cache; make them: "
-        f"`emocache transcribe --corpus {usual.corpus} --from {asked} --name {name} && {again}`"
+        f"--test-text {asked}: no features of these words are in the cache; run `emocache transcribe --corpus {usual.corpus} "
+        f"--from {asked} --name {name}`, then {replace(usual.card, corpus=name).again(usual.name)}"
     )
 
 

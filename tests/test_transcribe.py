@@ -15,7 +15,7 @@ from tests.shell import Shell
 
 CPU = torch.device("cpu")
 TABLE = "utterance_id,transcript\n" + "".join(
-    f"u{i},{text}\n" for i, text in enumerate(("i do not", "kids talking, really!", "", "x y", "z", "i don't"))
+    f"u{i},{text}\n" for i, text in enumerate(("i do not", "kids talking; really!", "", "x y", "z", "i don't"))
 )
 
 
@@ -53,17 +53,17 @@ def test_what_was_heard_is_not_heard_again_unless_its_audio_is_another(
         return hear(self, waves)
 
     monkeypatch.setattr(Recogniser, "hear", torn)
-    assert shell.run(f"transcribe --model {model} --batch 2") == 130
+    assert shell.run(f"transcribe --corpus tiny --model {model} --batch 2") == 130
     assert not (tmp_path / "data" / "tiny-whisper-tiny" / "manifest.csv").exists()
     heard[:] = [0, 0]
-    assert shell.run(f"transcribe --model {model} --batch 2") == 0
+    assert shell.run(f"transcribe --corpus tiny --model {model} --batch 2") == 0
     assert heard[2:] == [2, 2], "two of the six were heard before"
     whole = (tmp_path / "data" / "tiny-whisper-tiny" / "manifest.csv").read_bytes()
     small_corpus.make(tmp_path, (0.4, *small_corpus.SECONDS[1:]))
-    assert shell.run(f"transcribe --model {model} --batch 2") == 0
+    assert shell.run(f"transcribe --corpus tiny --model {model} --batch 2") == 0
     assert heard[4:] == [1]
     small_corpus.make(tmp_path)
-    assert shell.run(f"transcribe --model {model} --batch 6") == 0
+    assert shell.run(f"transcribe --corpus tiny --model {model} --batch 6") == 0
     assert (tmp_path / "data" / "tiny-whisper-tiny" / "manifest.csv").read_bytes() == whole
 
 
@@ -92,7 +92,7 @@ def test_a_table_gives_the_words_and_the_rate_of_wrong_ones_is_told(tmp_path: Pa
     Path("asr.csv").write_text(TABLE)
     assert shell.run("transcribe --from asr.csv") == 0
     made = manifest.load(tmp_path / "data", "tiny-asr")
-    assert [u.transcript for u in made.utterances] == ["i do not", "kids talking, really!", None, "x y", "z", "i don't"]
+    assert [u.transcript for u in made.utterances] == ["i do not", "kids talking; really!", None, "x y", "z", "i don't"]
     # "i do not know", "kids talking really" and "i don't", twice: 1 deleted; 2 deleted; 4 replaced or deleted; 3 replaced or deleted
     assert f"word error rate {100 * 10 / 18:.1f} % (10 of 18 words; lower case, no punctuation)" in shell.out
     assert "no word in 1 utterances" in shell.err

@@ -259,7 +259,8 @@ def test_a_table_of_transcripts_means_the_corpus_that_has_these_words(place: Pat
     assert predictions(by_table) == predictions(by_name)
     table.write_text(table.read_text().replace("so s0-ang-0", "so it is"))
     with pytest.raises(
-        UsageError, match=r"emocache transcribe --corpus toy --from .*asr.csv --name toy-asr && emocache extract .* --corpus toy-asr`"
+        UsageError,
+        match=r"emocache transcribe --corpus toy --from .*asr.csv --name toy-asr`, then run `emocache extract .* --corpus toy-asr`",
     ):
         go(place, test_text=str(table))
     table.write_text("utterance_id,transcript\ns0-ang-0,so\n")
