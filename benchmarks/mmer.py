@@ -1,25 +1,32 @@
 """MMER at the size of IEMOCAP: seconds per epoch by batch and bank, and the gradient norm of each loss.
 
     python -m benchmarks.mmer [--ways 4x4,4x4+bank256,256x1] [--updates 2] [--utterances 5531] [--device cpu] [--precision fp32]
+    python -m benchmarks.mmer --ways '' --cached demo,whisper-tiny.en,all-MiniLM-L6-v2 --cache C --data D [--set NAME=VALUE]
 
 Features are random and in memory, with IEMOCAP's lengths (lognormal, 4.5 s on average, 50 rows a second) and 768 dimensions; every
 utterance has a transcript of 12 characters a second and a view, which is another utterance. A way is batch x accumulated steps. Only
 some updates are made, by the product's own learner, and the seconds of an epoch are EXTRAPOLATED from them to the 3982
-utterances that a fold of IEMOCAP trains on. Prints Markdown tables.
+utterances that a fold of IEMOCAP trains on. With --cached (a corpus with views, its speech and its text) gradient norms are those of
+the first fold by session, before each of some epochs of training on it. Prints Markdown tables.
 """
 
 import argparse
 import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.train_data import CLASSES, DIM, FRAMES_S
+from emocache.store import open_cache
 from heads import mmer
 from heads.config import override
 from heads.data import Examples, Input, PackedTensor
+from heads.experiment import examples_of
 from heads.learner import Learner
+from heads.plan import Experiment, plan
 from heads.ragged import Ragged
 
 TRAINED = round(5531 * 0.8 * 0.9)
@@ -29,6 +36,8 @@ INPUTS = [
     Input(name="text", level="tokens", layers=(12,), dim=DIM, text=True),
 ]
 LOSSES = ("cross_entropy", "ctc", "scl", "acl")
+Norms = dict[str, tuple[float, float, float]]
+"""Loss -> weighted value, norm of the gradient, its cosine with that of cross-entropy."""
 
 
 def made(utterances: int, device: torch.device) -> Examples:
@@ -83,13 +92,18 @@ def epoch(way: str, examples: Examples, options: argparse.Namespace) -> tuple[in
     return config.batch * learner.most, time.perf_counter() - began
 
 
-def gradients(way: str, examples: Examples, options: argparse.Namespace) -> dict[str, tuple[float, float, float]]:
-    """Each loss with its weight, the norm of its gradient over what the classifier uses, and the cosine with cross-entropy's."""
+def at_start(way: str, examples: Examples, options: argparse.Namespace) -> Norms:
+    """`gradients` of an untrained head over 8 random batches."""
     config = config_of(way, options)
     torch.manual_seed(0)
     model = mmer.build(config, INPUTS, CLASSES).to(examples.labels.device).train()
     draw = torch.Generator().manual_seed(2)
     parts = torch.randperm(len(examples.ids), generator=draw)[: config.batch * 8].to(examples.labels.device).split(config.batch)
+    return gradients(model, examples, parts, draw)
+
+
+def gradients(model: nn.Module, examples: Examples, parts: Sequence[Tensor], draw: torch.Generator) -> Norms:
+    """Each loss with its weight, the norm of its gradient over what the classifier uses, and the cosine with cross-entropy's."""
     used = [weight for name, weight in model.named_parameters() if not name.startswith(("characters", "original", "augmented"))]
     mean = dict.fromkeys(LOSSES, torch.zeros(sum(weight.numel() for weight in used), device=parts[0].device))
     values = dict.fromkeys(LOSSES, 0.0)
@@ -106,6 +120,29 @@ def gradients(way: str, examples: Examples, options: argparse.Namespace) -> dict
     }
 
 
+def while_trained(options: argparse.Namespace) -> Iterator[tuple[int, Norms]]:
+    """`gradients` before the first and after some epochs on a fold of a corpus whose features are cached."""
+    corpus, speech, text = options.cached.split(",")
+    planned = plan(
+        Experiment(
+            head="mmer", corpus=corpus, encoders=(speech, text), protocol="loso", layers="last", settings=tuple(options.set),
+            data=options.data, device=options.device,
+        ),
+        open_cache(options.cache),
+    )  # fmt: skip
+    fold, config = planned.folds[0][0], planned.config
+    examples = examples_of(planned, torch.device(options.device), quiet=True)().with_views(fold.views)
+    pool = examples.indices(fold.train)
+    learner = Learner(mmer, config, planned.inputs, examples, pool, None, len(planned.material.classes), [0])
+    draw = torch.Generator().manual_seed(2)
+    parts = pool[torch.randperm(len(pool), generator=draw)[: config.batch * 8]].split(config.batch)
+    for epoch in range(options.epochs + 1):
+        if epoch in {0, 1, options.epochs // 2, options.epochs}:
+            yield epoch, gradients(learner.model.train(), examples, parts, draw)
+        if epoch < options.epochs:
+            learner.epoch()
+
+
 def main() -> None:
     """Both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -114,7 +151,18 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, default=5531)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--cached", help="CORPUS,SPEECH,TEXT")
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--epochs", type=int, default=8)
     options = parser.parse_args()
+    if options.cached:
+        print("| epochs trained | loss | weighted value | gradient norm | cosine with cross-entropy's |\n|---|---|---|---|---|")
+        for epoch, found in while_trained(options):
+            for name, (value, norm, cosine) in found.items():
+                print(f"| {epoch} | {name} | {value:.3f} | {norm:.3f} | {cosine:.3f} |", flush=True)
+        return
     examples = made(options.utterances, torch.device(options.device))
     print(f"{options.utterances} utterances, {options.device}, {torch.get_num_threads()} threads, {options.precision}\n")
     print(f"| batch | utterances timed | s | s per epoch of {TRAINED} (extrapolated) |\n|---|---|---|---|")
@@ -125,7 +173,7 @@ def main() -> None:
     print("| batch | loss | weighted value | gradient norm | cosine with cross-entropy's |\n|---|---|---|---|---|")
     for way in options.ways.split(","):
         if config_of(way, options).batch <= 16:
-            for name, (value, norm, cosine) in gradients(way, examples, options).items():
+            for name, (value, norm, cosine) in at_start(way, examples, options).items():
                 print(f"| {way} | {name} | {value:.3f} | {norm:.3f} | {cosine:.3f} |", flush=True)
 
 
