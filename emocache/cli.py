@@ -341,8 +341,8 @@ def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
         about |= {"remarks": list(outcome.notes), "warnings": show.warnings(job), "segments": show.fallbacks(features, job.levels)}
         typer.echo(json.dumps(about | {"path": str(features.paths.root), "digest": features.digest}))
         return
-    name = f"{features.corpus}/{features.name}"
-    typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
+    name, held = f"{features.corpus}/{features.name}", min(len(features.held(level, job.layers)) for level in job.levels)
+    typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {held} in the cache, at {features.paths.root}")
     for line in show.fallback_lines(show.fallbacks(features, job.levels)):
         typer.echo(line)
     for note in (*show.noted(job.notes), *outcome.notes):
