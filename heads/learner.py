@@ -5,9 +5,10 @@ A head that does not stack learns with one seed, as any module: its parameters, 
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -27,18 +28,22 @@ ORDER_SEED = 0
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 Weights = dict[str, Tensor]
 """The parameters of one run by name; for a head that does not stack its buffers too."""
-OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+MOMENTUM = 0.9
+OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=MOMENTUM),
+}  # fmt: skip
 
 
 class Learner:
     """A head and its optimiser for several seeds, that learn from the utterances `pool` an epoch at a time.
 
-    `weights` [seeds, utterances] say who learns from what (None: everyone from all); only heads that stack have them.
+    `weights` [seeds, utterances] say who learns from what (None: everyone from all); only heads that stack have them. `validation`
+    are the utterances that validate, for a head whose own learner learns something from them too.
     """
 
     def __init__(
         self, head: HeadModule, config: Training, inputs: Sequence[Input], examples: Examples, pool: Tensor, weights: Tensor | None,
-        classes: int, seeds: Sequence[int],
+        classes: int, seeds: Sequence[int], validation: Tensor | None = None,
     ) -> None:  # fmt: skip
         built = []
         for seed in seeds:
@@ -51,6 +56,7 @@ class Learner:
         self._config = config
         self._examples = examples
         self._pool = pool
+        self._validation = validation
         self._weights = weights
         held_out = weights is not None and not bool(weights[:, pool].all())
         self._batch = step_size(config, held_out=held_out)
@@ -172,6 +178,18 @@ class Learner:
         """The precision that is asked for."""
         dtype = DTYPES[self._config.precision]
         return torch.autocast(self._pool.device.type, dtype, enabled=dtype is not torch.float32)
+
+
+@runtime_checkable
+class OwnLearner(HeadModule, Protocol):
+    """A head that is trained in a way of its own."""
+
+    LEARNER: type[Learner]
+
+
+def learner_of(head: HeadModule) -> type[Learner]:
+    """What trains a head."""
+    return head.LEARNER if isinstance(head, OwnLearner) else Learner
 
 
 def bucketed(shuffled: Tensor, lengths: Tensor, batch: int, order: torch.Generator) -> list[Tensor]:

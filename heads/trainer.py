@@ -20,7 +20,7 @@ from torch import Tensor
 from emocache.errors import ProtocolError
 from heads.config import HeadModule, Training
 from heads.data import Examples, Input, Mapped, PackedTensor, frozen
-from heads.learner import DTYPES, Learner, Weights
+from heads.learner import DTYPES, Learner, Weights, learner_of
 from heads.memory import free_bytes
 from heads.metrics import confusion, ua
 from heads.statistics import Statistics
@@ -117,7 +117,7 @@ def fit(
         inputs, examples = for_fold(head, config, inputs, examples, first.pool, statistics)
         learner, runs = _learn(head, config, inputs, examples, parts, classes, seeds, on_epoch)
         if config.refit:
-            _refit(Learner(head, config, inputs, examples, first.learnt, None, classes, seeds), runs, config)
+            _refit(learner_of(head)(head, config, inputs, examples, first.learnt, None, classes, seeds), runs, config)
         finished = _answers(learner, [run for run in runs if not run.broken], first.test, config)
     if broken := [run for run in runs if run.broken]:
         raise Diverged(broken, finished)
@@ -157,7 +157,7 @@ def _learn(
 ) -> "tuple[Learner, list[_Run]]":  # fmt: skip
     """Train until every seed has stopped."""
     pool, weights = (parts[0].pool, _weights(parts, examples)) if head.NEEDS.stacks else (parts[0].train, None)
-    learner = Learner(head, config, inputs, examples, pool, weights, classes, seeds)
+    learner = learner_of(head)(head, config, inputs, examples, pool, weights, classes, seeds, parts[0].validation)
     runs = [_Run(seed, learner.weights_of(i), {}) for i, seed in enumerate(seeds)]
     while going := [run for run in runs if run.goes_on(config)]:
         learner.keep([run.seed for run in going])
