@@ -15,6 +15,8 @@ HEADS = {
     "mstr": "heads.mstr",
     "tdfnet": "heads.tdfnet",
     "mmer": "heads.mmer",
+    "supernet": "heads.supernet",
+    "cell": "heads.cell",
 }
 """Name of a head -> its module, which holds Config, PAPER, NEEDS, build and deviations (`heads.config.HeadModule`)."""
 

@@ -63,6 +63,9 @@ def train(
     levels: LevelsOption = None,
     layers: LayersOption = "all",
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting such as lr=1e-4, repeatable")] = None,
+    genotype: Annotated[
+        Path | None, typer.Option(help="With the head cell: the file of a searched cell; what it holds becomes a setting.")
+    ] = None,
     validation: ValidationOption = None,
     folds: FoldsOption = None,
     test_split: TestSplitOption = None,
@@ -105,6 +108,7 @@ def train(
     from emocache.store import open_cache
     from heads import report, stored
     from heads import tensorboard as events
+    from heads.emotionnas import cellfile
     from heads.experiment import run
     from heads.plan import Experiment
 
@@ -119,7 +123,7 @@ def train(
         label=label,
         levels=names(levels or ""),
         layers=layers,
-        settings=tuple(settings or ()),
+        settings=(*(settings or ()), *([f"genotype={cellfile.load(genotype).cell.setting}"] if genotype else [])),
         validation=validation,
         folds=folds,
         test_split=test_split,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args, get_origin, get_type_hints, runtime_checkable
 
 from emocache.errors import UsageError
 
@@ -16,7 +16,7 @@ Normalise = Literal["global", "speech", "speaker", "none"]
 
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["fp32", "bf16"]
-Optimiser = Literal["adam", "adamw"]
+Optimiser = Literal["adam", "adamw", "sgd"]
 Tested = Literal["best", "last"]
 Kept = Literal["best+last", "best"]
 
@@ -26,7 +26,7 @@ class Training:
     """How a head is trained, unless its own Config says otherwise."""
 
     optimiser: Optimiser = "adam"
-    """Adam, or AdamW, which takes the weight decay from the weights and not from their gradients."""
+    """Adam; AdamW, which takes the weight decay from the weights and not from their gradients; or SGD with momentum 0.9."""
     lr: float = 1e-3
     layer_lr: float = 1.0
     """The learning rate of layer weights, as a multiple of `lr`: they start equal, and a small rate leaves them so."""
@@ -60,6 +60,10 @@ class Training:
     def draws_views(self) -> bool:
         """Whether a view is drawn beside each utterance that has any, for heads that need them."""
         return False
+
+    def following(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Defaults of further settings that follow from settings that are changed."""
+        return {}
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
@@ -109,6 +113,7 @@ class Needs:
     `stacks`: several runs may be trained as one, see `blocks`. `freezes`: what it does first with an input of one layer is to
     standardise it and to normalise each row, which can be done once for a fold. `buckets`: it pads, so batches are better made of
     utterances of about one length. `views`: views of utterances are drawn beside these, and not learnt from by themselves.
+    `resumes`: epochs are long, so that what it takes to go on after each is kept until a run is done.
     `targets` makes whole numbers of a transcript, for heads that learn to say it.
     """
 
@@ -119,6 +124,7 @@ class Needs:
     freezes: bool = False
     buckets: bool = False
     views: bool = False
+    resumes: bool = False
     targets: Callable[[str], Sequence[int]] | None = None
 
 
@@ -193,7 +199,7 @@ def override(config: C, assignments: Sequence[str]) -> C:
         if name not in hints:
             raise UsageError(f"--set {name}: no such setting; there are: {', '.join(f.name for f in fields(config))}")
         changes[name] = _typed(name, text, hints[name])
-    return replace(config, **changes)
+    return replace(config, **{**config.following(changes), **changes})
 
 
 def _typed(name: str, text: str, kind: Any) -> object:
@@ -206,6 +212,8 @@ def _typed(name: str, text: str, kind: Any) -> object:
         if text not in {"true", "false"}:
             raise UsageError(f"--set {name}={text}: expected true or false")
         return text == "true"
+    if callable(read := getattr(kind, "parse", None)):
+        return cast(object, read(text))
     try:
         return kind(text)
     except ValueError:

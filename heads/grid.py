@@ -13,6 +13,7 @@ from tqdm import tqdm
 from emocache.devices import out_of_memory
 from emocache.errors import ProtocolError, UsageError
 from heads import finished, runfolder, trainer, versions
+from heads.begun import SUFFIX, Begun
 from heads.config import HeadModule, Training
 from heads.data import Examples, Input
 from heads.floor import with_permuted_labels
@@ -59,18 +60,21 @@ class Grid:
         What lies in one of `folders` is not trained again; in the end all lie in the last.
         """
         done: dict[tuple[int, int], Run] = {}
-        with tqdm(total=self.total, desc="training", unit="run", delay=1, disable=quiet) as bar:
+        each = self.config.epochs if self.head.NEEDS.resumes else 1
+        unit = "epoch" if self.head.NEEDS.resumes else "run"
+        with tqdm(total=self.total * each, desc="training", unit=unit, delay=1, disable=quiet) as bar:
             for number, seeds in self.stacks() if stacks is None else stacks:
                 for seed in seeds:
                     if run := self._finished(folders, number, seed):
                         done[seed, number] = run
-                        bar.update()
-                for run in self._fit(number, [seed for seed in seeds if (seed, number) not in done], bar):
+                        bar.update(each)
+                for run in self._fit(number, [seed for seed in seeds if (seed, number) not in done], bar, folders[-1]):
                     path, digest = finished.file_of(folders[-1], number, run.seed), self._digest(number, run.seed)
                     light = finished.without_weights(run.fitted)
                     finished.save(path, light if self.no_weights else run.fitted, run.seconds, run.made_with, digest)
+                    self._begun(folders[-1], number, run.seed).remove()
                     done[run.seed, number] = replace(run, fitted=light)  # the weights of all runs would not fit
-                    bar.update()
+                    bar.update(each * len(done) - bar.n)
         return [done[at] for at in ((seed, number) for seed, made in self.folds.items() for number in range(len(made))) if at in done]
 
     def validate(self, on_epoch: Callable[[int, int, int, trainer.Epoch], None]) -> dict[tuple[int, int], trainer.Learnt]:
@@ -123,8 +127,12 @@ class Grid:
         """What batches are made of, in an order that no seed has a say in; never anything of the test part."""
         return tuple(sorted(fold.train if self.own_validation else fold.learnt))
 
-    def _fit(self, number: int, seeds: Sequence[int], bar: "tqdm[None]") -> Iterator[Run]:
-        """Train some seeds of a fold."""
+    def _begun(self, folder: Path, number: int, seed: int) -> Begun:
+        """Where an unfinished run is kept."""
+        return Begun(finished.file_of(folder, number, seed).with_suffix(SUFFIX), self._digest(number, seed))
+
+    def _fit(self, number: int, seeds: Sequence[int], bar: "tqdm[None]", folder: Path) -> Iterator[Run]:
+        """Train some seeds of a fold; unfinished runs are kept in `folder`."""
         if not seeds:
             return
         began = time.perf_counter()
@@ -133,14 +141,16 @@ class Grid:
         def on_epoch(seed: int, epoch: int, losses: trainer.Epoch) -> None:
             text = f"fold {folds[0].name} seed {seed} epoch {epoch} validation loss {losses.validation_loss:.3f}"
             bar.set_postfix_str(text, refresh=bar.format_dict["elapsed"] > 1)
+            if self.head.NEEDS.resumes:
+                bar.update()
 
         parts = [self._parts(fold) for fold in folds]
         examples = self._with_views(self._labelled(folds[0], seeds[0]), folds[0])
-        broken = None
+        broken, begun = None, self._begun(folder, number, seeds[0]) if self.head.NEEDS.resumes else None
         try:
             fitted = dict(zip(seeds, trainer.fit(
                 self.head, self.config, self.inputs, examples, parts, classes=self.classes, seeds=seeds, statistics=self._statistics,
-                on_epoch=on_epoch,
+                on_epoch=on_epoch, begun=begun,
             ), strict=True))  # fmt: skip
         except trainer.Diverged as error:
             broken, fitted = error, dict(error.finished)

@@ -5,14 +5,16 @@ A head that does not stack learns with one seed, as any module: its parameters, 
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from heads import begun
 from heads.blocks import LayerMix, ReluDropout, stack
 from heads.config import HeadModule, Training
 from heads.data import Batch, Examples, Input
@@ -27,18 +29,22 @@ ORDER_SEED = 0
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 Weights = dict[str, Tensor]
 """The parameters of one run by name; for a head that does not stack its buffers too."""
-OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+MOMENTUM = 0.9
+OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=MOMENTUM),
+}  # fmt: skip
 
 
 class Learner:
     """A head and its optimiser for several seeds, that learn from the utterances `pool` an epoch at a time.
 
-    `weights` [seeds, utterances] say who learns from what (None: everyone from all); only heads that stack have them.
+    `weights` [seeds, utterances] say who learns from what (None: everyone from all); only heads that stack have them. `validation`
+    are the utterances that validate, for a head whose own learner learns something from them too.
     """
 
     def __init__(
         self, head: HeadModule, config: Training, inputs: Sequence[Input], examples: Examples, pool: Tensor, weights: Tensor | None,
-        classes: int, seeds: Sequence[int],
+        classes: int, seeds: Sequence[int], validation: Tensor | None = None,
     ) -> None:  # fmt: skip
         built = []
         for seed in seeds:
@@ -51,21 +57,21 @@ class Learner:
         self._config = config
         self._examples = examples
         self._pool = pool
+        self._validation = validation
         self._weights = weights
         held_out = weights is not None and not bool(weights[:, pool].all())
         self._batch = step_size(config, held_out=held_out)
         self._order = torch.Generator().manual_seed(ORDER_SEED if head.NEEDS.stacks else seeds[0])
         self._draw = torch.Generator().manual_seed(seeds[0]) if config.draws_views else None
         self._optimiser = OPTIMISERS[config.optimiser](_groups(self.model, config), lr=config.lr, weight_decay=config.weight_decay)
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda epoch: lr_factor(config, epoch))
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._factor)
         self._hand_out()
 
     def epoch(self) -> list[float]:
         """One pass over the pool in random order; for each run the mean loss of an utterance that it learns from."""
         self.model.train()
         total = torch.zeros(len(self._seeds), device=self._pool.device)
-        shuffled = self._pool[torch.randperm(len(self._pool), generator=self._order).to(self._pool.device)]
-        parts = self._parts(shuffled)
+        parts = self._parts(self._shuffled(self._pool))
         for number, (which, batch) in enumerate(zip(parts, self._examples.batches(parts, self._draw), strict=True), start=1):
             weights = None if self._weights is None else self._weights[:, which]
             losses = self._losses(replace(batch, weights=weights))
@@ -78,6 +84,10 @@ class Learner:
         self._schedule.step()
         learnt = len(self._pool) if self._weights is None else self._weights.sum(1)
         return (total / learnt).tolist()
+
+    def _shuffled(self, which: Tensor) -> Tensor:
+        """Utterances in random order."""
+        return which[torch.randperm(len(which), generator=self._order).to(which.device)]
 
     def _parts(self, shuffled: Tensor) -> Sequence[Tensor]:
         """The batches of an epoch."""
@@ -117,6 +127,38 @@ class Learner:
         if not self._needs.stacks:
             return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         return {name: weight.detach()[run : run + 1].clone() for name, weight in self.model.named_parameters()}
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next epochs depend on, for a head that does not stack."""
+        found = begun.under("model", self.model.state_dict())
+        for number, optimiser in enumerate(self._optimisers()):
+            for at, each in optimiser.state_dict()["state"].items():
+                found |= begun.under(f"optimiser{number}/{at}", {name: one for name, one in each.items() if one is not None})
+        found |= {"epoch": torch.tensor(self._schedule.last_epoch), "random": torch.get_rng_state()}
+        found |= {f"generator{number}": one.get_state() for number, one in enumerate(self._drawing())}
+        return found | ({"random-gpu": torch.cuda.get_rng_state(self._pool.device)} if self._pool.is_cuda else {})
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from where `state` was taken."""
+        self.model.load_state_dict(begun.of("model", state))
+        for number, optimiser in enumerate(self._optimisers()):
+            each: dict[int, Weights] = {}
+            for name, one in begun.of(f"optimiser{number}", state).items():
+                at, _, entry = name.partition("/")
+                each.setdefault(int(at), {})[entry] = one
+            optimiser.load_state_dict({"state": each, "param_groups": optimiser.state_dict()["param_groups"]})
+        self._schedule.last_epoch = epoch = int(state["epoch"])
+        for group, rate in zip(self._optimiser.param_groups, self._schedule.base_lrs, strict=True):
+            group["lr"] = rate * self._factor(epoch)
+        torch.set_rng_state(state["random"])
+        for number, generator in enumerate(self._drawing()):
+            generator.set_state(state[f"generator{number}"])
+        if self._pool.is_cuda:
+            torch.cuda.set_rng_state(state["random-gpu"], self._pool.device)
+
+    def _drawing(self) -> list[torch.Generator]:
+        """The generators that it draws from."""
+        return [self._order, *([self._draw] if self._draw else []), *self._generators]
 
     def load(self, weights: Sequence[Weights]) -> None:
         """Take these weights, as many runs as there are."""
@@ -158,6 +200,14 @@ class Learner:
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
 
+    def _factor(self, epoch: int) -> float:
+        """What the learning rate is multiplied by in an epoch (from 0)."""
+        return lr_factor(self._config, epoch)
+
+    def _optimisers(self) -> list[torch.optim.Optimizer]:
+        """All that learn."""
+        return [self._optimiser]
+
     def _outputs(self, examples: Examples, which: Tensor, run: int) -> Iterator[tuple[Batch, Any]]:
         """What one run says of some utterances, batch by batch."""
         self.model.eval()
@@ -172,6 +222,18 @@ class Learner:
         """The precision that is asked for."""
         dtype = DTYPES[self._config.precision]
         return torch.autocast(self._pool.device.type, dtype, enabled=dtype is not torch.float32)
+
+
+@runtime_checkable
+class OwnLearner(HeadModule, Protocol):
+    """A head that is trained in a way of its own."""
+
+    LEARNER: type[Learner]
+
+
+def learner_of(head: HeadModule) -> type[Learner]:
+    """What trains a head."""
+    return head.LEARNER if isinstance(head, OwnLearner) else Learner
 
 
 def bucketed(shuffled: Tensor, lengths: Tensor, batch: int, order: torch.Generator) -> list[Tensor]:

@@ -10,7 +10,8 @@ trained again, for as many epochs as it chose, on training and validation part.
 import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emocache.errors import ProtocolError
+from heads.begun import Begun, of, under
 from heads.config import HeadModule, Training
 from heads.data import Examples, Input, Mapped, PackedTensor, frozen
-from heads.learner import DTYPES, Learner, Weights
+from heads.learner import DTYPES, Learner, Weights, learner_of
 from heads.memory import free_bytes
 from heads.metrics import confusion, ua
 from heads.statistics import Statistics
@@ -105,19 +107,21 @@ def fit(
     seeds: Sequence[int],
     statistics: Statistics | None = None,
     on_epoch: OnEpoch = lambda seed, number, epoch: None,
+    begun: Begun | None = None,
 ) -> list[Fitted]:
     """Train each seed until `patience` epochs bring no lower validation loss, and predict the test part with its best epoch's weights.
 
     `parts` are those of each seed, with one pool and one test part. Deterministic for a seed on one machine, and the same whichever
     seeds are beside it but for rounding; torch's global generator is left as it was. `statistics` are those of `inputs`, where
-    several folds share them. Raises Diverged when a loss is not finite, once the other seeds are done.
+    several folds share them; `begun` is where an unfinished run of a head that does not stack is kept. Raises Diverged when a loss
+    is not finite, once the other seeds are done.
     """
     first = parts[0]
     with _own_generator(examples):
         inputs, examples = for_fold(head, config, inputs, examples, first.pool, statistics)
-        learner, runs = _learn(head, config, inputs, examples, parts, classes, seeds, on_epoch)
+        learner, runs = _learn(head, config, inputs, examples, parts, classes, seeds, on_epoch, begun)
         if config.refit:
-            _refit(Learner(head, config, inputs, examples, first.learnt, None, classes, seeds), runs, config)
+            _refit(learner_of(head)(head, config, inputs, examples, first.learnt, None, classes, seeds), runs, config)
         finished = _answers(learner, [run for run in runs if not run.broken], first.test, config)
     if broken := [run for run in runs if run.broken]:
         raise Diverged(broken, finished)
@@ -153,12 +157,14 @@ def _own_generator(examples: Examples) -> contextlib.AbstractContextManager[None
 
 def _learn(
     head: HeadModule, config: Training, inputs: Sequence[Input], examples: Examples, parts: Sequence[Parts], classes: int,
-    seeds: Sequence[int], on_epoch: OnEpoch,
+    seeds: Sequence[int], on_epoch: OnEpoch, begun: Begun | None = None,
 ) -> "tuple[Learner, list[_Run]]":  # fmt: skip
     """Train until every seed has stopped."""
     pool, weights = (parts[0].pool, _weights(parts, examples)) if head.NEEDS.stacks else (parts[0].train, None)
-    learner = Learner(head, config, inputs, examples, pool, weights, classes, seeds)
+    learner = learner_of(head)(head, config, inputs, examples, pool, weights, classes, seeds, parts[0].validation)
     runs = [_Run(seed, learner.weights_of(i), {}) for i, seed in enumerate(seeds)]
+    if begun and (kept := begun.load()):
+        _go_on(learner, runs[0], *kept)
     while going := [run for run in runs if run.goes_on(config)]:
         learner.keep([run.seed for run in going])
         for i, (run, train_loss) in enumerate(zip(going, learner.epoch(), strict=True)):
@@ -168,7 +174,22 @@ def _learn(
             run.add(epoch, lambda i=i: learner.weights_of(i), config)  # type: ignore[misc]
             if not run.broken:
                 on_epoch(run.seed, len(run.curve), epoch)
+            if begun and not run.broken:
+                _keep(begun, learner, run)
     return learner, runs
+
+
+def _keep(begun: Begun, learner: Learner, run: "_Run") -> None:
+    """What it takes to go on after this epoch."""
+    tensors = under("learner", learner.state()) | under("best", run.best) | under("last", run.last)
+    begun.save(tensors, {"chosen": run.chosen, "curve": [asdict(epoch) for epoch in run.curve]})
+
+
+def _go_on(learner: Learner, run: "_Run", tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """From where a run was left."""
+    learner.restore(of("learner", tensors))
+    run.chosen, run.best, run.last = about["chosen"], of("best", tensors), of("last", tensors)
+    run.curve.extend(Epoch(**epoch) for epoch in about["curve"])
 
 
 def _ua(labels: Tensor, logits: Tensor) -> float:

@@ -1,0 +1,115 @@
+"""`cell`: the network of a searched cell, trained from the start on any cached features.
+
+`--genotype FILE` names the file of the cell; what it holds is part of the settings, so that a run can be repeated without it. A
+convolutional cell (EmotionNAS's spectrogram branch) takes an utterance as an image of one channel, see `emotionnas.images`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from emocache.errors import UsageError
+from heads import emotionnas
+from heads.config import NO_NUMBER, UNPRINTED, Needs, Normalise, Optimiser, Schedule
+from heads.data import Input
+from heads.emotionnas import derived, genotype
+from heads.emotionnas.cellfile import NO_CELL, Cell
+from heads.emotionnas.clipping import NormClipped, NormClipping
+
+PAPER = emotionnas.PAPER
+NEEDS = Needs(least=1, most=1, resumes=True)
+LEARNER = NormClipped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(NormClipping):
+    """The defaults are those of a convolutional cell; OWN has those of other kinds, where they differ."""
+
+    genotype: Cell = NO_CELL
+    """The searched cell: a file of a search, or what is in it."""
+    layers: int = 3
+    """Cells one after the other."""
+    width: int = 6
+    """Channels of the first cell, or the hidden width of a recurrent one."""
+    frames: int = 140
+    """Rows that an utterance is brought to: means of more, and zeros after fewer."""
+    optimiser: Optimiser = "sgd"
+    lr: float = 0.025
+    schedule: Schedule = "cosine"
+    weight_decay: float = 3e-4
+    batch: int = 64
+    epochs: int = 50
+    patience: int = 50
+    normalise: Normalise = "none"
+
+    def following(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a kind of cell is trained with."""
+        return OWN.get(changes["genotype"].kind, {}) if "genotype" in changes else {}
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        super().__post_init__()
+        self.expect(1, 64, "layers")
+        self.expect(2, 65_536, "width")
+        self.expect(1, 100_000, "frames")
+        if self.genotype.kind == "convolutional" and self.width % 2:
+            raise UsageError(f"width is {self.width}, expected an even number of channels: a reduction makes each half of them by itself")
+
+
+OWN: Mapping[str, Mapping[str, Any]] = {
+    "recurrent": {"layers": 2, "width": 256, "frames": 727, "optimiser": "adam", "lr": 1e-3, "schedule": "constant", "weight_decay": 0.0,
+                  "batch": 32, "clip_norm": 0.0},
+}  # fmt: skip
+"""Kind of cell -> settings that have other defaults with it."""
+
+
+def build(config: Config, inputs: Sequence[Input], classes: int) -> nn.Module:
+    """The network of the cell."""
+    kind = config.genotype.kind
+    if not kind:
+        raise UsageError("cell needs a searched cell: give --genotype FILE, the JSON that `emocache search` wrote")
+    if kind not in NETWORKS:
+        raise UsageError(f"no network of {kind} cells is built yet")
+    return NETWORKS[kind](config, inputs, classes)
+
+
+def _convolutional(config: Config, inputs: Sequence[Input], classes: int) -> nn.Module:
+    """The derived network of a genotype."""
+    found = genotype.from_json(config.genotype.value)
+    return derived.network(found, inputs, layers=config.layers, channels=config.width, frames=config.frames, classes=classes)
+
+
+NETWORKS: Mapping[str, Callable[[Config, Sequence[Input], int], nn.Module]] = {"convolutional": _convolutional}
+"""Kind of cell -> what makes its network."""
+SOURCES = UNPRINTED | {
+    "schedule": "the search", "clip": "our choice", "clip_norm": "DARTS's code", "patience": "our choice", "batch": "DARTS's code",
+    "tested": "our choice",
+}  # fmt: skip
+"""Where a default is from that the paper does not print."""
+
+
+def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
+    """In words, where this configuration is not what the paper describes."""
+    return [*_changed(config), *_of_kind(config), *_of_input(config, inputs[0])]
+
+
+def _changed(config: Config) -> Iterator[str]:
+    """Settings that are not the default of this kind of cell."""
+    usual = {**vars(Config()), **OWN.get(config.genotype.kind, {})}
+    for name, value in usual.items():
+        if name not in {*NO_NUMBER, "genotype", "layers", "width"} and getattr(config, name) != value:
+            yield f"{name} is {getattr(config, name)}; {SOURCES.get(name, 'the paper')} has {value}"
+
+
+def _of_kind(config: Config) -> Iterator[str]:
+    """What the paper leaves open for a kind of cell."""
+    if config.genotype.kind == "convolutional":
+        yield "derived network, trained from the start; the paper's parameter counts are those of the network of the search"
+
+
+def _of_input(config: Config, one: Input) -> Iterator[str]:
+    """Where the input is not the paper's."""
+    if config.genotype.kind == "convolutional" and one.encoder != "spectrogram-140":
+        yield f"{one.name}: made by {one.encoder}; the paper has a spectrogram of 140 x 140"
