@@ -91,6 +91,10 @@ class CellRecipe:
         """The same on one line; the same cell has one text, whatever the order of the file that it is from."""
         return json.dumps(self.to_json(), separators=(",", ":"))
 
+    def words(self) -> str:
+        """In short: f = linear(x, h_prev_0); h_new_0 = tanh(f)."""
+        return "; ".join(f"{node.name} = {node.op.partition('_')[2] or node.op}({', '.join(node.inputs)})" for node in self.nodes)
+
     @property
     def digest(self) -> str:
         """The first digits of a digest of the text, to name a cell by."""
