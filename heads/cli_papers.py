@@ -108,7 +108,7 @@ def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of 
         needs = ", ".join(f"{source['encoder']}/{source['level']}" for source in one["needs"])
         counts = "".join(f"  {name} {one[name] / 1e6:,.3f} M" for name in FLOPS if name in one)
         typer.echo(f"{one['recipe'] or '-':<20} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}{counts}")
-    for note in dict.fromkeys(note for one in found for note in one.get("flops_notes", ())):
+    for note in dict.fromkeys(note for one in found for note in (*one.get("flops_notes", ()), *one.get("notes", ()))):
         typer.echo(f"note  {note}")
 
 

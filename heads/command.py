@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-REPEATED = {"settings": "--set"}
+REPEATED = {"settings": "--set", "retrain": "--retrain"}
 """Fields whose values stand behind an option of their own, each with its own."""
 
 

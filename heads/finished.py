@@ -101,6 +101,11 @@ def has_weights(path: Path) -> bool:
         return any(name.startswith("best/") for name in file.keys())  # noqa: SIM118
 
 
+def curve_of(about: Mapping[str, Any]) -> tuple[Epoch, ...]:
+    """The epochs of a run, from what its file says beside the tensors."""
+    return tuple(Epoch(**epoch) for epoch in json.loads(about["curve"]))
+
+
 def load(path: Path, digest: str) -> tuple[Fitted, float, dict[str, str]] | None:
     """A run without its weights, its seconds, and what it was made with; None when it is not there, damaged, or of another experiment."""
     try:
@@ -110,7 +115,7 @@ def load(path: Path, digest: str) -> tuple[Fitted, float, dict[str, str]] | None
                 return None
             probabilities = file.get_tensor("probabilities").numpy()
             embeddings = file.get_tensor("embeddings").numpy().astype(np.float16) if "embeddings" in file.keys() else None  # noqa: SIM118
-        curve = tuple(Epoch(**epoch) for epoch in json.loads(about["curve"]))
+        curve = curve_of(about)
         fitted = Fitted(curve, int(about["chosen"]), probabilities, embeddings, {}, {})
         return fitted, float(about["seconds"]), json.loads(about["made_with"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):

@@ -51,8 +51,9 @@ def _systems() -> Iterator[dict[str, Any]]:
 
 def _others() -> Iterator[dict[str, Any]]:
     """Settings that no table has."""
-    for row in sizes():
-        yield {"head": row.head, "setting": row.setting, "trained_as": row.head, "recipe": None, "rows": []} | _size((row,), row, CLASSES)
+    for system, row in sizes():
+        about = {"head": system, "setting": row.setting, "trained_as": row.head, "recipe": None, "rows": [], "notes": list(row.deviations)}
+        yield about | _size((row,), row, CLASSES)
 
 
 def _size(trained: Sequence[Row], row: Row, classes: int) -> dict[str, Any]:

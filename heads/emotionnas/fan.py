@@ -1,9 +1,10 @@
 """All edges that leave one state of a cell in the search, each with the weighted sum of the 8 operations (eq. 2), computed together.
 
 What the edges of a state share is computed once: ReLU, both pools with their BatchNorm (which has no weights, so it is the same for
-all), and of each kind of convolution one call for all edges. A depthwise convolution and the 1x1 after it have nothing between them,
-so they are one convolution whose weight is the product of theirs; the parameters, their beginnings and their gradients are those of
-the two. The architecture weight of an operation is the scale of the BatchNorm that comes last in it.
+all), and of each kind of convolution one call for all edges. Where all edges are given the same image, a depthwise convolution and the
+1x1 after it are one convolution whose weight is the product of theirs, since nothing is between them; parameters, their
+beginnings and their gradients are those of the two. The architecture weight of an operation is the scale of the BatchNorm that
+comes last in it.
 
     state [batch, C, h, w]  -- a convolution of each kind -->  [batch, edges C, h, w]  -- sum over kinds -->  edge e: from channel e C on
 """
@@ -57,13 +58,17 @@ class Depthwise(nn.Module):
         super().__init__()
         self.alone = uniform(edges, channels, kernel, kernel, inputs=kernel**2)
         self.across = uniform(edges, channels, channels, inputs=channels)
-        self.groups = edges if apart else 1
+        self.apart = apart
         self.stride, self.dilation, self.padding = stride, dilation, dilation * (kernel // 2)
 
     def forward(self, image: Tensor) -> Tensor:
         """Without ReLU and BatchNorm."""
+        if self.apart:
+            edges, channels = self.alone.shape[:2]
+            each = F.conv2d(image, self.alone.flatten(0, 1)[:, None], None, self.stride, self.padding, self.dilation, edges * channels)
+            return F.conv2d(each, self.across.flatten(0, 1)[:, :, None, None], groups=edges)
         weight = (self.across[:, :, :, None, None] * self.alone[:, None]).flatten(0, 1)
-        return F.conv2d(image, weight, None, self.stride, self.padding, self.dilation, self.groups)
+        return F.conv2d(image, weight, None, self.stride, self.padding, self.dilation)
 
 
 class Halvings(nn.Module):

@@ -43,19 +43,20 @@ def architecture_gradient(order: Order, training: Loss, validation: Loss, alphas
         return torch.autograd.grad(validation(), alphas)[0]
     weights = list(ahead.weights)
     with _moved(weights, ahead.directions(torch.autograd.grad(training(), weights)), -ahead.lr):
-        found = torch.autograd.grad(validation(), [alphas, *weights])
+        direct, *vectors = torch.autograd.grad(validation(), [alphas, *weights])
     product = _exact if order == "second-order-exact" else _difference
-    return found[0] - ahead.lr * product(training, alphas, weights, found[1:])
+    found: Tensor = direct - ahead.lr * product(training, alphas, weights, vectors)
+    return found
 
 
 def _difference(training: Loss, alphas: Tensor, weights: Sequence[Tensor], vectors: Sequence[Tensor]) -> Tensor:
     """(d2 L_train / d alpha d w) v from two gradients, on either side of w along v."""
     step = STEP / torch.cat([one.flatten() for one in vectors]).norm().item()
-    sides = []
+    found = torch.zeros_like(alphas)
     for sign in (1, -1):
         with _moved(weights, vectors, sign * step):
-            sides.append(torch.autograd.grad(training(), alphas)[0])
-    return (sides[0] - sides[1]) / (2 * step)
+            found += sign / (2 * step) * torch.autograd.grad(training(), alphas)[0]
+    return found
 
 
 def _exact(training: Loss, alphas: Tensor, weights: Sequence[Tensor], vectors: Sequence[Tensor]) -> Tensor:

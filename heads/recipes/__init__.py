@@ -22,8 +22,8 @@ RECIPES = {
 SEVERAL = {whole: tuple(f"{whole}-{corpus}" for corpus in CORPORA) for whole in ("mstr-table2", "mstr-fig3")}
 """A table on several corpora -> the recipe of each."""
 
-SIZES = ("heads.recipes.tdfnet:SIZES",)
-"""Settings of the papers' systems that no table has."""
+SIZES = {"tdfnet": "heads.recipes.tdfnet:SIZES", "emotionnas": "heads.recipes.emotionnas:SIZES"}
+"""A paper's system -> its settings that no table has."""
 
 
 def recipe(name: str) -> Recipe:
@@ -44,9 +44,9 @@ def every() -> list[Recipe]:
     return [recipe(name) for name in RECIPES]
 
 
-def sizes() -> list[Row]:
-    """Settings that no table has, as rows."""
-    return [row for place in SIZES for row in _named(place)]
+def sizes() -> list[tuple[str, Row]]:
+    """Settings that no table has, as rows, each with the name of its system."""
+    return [(system, row) for system, place in SIZES.items() for row in _named(place)]
 
 
 def _named(place: str) -> Any:

@@ -54,7 +54,8 @@ def picture(width: float, height: float, parts: Sequence[str], about: str) -> st
 
 def text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
     """Words at a place; `anchor` is start, middle or end."""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{f" class={kind}" if kind else ""}>{escape(words)}</text>'
+    of_kind = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{of_kind}>{escape(words)}</text>'
 
 
 def stroke(x0: float, y0: float, x1: float, y1: float, kind: str) -> str:
