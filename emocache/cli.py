@@ -78,6 +78,7 @@ app.command("heads", epilog=_examples(*cli_papers.HEADS_EXAMPLES))(cli_papers.he
 app.command("report", epilog=_examples(*cli_results.REPORT_EXAMPLES))(cli_results.report)
 app.command("compare", epilog=_examples(*cli_results.COMPARE_EXAMPLES))(cli_results.compare)
 app.command("combine", epilog=_examples(*cli_results.COMBINE_EXAMPLES))(cli_results.combine)
+app.command("fuse", epilog=_examples(*cli_results.FUSE_EXAMPLES))(cli_results.fuse)
 app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
 cli_search.app.command("recurrent", epilog=_examples(*cli_recurrent.EXAMPLES))(cli_recurrent.recurrent)
 app.add_typer(cli_search.app, name="search")

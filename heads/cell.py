@@ -20,7 +20,7 @@ from heads.emotionnas.cellfile import NO_CELL, Cell
 from heads.emotionnas.clipping import NormClipped, NormClipping
 
 PAPER = emotionnas.PAPER
-NEEDS = Needs(least=1, most=1, resumes=True)
+NEEDS = Needs(least=1, most=1, longest=True, fuses=True, resumes=True)
 LEARNER = NormClipped
 
 

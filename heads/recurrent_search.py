@@ -11,7 +11,7 @@ runs/NAME-nested/                           the run that is tested
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from statistics import fmean
 from typing import Any
 
@@ -44,7 +44,7 @@ class Wish(sweep.Wish):
     """What is asked for: `recipes` cells of a family; the first seed of the experiment draws them too."""
 
     recipes: int = RECIPES
-    family: Family = Family()
+    family: Family = field(default_factory=Family)
 
     def command(self) -> str:
         """What one would type to ask for this."""

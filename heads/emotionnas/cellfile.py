@@ -110,8 +110,5 @@ def _read(text: str) -> Found:
         raise UsageError(f"format {version} of searched cells is not known; this version reads format {FORMAT}")
     if kind not in KINDS:
         raise UsageError(f"no kind of cell {kind!r}; there are: {', '.join(KINDS)}")
-    if kind == "convolutional":
-        cell = genotype.to_json(genotype.from_json(cell))
-    else:
-        cell = recipe.of_json(cell).to_json()
+    cell = genotype.to_json(genotype.from_json(cell)) if kind == "convolutional" else recipe.of_json(cell).to_json()
     return Found(cell=Cell.of(kind, cell), found=about.get("found") or {})

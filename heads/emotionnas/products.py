@@ -22,7 +22,7 @@ def by_onednn(like: Tensor) -> bool:
 
 
 def times(rows: Float[Tensor, "rows inner"], weight: Float[Tensor, "outputs inner"]) -> Float[Tensor, "rows outputs"]:
-    """rows weight^T, without gradients."""
+    """Rows weight^T, without gradients."""
     if not by_onednn(rows):
         return rows @ weight.T
     # with a weight that is not contiguous oneDNN is a thousand times slower
@@ -55,7 +55,7 @@ class Matrix:
         self.packed = [reorder(one.T.contiguous(), None) for one in values] if reorder else []
 
     def add(self, rows: Float[Tensor, "directions rows inner"], out: Float[Tensor, "directions rows outputs"]) -> None:
-        """out += rows matrix."""
+        """Out += rows matrix."""
         if not self.packed:
             torch.baddbmm(out, rows, self.values, out=out)
         for one, weight, into in zip(rows, self.packed, out, strict=False):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from heads.emotionnas.products import Linear, Matrix
-from heads.emotionnas.recipe import BEFORE, OUTPUT, X, CellRecipe, Node
+from heads.emotionnas.recipe import BEFORE, OUTPUT, CellRecipe, Node, X
 
 SLOPE = 0.01
 """Of leaky ReLU below 0."""
@@ -120,7 +120,7 @@ class _Loop:
         self.program, self.steps, self.width = program, steps, pre.shape[2] // len(program.linear)
         self.pre, self.matrices, self.buffers = pre, matrices, buffers
         self.views: dict[str, Sequence[Tensor]] = {name: self.columns(pre, i, i + 1) for i, name in enumerate(program.linear)}
-        self.views |= {name: buffer.split(steps.sizes, 1) for name, buffer in buffers.items()}
+        self.views |= {name: self.seen(buffer) for name, buffer in buffers.items()}
         for before, after in program.states:
             views = self.views[after]
             shorter = (view[:, :size] for view, size in zip(views, steps.sizes[1:], strict=False))
@@ -128,7 +128,11 @@ class _Loop:
 
     def columns(self, wide: Tensor, first: int, last: int) -> Sequence[Tensor]:
         """Views of some columns, in widths, step by step."""
-        return wide[:, :, first * self.width : last * self.width].split(self.steps.sizes, 1)
+        return self.seen(wide[:, :, first * self.width : last * self.width])
+
+    def seen(self, buffer: Tensor) -> Sequence[Tensor]:
+        """Views of a buffer step by step."""
+        return torch.split(buffer, list(self.steps.sizes), 1)
 
     def matrix(self, product: Product) -> Tensor:
         """[directions, width, columns]."""
@@ -137,7 +141,7 @@ class _Loop:
 
     def forward(self) -> None:
         """Fill in all values; `pre` holds what comes from the frames and the biases."""
-        todo: list[tuple[Callable[..., Tensor], list[Sequence[Tensor]], Sequence[Tensor]]] = []
+        todo: list[tuple[Callable[..., object], list[Sequence[Tensor]], Sequence[Tensor]]] = []
         nodes = {node.name: node for node in self.program.recipe.nodes}
         for name in self.program.names:
             if name in nodes and nodes[name].op in FORWARD:
@@ -152,7 +156,7 @@ class _Loop:
     def backward(self, grad: Tensor) -> Tensor:
         """The gradient of `pre`, from that of the cell's output."""
         found = torch.empty_like(self.pre)
-        way = _Way(self, grad.split(self.steps.sizes, 1), found)
+        way = _Way(self, self.seen(grad), found)
         for step in reversed(range(len(self.steps.sizes))):
             way.back(step)
         return found
@@ -273,7 +277,7 @@ class Recurrence(nn.Module):
     """
 
     def __init__(self, recipe: CellRecipe, inputs: int, width: int, *, directions: int = 2) -> None:
-        """directions * (a inputs width + b width^2 + m width) parameters."""
+        """Directions * (a inputs width + b width^2 + m width) parameters."""
         super().__init__()
         self.program = program = Program(recipe)
         self.directions, self.width = directions, width

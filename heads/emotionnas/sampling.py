@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from emocache.errors import UsageError
-from heads.emotionnas.recipe import AFTER, BEFORE, LINEAR, X, CellRecipe, of_json
+from heads.emotionnas.recipe import AFTER, BEFORE, LINEAR, CellRecipe, X, of_json
 
 OPERATIONS = {LINEAR: 3, "blend": 1, "elementwise_prod": 1, "elementwise_sum": 1}
 """Operation -> its weight in the draw."""
@@ -27,7 +27,8 @@ Nodes = dict[str, tuple[str, list[str]]]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Family:
     """What cells to draw: hidden states and nodes beside them as published; matrices on the frame, on what is as wide as the cell, and
-    linear nodes as the paper's parameter counts have them (SPEC 5.5). A 0 leaves these open."""
+    linear nodes as the paper's parameter counts have them (SPEC 5.5). A 0 leaves these open.
+    """
 
     states: int = 2
     nodes: int = 7

@@ -6,7 +6,7 @@ Every node stands in the column after its last input, in the height of what it n
 from collections.abc import Mapping
 from statistics import fmean
 
-from heads.emotionnas.recipe import BEFORE, X, CellRecipe
+from heads.emotionnas.recipe import BEFORE, CellRecipe, X
 from heads.reporting import svg
 
 COLUMN, ROW, WIDTH, HEIGHT, MARGIN = 170.0, 64.0, 112.0, 36.0, 24.0
