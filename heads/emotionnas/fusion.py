@@ -40,7 +40,7 @@ def train(learnt: Pairs, judged: Pairs | None, classes: int, seed: int) -> nn.Se
     order = torch.Generator().manual_seed(seed)
     best, lowest = model.state_dict(), float("inf")
     for _ in range(EPOCHS):
-        for which in torch.randperm(len(learnt.labels), generator=order).split(BATCH):
+        for which in torch.split(torch.randperm(len(learnt.labels), generator=order), BATCH):
             optimiser.zero_grad(set_to_none=True)
             F.cross_entropy(model(learnt.shares[which]), learnt.labels[which]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()

@@ -11,13 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 NAMES = ("_linear_pointwise", "_reorder_linear_weight")
-PLAIN = (None, "none", [], "")
+PLAIN: tuple[Any, ...] = (None, "none", [], "")
 """No bias, and nothing done to the product."""
 
 
 def by_onednn(like: Tensor) -> bool:
     """Whether oneDNN multiplies such numbers here."""
-    there = torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in NAMES)
+    there = torch._C._has_mkldnn and all(hasattr(torch.ops.mkldnn, name) for name in NAMES)
     return there and like.device.type == "cpu" and like.dtype == torch.float32
 
 
