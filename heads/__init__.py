@@ -17,6 +17,7 @@ HEADS = {
     "mmer": "heads.mmer",
     "supernet": "heads.supernet",
     "cell": "heads.cell",
+    "handmade": "heads.handmade",
 }
 """Name of a head -> its module, which holds Config, PAPER, NEEDS, build and deviations (`heads.config.HeadModule`)."""
 

@@ -30,7 +30,7 @@ from heads.scoring import Run
 CELLS = "cells"
 KEPT_AT = "the last epoch, as in DARTS's code"
 """Whose architecture weights a cell is decoded from."""
-Run_ = tuple[int, int]
+At = tuple[int, int]
 """A seed, and the number of a fold."""
 
 
@@ -72,7 +72,7 @@ def search(wish: Wish, *, jobs: int = 1, quiet: bool = False) -> Searched:
     return Searched(supernet=result, cells=files, derived=derived)
 
 
-def cells_of(planned: Plan) -> dict[Run_, Found]:
+def cells_of(planned: Plan) -> dict[At, Found]:
     """The cell of every run of a finished search, by its seed and the number of its fold."""
     return {(seed, number): _cell_of(planned, seed, number) for seed, made in planned.folds.items() for number in range(len(made))}
 
@@ -100,20 +100,20 @@ def _cell_of(planned: Plan, seed: int, number: int) -> Found:
     return Found(cell=Cell.of("convolutional", genotype.to_json(genotype.decode(*alphas))), found=about)
 
 
-def derive(planned: Plan, found: Mapping[Run_, Cell], wish: Wish, *, quiet: bool = False) -> Result:
+def derive(planned: Plan, found: Mapping[At, Cell], wish: Wish, *, quiet: bool = False) -> Result:
     """Train the network of each run's own cell from the start on that run's fold, and write a run folder."""
     began, device = time.perf_counter(), pick_device(planned.ask.device)
     base, configs = _planned(planned, found, wish)
     examples = experiment.examples_of(base, device, quiet=quiet)
     with runfolder.alone(base.target, base.digest):
-        done: dict[Run_, Run] = {}
+        done: dict[At, Run] = {}
         for (seed, number), config in configs.items():
             grid = experiment.grid_of(replace(base, config=config), examples, device)
             (done[seed, number],) = grid.train(experiment.folders_of(base), quiet=quiet, stacks=[(number, [seed])])
         return experiment.finish(base, list(done.values()), device, began, _named(base, configs))
 
 
-def _planned(planned: Plan, found: Mapping[Run_, Cell], wish: Wish) -> tuple[Plan, dict[Run_, Training]]:
+def _planned(planned: Plan, found: Mapping[At, Cell], wish: Wish) -> tuple[Plan, dict[At, Training]]:
     """The experiment in which every run has a cell of its own, and the settings of each."""
     assert isinstance(planned.config, Search)
     size = (f"layers={planned.config.layers}", f"width={planned.config.channels}", f"frames={planned.config.frames}")
@@ -127,7 +127,6 @@ def _planned(planned: Plan, found: Mapping[Run_, Cell], wish: Wish) -> tuple[Pla
         "searched_by": planned.digest,
         "cells": [{"seed": seed, "fold": planned.folds[seed][number].name, **cell.value} for (seed, number), cell in found.items()],
         "parameters": max(parameters_of(base.head, config, base.inputs, base.material) for config in configs.values()),
-        "deviations": [*base.about["deviations"]],
         "command": wish.command(),
     }
     digest = hashlib.sha256(runfolder.to_json([base.digest, about["cells"]]).encode()).hexdigest()
@@ -135,7 +134,7 @@ def _planned(planned: Plan, found: Mapping[Run_, Cell], wish: Wish) -> tuple[Pla
     return replace(base, about=about, digest=digest, runs_digest=digest, target=target), configs
 
 
-def _named(planned: Plan, configs: Mapping[Run_, Training]) -> noted.Configs:
+def _named(planned: Plan, configs: Mapping[At, Training]) -> noted.Configs:
     """The settings of folds by their names; where there are several seeds, these are in the names."""
     several = len(planned.folds) > 1
     names = {at: planned.folds[at[0]][at[1]].name + (f" with seed {at[0]}" if several else "") for at in configs}

@@ -37,9 +37,10 @@ class SearchNorm(nn.Module):
 
     def forward(self, image: Tensor, scale: Tensor | None = None) -> Tensor:
         """In the shape of the image."""
+        bias = None if scale is None else torch.zeros_like(scale)  # cuDNN takes both or neither
         if self.training and not self.tracking:
-            return F.batch_norm(image, None, None, scale, None, training=True)
-        return F.batch_norm(image, self.mean, self.variance, scale, None, self.training)
+            return F.batch_norm(image, None, None, scale, bias, training=True)
+        return F.batch_norm(image, self.mean, self.variance, scale, bias, self.training)
 
 
 def uniform(*shape: int, inputs: int) -> nn.Parameter:

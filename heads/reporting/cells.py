@@ -32,11 +32,11 @@ def _panel(genotype: Genotype, *, reduction: bool) -> tuple[str, float, float]:
     nodes = len(edges) // KEPT
     names = ["cₖ₋₂", "cₖ₋₁", *map(str, range(nodes)), "cₖ"]
     line = MARGIN + RISE * (nodes + 1)
-    parts = [svg.text(MARGIN - SIZE, 24, "reduction cell" if reduction else "normal cell", kind="title")]
+    parts = [svg.text(MARGIN - SIZE, 24.0, "reduction cell" if reduction else "normal cell", kind="title")]
     parts += [_arc(state, nodes + INPUTS, line, 1, "out") for state in concat]
     arcs = [(source, INPUTS + at // KEPT, (-1, 1)[at % KEPT], name) for at, (name, source) in enumerate(edges)]
     parts += [_arc(source, node, line, side, "edge") for source, node, side, _ in arcs]
-    parts += [svg.text(_x((source + node) / 2), line + side * (node - source) * RISE + 4, name, anchor="middle", kind="operation")
+    parts += [svg.text((_x(source) + _x(node)) / 2, line + side * (node - source) * RISE + 4, name, anchor="middle", kind="operation")
               for source, node, side, name in arcs]  # fmt: skip
     for state, name in enumerate(names):
         parts.append(
@@ -46,7 +46,7 @@ def _panel(genotype: Genotype, *, reduction: bool) -> tuple[str, float, float]:
     return "".join(parts), _x(len(names) - 1) + MARGIN, 2 * line - MARGIN / 2
 
 
-def _x(state: float) -> float:
+def _x(state: int) -> float:
     """Where a state is on the line."""
     return MARGIN + STEP * state
 
