@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 NAMES = ("_linear_pointwise", "_reorder_linear_weight")
+LEAST = 1 << 16
+"""Numbers of a matrix from which on oneDNN is worth its two calls a step; below, both directions are one product of torch's."""
 PLAIN: tuple[Any, ...] = (None, "none", [], "")
 """No bias, and nothing done to the product."""
 
@@ -51,7 +53,7 @@ class Matrix:
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
-        reorder = torch.ops.mkldnn._reorder_linear_weight if by_onednn(values) else None
+        reorder = torch.ops.mkldnn._reorder_linear_weight if by_onednn(values) and values[0].numel() >= LEAST else None
         self.packed = [reorder(one.T.contiguous(), None) for one in values] if reorder else []
 
     def add(self, rows: Float[Tensor, "directions rows inner"], out: Float[Tensor, "directions rows outputs"]) -> None:
