@@ -44,7 +44,7 @@ def train(learnt: Pairs, judged: Pairs | None, classes: int, seed: int) -> nn.Se
             optimiser.zero_grad(set_to_none=True)
             F.cross_entropy(model(learnt.shares[which]), learnt.labels[which]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-        if judged is not None and (loss := _loss(model, judged)) < lowest:
+        if judged is not None and (loss := loss_of(model, judged)) < lowest:
             lowest, best = loss, {name: value.clone() for name, value in model.state_dict().items()}
     if judged is not None:
         model.load_state_dict(best)
@@ -52,7 +52,7 @@ def train(learnt: Pairs, judged: Pairs | None, classes: int, seed: int) -> nn.Se
 
 
 @torch.no_grad()
-def _loss(model: nn.Module, pairs: Pairs) -> float:
+def loss_of(model: nn.Module, pairs: Pairs) -> float:
     """Mean cross-entropy."""
     return float(F.cross_entropy(model(pairs.shares), pairs.labels))
 

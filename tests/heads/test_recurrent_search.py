@@ -13,17 +13,17 @@ from emocache.errors import UsageError
 from heads import finished, fuse, recipes, stored, sweep
 from heads.emotionnas import cellfile, fusion
 from heads.emotionnas.fusion import Pairs
-from tests.heads.toy import corpus, extract, utterances
+from tests.heads.toy import EMOTIONS, corpus, extract, utterances
 from tests.shell import Shell
 
-TINY = "--set layers=1 --set width=4 --set frames=0 --set epochs=2 --set lr=0.01 --set normalise=global"
+TINY = "--set layers=1 --set width=4 --set frames=2 --set epochs=1 --set lr=0.01 --set normalise=global"
 SEARCH = f"search recurrent --corpus toy --encoders enc --protocol emotionnas --recipes 2 -q {TINY}"
 
 
 @pytest.fixture
 def ready(shell: Shell) -> Shell:
     """A prepared corpus of 3 sessions, with speech of two kinds."""
-    members = utterances(takes=2)
+    members = utterances(takes=1)
     corpus(Path("data"), members)
     extract(Path("cache"), members, "enc")
     extract(Path("cache"), members, "other", seed=1)
@@ -70,7 +70,7 @@ def test_a_search_that_was_killed_goes_on_to_the_same_result(ready: Shell, monke
 
 def test_the_test_part_has_no_say_in_a_search(ready: Shell) -> None:
     parts = {"s4": "dev", "s5": "test"}
-    members = [replace(one, fold=None, split=parts.get(one.speaker or "", "train")) for one in utterances(takes=2)]
+    members = [replace(one, fold=None, split=parts.get(one.speaker or "", "train")) for one in utterances(takes=1)]
     other = {"ang": "hap", "hap": "sad", "sad": "ang"}
     found = []
     for runs, names in (("right", {}), ("wrong", other)):
@@ -82,7 +82,8 @@ def test_the_test_part_has_no_say_in_a_search(ready: Shell) -> None:
         found.append(json.loads(ready.out))
     right, wrong = ([(one["cell"], one["validation_loss"]) for one in said["trials"]] for said in found)
     assert right == wrong
-    assert found[0]["result"]["confusion"] != found[1]["result"]["confusion"]
+    told = [(Path(said["result"]["path"]) / "predictions.csv").read_text() for said in found]
+    assert told[0] != told[1]
 
 
 @pytest.mark.parametrize(
@@ -101,61 +102,54 @@ def branches(ready: Shell) -> tuple[Path, Path]:
     return Path("runs/a-nested"), Path("runs/b-nested")
 
 
-def test_runs_keep_what_they_say_of_the_parts_that_they_learnt_from(ready: Shell) -> None:
-    assert ready.run(f"{SEARCH} --name a") == 0
-    splits = json.loads(Path("runs/a-nested/splits.json").read_text())
-    for number, fold in enumerate(splits):
-        said = finished.said(Path(f"runs/a-nested/checkpoints/{number}-0.safetensors"))
-        assert {part: one.probabilities.shape for part, one in said.items()} == {
-            part: (len(fold[part]), 3) for part in ("train", "validation")
-        }
-        assert [int(label) for label in said["train"].labels] == [("ang", "hap", "sad").index(name.split("-")[1]) for name in fold["train"]]
-
-
-def test_two_branches_are_fused_by_what_they_say_of_their_training_part(ready: Shell) -> None:
+def test_two_branches_are_fused_by_what_they_kept_of_the_parts_that_they_learnt_from(ready: Shell) -> None:
     first, second = branches(ready)
+    for number, fold in enumerate(json.loads((first / "splits.json").read_text())):
+        said = finished.said(first / "checkpoints" / f"{number}-0.safetensors")
+        assert {part: len(one.probabilities) for part, one in said.items()} == {part: len(fold[part]) for part in ("train", "validation")}
+        assert [EMOTIONS[label] for label in said["train"].labels] == [name.split("-")[1] for name in fold["train"]]
     assert ready.run(f"fuse {first} {second} --name both --json") == 0
     said = json.loads(ready.out)
     run = stored.read(Path("runs/both"))
     assert (run.head, said["parameters"]) == ("emotionnas", sum(stored.read(one).parameters for one in (first, second)) + 42 + 21 + 12)
     assert run.predictions.ids == stored.read(first).predictions.ids
-    assert any("three dense layers" in note for note in run.notes)
     assert ready.run(f"fuse {first} {second} --learns validation --name other --json") == 0
     assert json.loads(ready.out)["notes"] != said["notes"]
-
-
-def test_runs_that_keep_nothing_are_not_fused(ready: Shell) -> None:
-    first, second = branches(ready)
     shutil.rmtree(second / "checkpoints")
     with pytest.raises(UsageError, match="lacks what the run says of its train part"):
         fuse.fuse(first, second, Path("runs"))
+
+
+def test_a_part_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="--learns test: expected one of train, validation"):
-        fuse.fuse(first, second, Path("runs"), learns="test")
+        fuse.fuse(Path("a"), Path("b"), Path("runs"), learns="test")
 
 
-def test_the_fusion_learns_which_branch_to_believe() -> None:
+def test_the_fusion_learns_which_branch_to_believe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusion, "LR", 0.02)
+    monkeypatch.setattr(fusion, "EPOCHS", 40)
     draw = torch.Generator().manual_seed(0)
-    labels = torch.randint(0, 4, (200,), generator=draw)
+    labels = torch.randint(0, 4, (64,), generator=draw)
     right = torch.nn.functional.one_hot(labels, 4).float()
-    noise = torch.rand(200, 4, generator=draw).softmax(1)
+    noise = torch.rand(64, 4, generator=draw).softmax(1)
     pairs = Pairs(torch.cat([noise, right], 1), labels)
-    model = fusion.train(pairs, pairs, 4, seed=0)
+    model = fusion.train(pairs, pairs, 4, seed=1)
     assert sum(weight.numel() for weight in model.parameters()) == 128
-    assert np.mean(fusion.predict(model, pairs.shares).argmax(1) == labels.numpy()) > 0.95
+    assert np.mean(fusion.predict(model, pairs.shares).argmax(1) == labels.numpy()) > 0.9
 
 
-def test_the_fusion_keeps_the_epoch_that_judges_best() -> None:
+def test_the_fusion_keeps_the_epoch_that_judges_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusion, "EPOCHS", 20)
     draw = torch.Generator().manual_seed(0)
     labels = torch.randint(0, 4, (64,), generator=draw)
     learnt = Pairs(torch.nn.functional.one_hot(labels, 4).float().repeat(1, 2), labels)
     against = Pairs(learnt.shares, (labels + 1) % 4)
     kept, last = (fusion.train(learnt, judged, 4, seed=0) for judged in (against, None))
-    worse = [float(torch.nn.functional.cross_entropy(model(against.shares), against.labels)) for model in (kept, last)]
-    assert worse[0] < worse[1]
+    assert fusion.loss_of(kept, against) < fusion.loss_of(last, against)
 
 
 def test_a_row_whose_cell_is_searched_is_marked_and_beside_the_papers_number(ready: Shell) -> None:
-    small = "--rows rnn-1-128 --cells 1 --max-epochs 1 --set frames=4"
+    small = "--rows rnn-1-128 --cells 1 --max-epochs 1 --set frames=2"
     assert ready.run(f"reproduce emotionnas-table4 --corpus toy --encoders wav2vec1-large=enc {small} -q --json") == 0
     row = next(one for one in json.loads(ready.out)["rows"] if one["name"] == "rnn-1-128")
     assert row["paper"] == {"ua": 69.4}
