@@ -16,6 +16,7 @@ from safetensors import safe_open
 
 import heads
 from emocache.devices import pick_device
+from emocache.errors import UsageError
 from emocache.store import open_cache
 from heads import command, experiment, finished, noted, report, runfolder
 from heads.config import Training, override
@@ -62,6 +63,8 @@ def search(wish: Wish, *, jobs: int = 1, quiet: bool = False) -> Searched:
     """Search, write the cells, and train the derived networks; finished parts are not done again. Raises what `plan` does."""
     pick_device(wish.ask.device)
     planned = plan(wish.ask, open_cache(wish.ask.cache))
+    if planned.config.kept == "best":
+        raise UsageError("kept=best: the cell is that of the last epoch, whose weights would not be kept; leave it out")
     result = experiment.carry_out(planned, jobs=jobs, quiet=quiet)
     found = cells_of(planned)
     files = {planned.target / CELLS / f"{number}-{seed}.json": one for (seed, number), one in found.items()}

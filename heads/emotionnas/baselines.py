@@ -53,7 +53,7 @@ class Convolutions(nn.Module):
         layers: list[nn.Module] = []
         for given, made, kernel in zip([1, *channels[:-1]], channels, kernels, strict=True):
             layers += [
-                nn.Conv2d(given, made, kernel, padding=kernel // 2),
+                nn.Conv2d(given, made, kernel, padding=kernel // 2, bias=False),
                 nn.BatchNorm2d(made),
                 nn.ReLU(),
                 nn.MaxPool2d(2, ceil_mode=True),
@@ -189,7 +189,7 @@ class Parallel(nn.Module):
         self.sides = nn.ModuleList(
             nn.Sequential(
                 nn.ZeroPad2d((wide // 2 - 1, wide // 2, long // 2 - 1, long // 2)),
-                nn.Conv2d(1, 16, (long, wide)),
+                nn.Conv2d(1, 16, (long, wide), bias=False),
                 nn.BatchNorm2d(16),
                 nn.ReLU(),
                 SqueezeExcitation(16),
@@ -199,7 +199,7 @@ class Parallel(nn.Module):
         )
         self.narrow = nn.Linear(2 * 16 * (bands // 4), HIDDEN)
         self.dilated = nn.ModuleList(
-            nn.Sequential(nn.Conv1d(HIDDEN, HIDDEN, 3, padding=rate, dilation=rate), nn.BatchNorm1d(HIDDEN), nn.ReLU())
+            nn.Sequential(nn.Conv1d(HIDDEN, HIDDEN, 3, padding=rate, dilation=rate, bias=False), nn.BatchNorm1d(HIDDEN), nn.ReLU())
             for rate in (1, 2, 4, 8)
         )
         self.attention = nn.MultiheadAttention(HIDDEN, 4, batch_first=True)

@@ -6,7 +6,7 @@ A node's first edge goes above the line and its second one below it; thin arcs l
 from heads.emotionnas.genotype import INPUTS, KEPT, Genotype
 from heads.reporting import svg
 
-STEP, MARGIN, RISE, SIZE = 124.0, 52.0, 28.0, 14.0
+STEP, MARGIN, RISE, SIZE = 124.0, 52.0, 26.0, 14.0
 """Pixels: from state to state, around, height of an arc for each state that it spans, half of a state's side."""
 STYLE = (
     "text{font:12px sans-serif;fill:#222}.title{font-weight:bold}.operation{font-size:11px;paint-order:stroke;stroke:#fff;stroke-width:7px}"
@@ -31,12 +31,12 @@ def _panel(genotype: Genotype, *, reduction: bool) -> tuple[str, float, float]:
     edges, concat = genotype.edges(reduction=reduction), genotype.concat(reduction=reduction)
     nodes = len(edges) // KEPT
     names = ["cₖ₋₂", "cₖ₋₁", *map(str, range(nodes)), "cₖ"]
-    line = MARGIN + RISE * (nodes + 1)
+    line = MARGIN + _rise(0, nodes + 1)
     parts = [svg.text(MARGIN - SIZE, 24.0, "reduction cell" if reduction else "normal cell", kind="title")]
     parts += [_arc(state, nodes + INPUTS, line, 1, "out") for state in concat]
     arcs = [(source, INPUTS + at // KEPT, (-1, 1)[at % KEPT], name) for at, (name, source) in enumerate(edges)]
     parts += [_arc(source, node, line, side, "edge") for source, node, side, _ in arcs]
-    parts += [svg.text((_x(source) + _x(node)) / 2, line + side * (node - source) * RISE + 4, name, anchor="middle", kind="operation")
+    parts += [svg.text((_x(source) + _x(node)) / 2, line + side * _rise(source, node) + 4, name, anchor="middle", kind="operation")
               for source, node, side, name in arcs]  # fmt: skip
     for state, name in enumerate(names):
         parts.append(
@@ -51,9 +51,14 @@ def _x(state: int) -> float:
     return MARGIN + STEP * state
 
 
+def _rise(source: int, node: int) -> float:
+    """How far from the line the middle of an arc is."""
+    return SIZE + (node - source) * RISE
+
+
 def _arc(source: int, node: int, line: float, side: int, kind: str) -> str:
-    """From state to state, above (-1) or below (1) the line; its middle is RISE away for each state that it spans."""
-    away = line + side * (node - source) * RISE * 4 / 3
+    """From state to state, above (-1) or below (1) the line; the more states it spans, the further away its middle is."""
+    away = line + side * _rise(source, node) * 4 / 3
     near, far = _x(source) + SIZE, _x(node) - SIZE
     start = line + side * SIZE
     bend = away + side * -SIZE / 3

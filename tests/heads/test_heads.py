@@ -12,14 +12,18 @@ from heads.config import Training, override
 from heads.data import Batch, Input, Moments, PackedTensor
 from tests.heads import toy_mmer
 from tests.heads.toy import DIM, packed
+from tests.heads.toy_searched import PRINTED
+from tests.heads.toy_searched import SMALL as SEARCH
 
 BASE = Input(name="hubert-base", level="frames", layers=tuple(range(1, 13)), dim=768)
 SPEECH = Input(name="a", level="frames", layers=(0, 1), dim=DIM)
 TEXT = Input(name="b", level="tokens", layers=(0, 1), dim=4, text=True)
 SMALL = {
     "transformer": ("feedforward=16",), "coattention": ("feedforward=16",),
-    "mstr": ("width=16", "heads=2", "blocks=1", "dropout=0", "classifier_dropout=0"),
+    "mstr": ("width=16", "heads=2", "blocks=1", "dropout=0", "classifier_dropout=0"), "supernet": SEARCH,
+    "cell": ("frames=8", "width=4", f"genotype={PRINTED}"), "handmade": ("frames=16",),
 }  # fmt: skip
+ONE_LAYER = ("mstr", "supernet", "cell", "handmade")
 UNFELT = ("attention.key.bias", "augmented.2.bias")
 """Add the same to all products of a query, or of an utterance with views, which the softmax takes out."""
 
@@ -42,7 +46,7 @@ def made(name: str) -> tuple[torch.nn.Module, Batch]:
     if name == "tdfnet":
         longer = packed([36, 2, 50, 1, 40, 4, 7, 3], 1), packed([1] * 8, 1, 4), packed([9, 6, 8, 1, 9, 4, 2, 7], 1)
         return head.build(override(head.Config(), TINY), THREE, 3), Batch(longer, labels)
-    inputs = [SPEECH if name != "mstr" else replace(SPEECH, layers=(1,)), TEXT][: head.NEEDS.least]
+    inputs = [SPEECH if name not in ONE_LAYER else replace(SPEECH, layers=(1,)), TEXT][: head.NEEDS.least]
     frames = replace(frames, values=frames.values[-len(inputs[0].layers) :])
     built = head.build(override(head.Config(), SMALL.get(name, ())), inputs, 3)
     return built, Batch((frames, tokens)[: len(inputs)], labels)
