@@ -1,9 +1,11 @@
 """A recurrent cell as a picture (figure 4 of EmotionNAS): from the frame and the hidden states before, on the left, to the new ones.
 
-Every node stands in the column after its last input, in the height of what it needs; an edge is a curve from left to right.
+Every node stands in the column after its last input, in the height of what it needs; an edge is a curve from left to right, with a
+place of its own in every column that it passes, so that it runs behind no box.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from statistics import fmean
 
 from heads.emotionnas.recipe import BEFORE, CellRecipe, X
@@ -17,7 +19,7 @@ STYLE = (
     ".box{fill:#fff;stroke:#222}.given{fill:#e8eef4;stroke:#222}.new{fill:#fdeedd;stroke:#222}"
 )
 Places = Mapping[str, tuple[float, float]]
-"""Name -> the middle of its box."""
+"""Name, or `_pass` of a name in a column -> the middle of its box, or where its edges pass."""
 
 
 def draw(recipe: CellRecipe) -> str:
@@ -26,12 +28,13 @@ def draw(recipe: CellRecipe) -> str:
     width = max(x for x, _ in places.values()) + WIDTH / 2 + MARGIN
     height = max(y for _, y in places.values()) + HEIGHT / 2 + MARGIN
     parts = [f"<style>{STYLE}</style>", f'<rect width="{width:g}" height="{height:g}" fill="#fff"/>']
-    order = [name for name in places if name not in {node.name for node in recipe.nodes}]
+    given, column = _given(recipe), _columns(recipe)
+    colours = dict(zip(column, svg.PALETTE * len(column), strict=False))
     for node in recipe.nodes:
         for at, one in enumerate(node.inputs):
-            colour = svg.PALETTE[[*order, *(other.name for other in recipe.nodes)].index(one) % len(svg.PALETTE)]
-            parts.append(_edge(places[one], places[node.name], colour, at, len(node.inputs)))
-    parts += [_box(places[name], name, "", "given") for name in order]
+            by = [places[_pass(one, between)] for between in range(column[one] + 1, column[node.name])]
+            parts.append(_edge([places[one], *by, places[node.name]], colours[one], (at - (len(node.inputs) - 1) / 2) * 9))
+    parts += [_box(places[name], name, "", "given") for name in given]
     for node in recipe.nodes:
         op = NAMES.get(node.op, node.op.removeprefix("activation_"))
         parts.append(_box(places[node.name], node.name, op, "new" if node.before else "box"))
@@ -39,34 +42,53 @@ def draw(recipe: CellRecipe) -> str:
     return found.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n"
 
 
-def _places(recipe: CellRecipe) -> Places:
-    """Where every box is."""
-    given = [*(f"{BEFORE}{i}" for i in range(recipe.states)), X]
-    column = dict.fromkeys(given, 0)
+def _given(recipe: CellRecipe) -> list[str]:
+    """What a step begins with."""
+    return [*(f"{BEFORE}{i}" for i in range(recipe.states)), X]
+
+
+def _columns(recipe: CellRecipe) -> dict[str, int]:
+    """In which column everything stands."""
+    found = dict.fromkeys(_given(recipe), 0)
     for node in recipe.nodes:
-        column[node.name] = 1 + max(column[one] for one in node.inputs)
-    inputs = {node.name: node.inputs for node in recipe.nodes}
-    height = {name: float(i) for i, name in enumerate(given)}
+        found[node.name] = 1 + max(found[one] for one in node.inputs)
+    return found
+
+
+def _pass(name: str, column: int) -> str:
+    """Where the edges from a value pass a column."""
+    return f"{name}>{column}"
+
+
+def _places(recipe: CellRecipe) -> Places:
+    """Where every box is, and every edge that passes a column."""
+    column = _columns(recipe)
+    needs = {node.name: list(node.inputs) for node in recipe.nodes}
+    passing: dict[str, int] = {}
+    for node in recipe.nodes:
+        for one in node.inputs:
+            passing |= {_pass(one, at): at for at in range(column[one] + 1, column[node.name])}
+    needs |= {name: [name.partition(">")[0]] for name in passing}
+    column |= passing
+    height = {name: float(i) for i, name in enumerate(_given(recipe))}
     for at in range(1, 1 + max(column.values())):
-        names = [node.name for node in recipe.nodes if column[node.name] == at]
-        names.sort(key=lambda name: fmean(height[one] for one in inputs[name]))
-        wanted = [fmean(height[one] for one in inputs[name]) + (at % 2) / 2 for name in names]
-        for i, name in enumerate(names):
-            height[name] = max(wanted[i], height[names[i - 1]] + 1) if i else wanted[i]
+        names = sorted((name for name in needs if column[name] == at), key=lambda name: fmean(height[one] for one in needs[name]))
+        middle = fmean(height[one] for name in names for one in needs[name])
+        height |= {name: middle + i - (len(names) - 1) / 2 for i, name in enumerate(names)}
     least = min(height.values())
     return {
         name: (MARGIN + WIDTH / 2 + COLUMN * column[name], MARGIN + HEIGHT / 2 + ROW * (height[name] - least)) for name in height
     }  # fmt: skip
 
 
-def _edge(start: tuple[float, float], end: tuple[float, float], colour: str, at: int, of: int) -> str:
-    """A curve from the right of a box to the left of another, where the inputs of that enter one under the other."""
-    (x, y), (u, v) = start, end
-    x, u, v = x + WIDTH / 2, u - WIDTH / 2, v + (at - (of - 1) / 2) * 9
-    bend = max(COLUMN / 3, (u - x) / 2)
+def _edge(points: Sequence[tuple[float, float]], colour: str, aside: float) -> str:
+    """A curve from the right of a box by way of some places to the left of another, `aside` of its middle."""
+    (x, y), *between, (u, v) = points
+    x, u, v = x + WIDTH / 2, u - WIDTH / 2, v + aside
+    ways = [(x, y), *(one for a, b in between for one in ((a - WIDTH / 2, b), (a + WIDTH / 2, b))), (u, v)]
+    bends = (f"C{(a + c) / 2:g} {b:g} {(a + c) / 2:g} {d:g} {c:g} {d:g}" for (a, b), (c, d) in pairwise(ways))
     head = f"M{u - 6:g} {v - 3:g}L{u:g} {v:g}L{u - 6:g} {v + 3:g}"
-    curve = f"M{x:g} {y:g}C{x + bend:g} {y:g} {u - bend:g} {v:g} {u:g} {v:g}"
-    return f'<path d="{curve}{head}" class="edge" stroke="{colour}"/>'
+    return f'<path d="M{x:g} {y:g}{"".join(bends)}{head}" class="edge" stroke="{colour}"/>'
 
 
 def _box(place: tuple[float, float], name: str, op: str, kind: str) -> str:

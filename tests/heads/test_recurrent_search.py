@@ -133,7 +133,7 @@ def test_the_fusion_learns_which_branch_to_believe(monkeypatch: pytest.MonkeyPat
     right = torch.nn.functional.one_hot(labels, 4).float()
     noise = torch.rand(64, 4, generator=draw).softmax(1)
     pairs = Pairs(torch.cat([noise, right], 1), labels)
-    model = fusion.train(pairs, pairs, 4, seed=1)
+    model = fusion.train(pairs, pairs, 4, seed=2)
     assert sum(weight.numel() for weight in model.parameters()) == 128
     assert np.mean(fusion.predict(model, pairs.shares).argmax(1) == labels.numpy()) > 0.9
 
