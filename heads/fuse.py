@@ -87,9 +87,7 @@ def _pairs(both: Sequence[StoredRun], number: int, seed: int, part: str) -> Pair
         try:
             said.append(finished.said(path)[part])
         except (OSError, SafetensorError, KeyError):
-            raise UsageError(
-                f"{path}: does not hold what the run says of its {part} part; train a head that keeps it, cell or supernet"
-            ) from None
+            raise UsageError(f"{path}: lacks what the run says of its {part} part; train cell or supernet, which keep it") from None
     first, second = said
     if not np.array_equal(first.labels, second.labels):
         raise UsageError(f"{both[0].path} and {both[1].path} learnt other labels; train both on the same corpus, protocol and seeds")
