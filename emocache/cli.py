@@ -33,7 +33,7 @@ from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
 from emocache.options import corpora_of
 from heads import cli as heads_cli
-from heads import cli_papers, cli_results, cli_search, cli_sweep
+from heads import cli_papers, cli_recurrent, cli_results, cli_search, cli_sweep
 
 if TYPE_CHECKING:
     from emocache.pipeline import Job, Outcome
@@ -80,7 +80,9 @@ app.command("heads", epilog=_examples(*cli_papers.HEADS_EXAMPLES))(cli_papers.he
 app.command("report", epilog=_examples(*cli_results.REPORT_EXAMPLES))(cli_results.report)
 app.command("compare", epilog=_examples(*cli_results.COMPARE_EXAMPLES))(cli_results.compare)
 app.command("combine", epilog=_examples(*cli_results.COMBINE_EXAMPLES))(cli_results.combine)
+app.command("fuse", epilog=_examples(*cli_results.FUSE_EXAMPLES))(cli_results.fuse)
 app.command("encoders", epilog=_examples(*cli_encoders.ENCODERS_EXAMPLES))(cli_encoders.encoders)
+cli_search.app.command("recurrent", epilog=_examples(*cli_recurrent.EXAMPLES))(cli_recurrent.recurrent)
 app.add_typer(cli_search.app, name="search")
 app.command("align", epilog=_examples(*cli_align.EXAMPLES))(cli_align.align)
 app.command("augment", epilog=_examples(*cli_augment.EXAMPLES))(cli_augment.augment)

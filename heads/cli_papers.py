@@ -1,8 +1,9 @@
 """`emocache reproduce` and `emocache heads`: the papers' tables beside ours, and how large each head in them is."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +11,7 @@ from emocache.errors import UsageError
 from emocache.places import cache_root
 from heads import HEADS
 from heads.cli import JobsOption, NoWeightsOption, parse_seeds
+from heads.recipes.recipe import CELLS
 
 REPRODUCE_EXAMPLES = (
     "emocache reproduce --list",
@@ -36,6 +38,7 @@ def reproduce(
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="0-2, or 0,3,5 (default: the recipe's).")] = None,
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Cut longer trainings (marked as reduced).")] = None,
+    cells: Annotated[int, typer.Option(min=1, help="Rows with a recurrent search: how many cells it tries (fewer are marked).")] = CELLS,
     select: Annotated[str, typer.Option(help="As of `train`: test is a habit of some papers, and is marked.")] = "validation",
     test_text: Annotated[
         str | None,
@@ -74,6 +77,7 @@ def reproduce(
         settings=tuple(settings or ()),
         seeds=parse_seeds(seeds) if seeds is not None else (),
         max_epochs=max_epochs,
+        cells=cells,
         alignment=alignment,
         protocol=protocol,
         select=select,
@@ -107,12 +111,17 @@ def heads(as_json: Annotated[bool, typer.Option("--json", help="Print a list of 
         typer.echo(json.dumps(found))
         return
     for one in (one for one in found if "trained_as" not in one or one["recipe"] is None):
-        size = f"{one['parameters']:,} parameters" if one["parameters"] is not None else "not built yet"
+        size = f"{one['parameters']:,} parameters" if one["parameters"] is not None else _unknown(one)
         needs = ", ".join(f"{source['encoder']}/{source['level']}" for source in one["needs"])
         counts = "".join(f"  {name} {one[name] / 1e6:,.3f} M" for name in FLOPS if name in one)
         typer.echo(f"{one['recipe'] or '-':<20} {one['setting']:<20} {one['head']:<14} {size:>24}  {needs}{counts}")
     for note in dict.fromkeys(note for one in found for note in (*one.get("flops_notes", ()), *one.get("notes", ()))):
         typer.echo(f"note  {note}")
+
+
+def _unknown(one: Mapping[str, Any]) -> str:
+    """Why a row has no number of parameters."""
+    return "as the search finds" if one.get("search") else "not built yet"
 
 
 def parse_encoders(text: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ import typer
 
 REPORT_EXAMPLES = ("emocache report runs/", "emocache report runs/mine runs/theirs --out thesis/tables --bootstrap utterances")
 COMPARE_EXAMPLES = ("emocache compare runs/linear-mine runs/late-mine", "emocache compare runs/a runs/b --json")
+FUSE_EXAMPLES = ("emocache fuse runs/search-spectrogram runs/search-recurrent-nested",)
 COMBINE_EXAMPLES = ("emocache combine runs/coattention-mine runs/late-mine", "emocache combine runs/a runs/b --name a-and-b --json")
 BootstrapOption = Annotated[str, typer.Option(help="What intervals resample: speakers or utterances.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
@@ -70,4 +71,20 @@ def combine(
     from heads import report as reporting
 
     found = combining.combine(run_a, run_b, runs, name)
+    typer.echo(json.dumps(reporting.to_json(found)) if as_json else reporting.to_text(found))
+
+
+def fuse(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run folder of supernet or cell.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one, of the same folds, seeds and utterances.")],
+    learns: Annotated[str, typer.Option(help="From what the runs say of which part: train, or validation.")] = "train",
+    name: Annotated[str | None, typer.Option(help="What to call it (default: made from corpus, protocol and a digest).")] = None,
+    runs: Annotated[Path, typer.Option(help="Folder that runs are written to.")] = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Train EmotionNAS's fusion on what two finished runs say, and score it. The result is a run folder too."""
+    from heads import fuse as fusing
+    from heads import report as reporting
+
+    found = fusing.fuse(run_a, run_b, runs, name, learns)
     typer.echo(json.dumps(reporting.to_json(found)) if as_json else reporting.to_text(found))

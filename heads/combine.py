@@ -8,7 +8,7 @@ import hashlib
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import TypeVar
@@ -32,23 +32,53 @@ ALIKE = {"corpora": "corpus", "label columns": "label", "protocols": "protocol",
 """What both runs must have in common, in words -> the field of a run."""
 
 
-def combine(first: Path, second: Path, runs: Path, name: str | None = None) -> Result:
-    """Write the run folder of the two runs' mean logits, and give back its result.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way:
+    """How two runs become one: probabilities [rows, classes] from theirs, and what is to be known of it.
+
+    `parameters` are those beside the runs' own, `options` decide its numbers, and are those of the command `verb`.
+    """
+
+    head: str
+    verb: str
+    shares: Callable[[Sequence[StoredRun]], NDArray[np.float64]]
+    note: str
+    parameters: int = 0
+    options: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
+
+
+def combine(first: Path, second: Path, runs: Path, name: str | None = None, way: Way | None = None) -> Result:
+    """Write the run folder of the two runs' mean logits, or of another `way`, and give back its result.
 
     UsageError where either is no whole run, or the two are not of the same folds, seeds, utterances and labels.
     """
     began = time.perf_counter()
     both = [stored.read(path) for path in (first, second)]
     check(*both)
-    run = both[0]
-    shares = mean_of_logits([predictions.probabilities(one.path / stored.PREDICTIONS, one.classes) for one in both])
+    run, way = both[0], way or MEAN
+    shares = way.shares(both)
     said = replace(run.predictions, predicted=shares.argmax(1).astype(np.int64))
-    digest = _digest(both)
-    target = runfolder.place(runs, name or f"{HEAD}-{run.corpus}-{run.protocol}-{digest[:8]}", digest)
+    digest = _digest(both, way)
+    target = runfolder.place(runs, name or f"{way.head}-{run.corpus}-{run.protocol}-{digest[:8]}", digest)
     with runfolder.alone(target, digest):
-        found = _result(both, said, target, began)
-        _write(both, said, shares, found, digest)
+        found = _result(both, way, said, target, began)
+        _write(both, way, said, shares, found, digest)
     return found
+
+
+def _mean(both: Sequence[StoredRun]) -> NDArray[np.float64]:
+    """Of the logits of both."""
+    return mean_of_logits([shares_of(one) for one in both])
+
+
+def shares_of(run: StoredRun) -> NDArray[np.float64]:
+    """The probabilities of a run's predictions."""
+    return predictions.probabilities(run.path / stored.PREDICTIONS, run.classes)
+
+
+MEAN = Way(head=HEAD, verb="combine", shares=_mean, note="the mean of the logits of {}: nothing was trained for it")
+"""Multi-level fusion's."""
 
 
 def mean_of_logits(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -89,11 +119,11 @@ def _runs(found: Predictions) -> Iterator[RunScore]:
         yield RunScore(fold=fold, seed=seed, epoch=0, epochs=0, validation_loss=None, seconds=0.0, **values)
 
 
-def _result(both: Sequence[StoredRun], said: Predictions, target: Path, began: float) -> Result:
+def _result(both: Sequence[StoredRun], way: Way, said: Predictions, target: Path, began: float) -> Result:
     """What must be known of either run, and what the two say together."""
     run, names = both[0], " and ".join(f"{one.name} ({one.head})" for one in both)
     return Result(
-        head=HEAD,
+        head=way.head,
         corpus=run.corpus,
         protocol=run.protocol,
         label=run.label,
@@ -101,11 +131,11 @@ def _result(both: Sequence[StoredRun], said: Predictions, target: Path, began: f
         classes=run.classes,
         seeds=run.seeds,
         scores=score(said, runs=list(_runs(said))),
-        parameters=sum(one.parameters for one in both),
+        parameters=sum(one.parameters for one in both) + way.parameters,
         path=target,
         seconds=round(time.perf_counter() - began, 2),
-        deviations=_once(both, lambda one: one.deviations),
-        notes=(f"the mean of the logits of {names}: nothing was trained for it", *_once(both, lambda one: one.notes)),
+        deviations=(*way.deviations, *_once(both, lambda one: one.deviations)),
+        notes=(way.note.format(names), *_once(both, lambda one: one.notes)),
         marks=_once(both, lambda one: one.marks),
         left_out=run.result.get("left_out", {}),
         segments=_segments(both),
@@ -121,9 +151,9 @@ def _once(both: Sequence[StoredRun], of: Callable[[StoredRun], Sequence[T]]) -> 
     return tuple(said)
 
 
-def _digest(both: Sequence[StoredRun]) -> str:
+def _digest(both: Sequence[StoredRun], way: Way) -> str:
     """Digest of the two runs, whichever comes first: another one when either was trained again and says something else."""
-    return hashlib.sha256("\n".join([HEAD, *sorted(map(_told, both))]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([way.head, *way.options, *sorted(map(_told, both))]).encode()).hexdigest()
 
 
 def _told(run: StoredRun) -> str:
@@ -149,12 +179,12 @@ def _segments(both: Sequence[StoredRun]) -> dict[str, Fallbacks]:
     return found
 
 
-def _write(both: Sequence[StoredRun], said: Predictions, shares: NDArray[np.float64], result: Result, digest: str) -> None:
+def _write(both: Sequence[StoredRun], way: Way, said: Predictions, shares: NDArray[np.float64], result: Result, digest: str) -> None:
     """The run folder, as training writes one; there are no curves and no checkpoints."""
     other = both[1].config
     about = {
         **{name: value for name, value in both[0].config.items() if name in other and other[name] == value},
-        "head": HEAD,
+        "head": way.head,
         "config": {},
         "parameters": result.parameters,
         "inputs": _once(both, lambda one: one.config.get("inputs", ())),
@@ -166,7 +196,7 @@ def _write(both: Sequence[StoredRun], said: Predictions, shares: NDArray[np.floa
         "digest": digest,
         "device": "cpu",
         "versions": versions.of_now(),
-        "command": shlex.join(["emocache", "combine", *(str(one.path) for one in both), "--runs", str(result.path.parent)]),
+        "command": shlex.join(["emocache", way.verb, *(str(one.path) for one in both), *way.options, "--runs", str(result.path.parent)]),
     }
     columns = said.ids, said.speakers, said.folds, said.seeds.tolist(), said.truth.tolist(), said.predicted.tolist(), shares
     rows = (

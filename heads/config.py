@@ -113,7 +113,8 @@ class Needs:
     `stacks`: several runs may be trained as one, see `blocks`. `freezes`: what it does first with an input of one layer is to
     standardise it and to normalise each row, which can be done once for a fold. `buckets`: it pads, so batches are better made of
     utterances of about one length. `views`: views of utterances are drawn beside these, and not learnt from by themselves.
-    `resumes`: epochs are long, so that what it takes to go on after each is kept until a run is done.
+    `longest`: it must know how long the longest utterance is. `fuses`: what it says of the parts that it learnt from is kept, for a
+    fusion that learns from that. `resumes`: epochs are long, so that what it takes to go on after each is kept until a run is done.
     `targets` makes whole numbers of a transcript, for heads that learn to say it.
     """
 
@@ -124,6 +125,8 @@ class Needs:
     freezes: bool = False
     buckets: bool = False
     views: bool = False
+    longest: bool = False
+    fuses: bool = False
     resumes: bool = False
     targets: Callable[[str], Sequence[int]] | None = None
 

@@ -103,6 +103,8 @@ class Input:
     level: str
     layers: tuple[int, ...]
     dim: int
+    longest: int = 0
+    """Rows of the longest utterance, for heads that need to know."""
     all_layers: tuple[int, ...] = ()
     """Every layer that the encoder has, in the cache or not."""
     encoder: str = "an unnamed encoder"

@@ -4,7 +4,7 @@
     runs/NAME/checkpoints/0-3.safetensors     the same once all are done
 
 Tensors `best/...` and, unless `kept` is "best", `last/...` are the head's parameters; `probabilities` and `embeddings` are what it
-says of the test part.
+says of the test part, `said/...` of the parts that it learnt from, of a head that is fused.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from heads import runfolder
-from heads.trainer import Epoch, Fitted
+from heads.trainer import Epoch, Fitted, Said
 
 
 def part_folder(target: Path, digest: str) -> Path:
@@ -78,6 +78,9 @@ def save(path: Path, fitted: Fitted, seconds: float, made_with: Mapping[str, str
     tensors["probabilities"] = torch.from_numpy(fitted.probabilities)
     if fitted.embeddings is not None:
         tensors["embeddings"] = torch.from_numpy(fitted.embeddings)
+    for name, one in fitted.said.items():
+        tensors[f"said/{name}/probabilities"] = torch.from_numpy(one.probabilities)
+        tensors[f"said/{name}/labels"] = torch.from_numpy(one.labels)
     curve = json.dumps([asdict(epoch) for epoch in fitted.curve])
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -101,6 +104,16 @@ def has_weights(path: Path) -> bool:
         return any(name.startswith("best/") for name in file.keys())  # noqa: SIM118
 
 
+def said(path: Path) -> dict[str, Said]:
+    """What a run says of the parts that it learnt from, as far as its file has that."""
+    with safe_open(path, "pt") as file:
+        parts = [name.split("/")[1] for name in file.keys() if name.startswith("said/") and name.endswith("/labels")]  # noqa: SIM118
+        return {
+            part: Said(file.get_tensor(f"said/{part}/probabilities").numpy(), file.get_tensor(f"said/{part}/labels").numpy())
+            for part in parts
+        }
+
+
 def curve_of(about: Mapping[str, Any]) -> tuple[Epoch, ...]:
     """The epochs of a run, from what its file says beside the tensors."""
     return tuple(Epoch(**epoch) for epoch in json.loads(about["curve"]))
@@ -116,7 +129,7 @@ def load(path: Path, digest: str) -> tuple[Fitted, float, dict[str, str]] | None
             probabilities = file.get_tensor("probabilities").numpy()
             embeddings = file.get_tensor("embeddings").numpy().astype(np.float16) if "embeddings" in file.keys() else None  # noqa: SIM118
         curve = curve_of(about)
-        fitted = Fitted(curve, int(about["chosen"]), probabilities, embeddings, {}, {})
+        fitted = Fitted(curve, int(about["chosen"]), probabilities, embeddings, {}, {}, said(path))
         return fitted, float(about["seconds"]), json.loads(about["made_with"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None

@@ -68,6 +68,13 @@ def inputs_of(sets: Sequence[Features], needs: Needs, *, levels: Sequence[str] =
     ]
 
 
+def with_longest(inputs: Sequence[Input], sets: Sequence[Features], material: Material) -> list[Input]:
+    """The inputs, each with the rows of the longest utterance of all."""
+    ids = [utterance.id for utterance in material.utterances]
+    offsets = [features.outline(one.level, one.layers[0], ids)[0] for features, one in zip(sets, inputs, strict=True)]
+    return [replace(one, longest=int(np.diff(found).max())) for one, found in zip(inputs, offsets, strict=True)]
+
+
 def _layers(features: Features, level: str, asked: str) -> tuple[int, ...]:
     """The layers asked for: 'all' that are cached, 'last' or 'blocks' of the encoder's. CacheError for one that is not cached."""
     cached = features.layers_of(level)

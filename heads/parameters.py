@@ -11,12 +11,18 @@ import torch
 import heads
 from heads.config import CountingHead, override
 from heads.data import Input
+from heads.emotionnas import fusion
 from heads.recipes import every, sizes
 from heads.recipes.recipe import Recipe, Row
 
 CLASSES = 4
 """Of settings that no table has."""
 FLOPS = ("flops_paper", "flops_macs")
+FUSION: dict[str, Any] = {
+    "head": "emotionnas", "setting": "fusion", "trained_as": "fuse", "recipe": None, "rows": [], "needs": [],
+    "parameters": fusion.parameters(CLASSES),
+}  # fmt: skip
+"""What fuses two branches; it has no features of its own."""
 
 
 def settings() -> list[dict[str, Any]]:
@@ -26,14 +32,20 @@ def settings() -> list[dict[str, Any]]:
     tables that have it, if any; `needs` are those of the first. Where the paper counts FLOPs, those of one utterance are there by
     its count and by a proper one, with what is to be known of its count.
     """
-    return [*_rows(), *_systems(), *_others()]
+    return [*_rows(), *_systems(), *_others(), FUSION]
 
 
 def _rows() -> Iterator[dict[str, Any]]:
     """Every row of every table."""
     for recipe in every():
         for row in () if recipe.shows else recipe.rows:
-            yield {"head": row.head, "setting": row.name, "recipe": recipe.name, **_size(recipe.trained(row), row, recipe.classes)}
+            yield {
+                "head": row.head,
+                "setting": row.name,
+                "recipe": recipe.name,
+                "search": row.search,
+                **_size(recipe.trained(row), row, recipe.classes),
+            }
 
 
 def _systems() -> Iterator[dict[str, Any]]:
@@ -45,7 +57,7 @@ def _systems() -> Iterator[dict[str, Any]]:
                 named.setdefault((recipe.system, row.setting), []).append((recipe, row))
     for (system, setting), rows in named.items():
         recipe, row = rows[0]
-        about = {"head": system, "setting": setting, "trained_as": row.head, "recipe": recipe.name}
+        about = {"head": system, "setting": setting, "trained_as": row.head, "recipe": recipe.name, "notes": list(row.deviations)}
         yield about | {"rows": [f"{of.name}/{one.name}" for of, one in rows]} | _size(recipe.trained(row), row, recipe.classes)
 
 
@@ -58,9 +70,10 @@ def _others() -> Iterator[dict[str, Any]]:
 
 def _size(trained: Sequence[Row], row: Row, classes: int) -> dict[str, Any]:
     """Parameters and FLOPs of a row, and what it needs; parameters of a combination are of the heads that are `trained` for it."""
-    built = all(one.head in heads.HEADS for one in trained)
+    built = all(one.head in heads.HEADS and one.search != "spectrogram" for one in trained)
+    extra = fusion.parameters(classes) if row.head == FUSION["head"] else 0
     needs = [{"encoder": one.encoder, "level": one.level, "layers": list(one.layers), "dim": one.dim} for one in row.sources]
-    size = {"parameters": sum(parameters(one, classes) for one in trained) if built else None}
+    size = {"parameters": sum(parameters(one, classes) for one in trained) + extra if built else None}
     return size | (_flops(row, classes) if row.head in heads.HEADS else {}) | {"needs": needs}
 
 

@@ -15,7 +15,7 @@ from heads import command, runfolder, splits, tested
 from heads.beside import beside
 from heads.config import HeadModule, Needs, RemarkingModule, Remarks, Training, override
 from heads.data import Input
-from heads.material import Material, gather, inputs_of
+from heads.material import Material, gather, inputs_of, with_longest
 from heads.splits import Fold
 
 CHOICE = {"best": "lowest validation loss", "last": "the last epoch, whatever the validation loss"}
@@ -113,6 +113,7 @@ def plan(ask: Experiment, cache: Cache) -> Plan:
         cache, ask.corpus, sets, inputs, label=ask.label, data=ask.data, allow_counts=ask.allow_counts, allow_missing=ask.allow_missing
     )  # fmt: skip
     _check_asked(ask, config, material)
+    inputs = with_longest(inputs, sets, material) if head.NEEDS.longest else inputs
     other = tested.others(cache, ask.test_text, sets, inputs, material)
     folds = {seed: _folds(ask, head.NEEDS, material, seed) for seed in ask.seeds}
     remarks = _remarks(head, config, material, sets, inputs, folds)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from emocache.errors import UsageError
-from heads import combine, experiment, runfolder, stored
+from heads import combine, experiment, fuse, runfolder, searched_rows, stored
 from heads.paper_table import PROTOCOL, Line, Ours, Table
 from heads.plan import Plan
-from heads.recipes.recipe import Row
+from heads.recipes.recipe import CELLS, Row
 from heads.report import to_json
 from heads.wish import Wish, built, config_of, plans
 
@@ -43,14 +43,16 @@ def _why(wish: Wish, row: Row) -> str:
 
 def _ours(wish: Wish, row: Row, planned: Plan, *, jobs: int, quiet: bool) -> Ours:
     """What we have of a row, run now if there is no whole run of it."""
-    reused = planned.finished and _whole(planned.target)
-    if not reused:
+    reused, target = planned.finished and _whole(planned.target), planned.target
+    if row.search:
+        target = searched_rows.carry_out(row, planned, wish.settings, wish.cells, jobs=jobs, quiet=quiet)
+    elif not reused:
         experiment.carry_out(planned, jobs=jobs, quiet=quiet)
-    found: dict[str, Any] = json.loads((planned.target / runfolder.RESULT).read_text(encoding="utf-8"))
-    deviations = (*_deviations(wish, row), *row.deviations, *planned.about["deviations"])
+    found: dict[str, Any] = json.loads((target / runfolder.RESULT).read_text(encoding="utf-8"))
+    deviations = (*_deviations(wish, row), *row.deviations, *found["deviations"])
     return Ours(
         result=found,
-        run=planned.target,
+        run=target,
         reused=reused,
         others=tuple(_others(wish, row)),
         reduced=tuple(_reduced(wish, row, planned, found)),
@@ -61,7 +63,7 @@ def _ours(wish: Wish, row: Row, planned: Plan, *, jobs: int, quiet: bool) -> Our
 def _combined(wish: Wish, row: Row, parts: Sequence[Ours]) -> Ours:
     """What we have of a row that combines two others."""
     first, second = parts
-    found = combine.combine(first.run, second.run, wish.runs)
+    found = (fuse.fuse if row.head == fuse.HEAD else combine.combine)(first.run, second.run, wish.runs)
     return Ours(
         result=to_json(found),
         run=found.path,
@@ -120,5 +122,7 @@ def _reduced(wish: Wish, row: Row, planned: Plan, found: Mapping[str, Any]) -> I
             (len(one.layers), len(source.layers), f"layers of {one.name}"),
             (one.dim, source.dim, f"dimensions of {one.name}"),
         ]
+    if row.search == "recurrent":
+        sizes.append((wish.cells, CELLS, "recurrent cells"))
     yield from (f"--set {one}" for one in wish.settings_of(row))
     yield from (f"{ours} of {paper} {what}" for ours, paper, what in sizes if ours < paper)

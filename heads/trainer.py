@@ -10,7 +10,7 @@ trained again, for as many epochs as it chose, on training and validation part.
 import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -71,11 +71,20 @@ OnEpoch = Callable[[int, int, Epoch], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a run says of a part that it learnt from, in the order of the fold: probabilities [utterances, classes], labels."""
+
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
 class Fitted:
     """What a run leaves: the curve, the epoch that was chosen (from 1), and what it says of the test part.
 
     probabilities [test, classes], embeddings [test, width] (float16) or None; weights of the chosen epoch (`best`; with `refit`
-    those of the second training) and of the last one; the latter are empty with `kept` "best".
+    those of the second training) and of the last one; the latter are empty with `kept` "best". `said` is the same of the parts
+    `train` and `validation`, of a head that is fused.
     """
 
     curve: tuple[Epoch, ...]
@@ -84,6 +93,7 @@ class Fitted:
     embeddings: NDArray[np.float16] | None
     best: Weights
     last: Weights
+    said: Mapping[str, Said] = field(default_factory=dict)
 
 
 class Diverged(ProtocolError):
@@ -123,6 +133,8 @@ def fit(
         if config.refit:
             _refit(learner_of(head)(head, config, inputs, examples, first.learnt, None, classes, seeds), runs, config)
         finished = _answers(learner, [run for run in runs if not run.broken], first.test, config)
+        if head.NEEDS.fuses:
+            finished = {seed: replace(one, said=_said(learner, examples, first)) for seed, one in finished.items()}
     if broken := [run for run in runs if run.broken]:
         raise Diverged(broken, finished)
     return list(finished.values())
@@ -264,6 +276,15 @@ def _fitted(run: _Run, logits: Tensor, embeddings: Tensor | None) -> Fitted:
     """What a run leaves."""
     half = None if embeddings is None else embeddings.half().cpu().numpy()
     return Fitted(tuple(run.curve), run.chosen, logits.float().softmax(1).cpu().numpy(), half, run.best, run.last)
+
+
+def _said(learner: Learner, examples: Examples, parts: Parts) -> dict[str, Said]:
+    """What a head that does not stack says of what it learnt from."""
+    found = {}
+    for name, which in (("train", parts.train), ("validation", parts.validation)):
+        shares = learner.evaluate(which, 0)[1].float().softmax(1)
+        found[name] = Said(shares.cpu().numpy(), examples.labels[which].cpu().numpy())
+    return found
 
 
 def _weights(parts: Sequence[Parts], examples: Examples) -> Tensor:

@@ -13,7 +13,7 @@ from emocache.store.layout import MARKER, SOURCE
 from heads import lacking
 from heads.config import Training, override
 from heads.plan import Experiment, Plan, plan
-from heads.recipes.recipe import Recipe, Row, Source
+from heads.recipes.recipe import CELLS, Recipe, Row, Source
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +30,8 @@ class Wish:
     settings: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     max_epochs: int | None = None
+    cells: int = CELLS
+    """Cells that a recurrent search tries."""
     alignment: str | None = None
     protocol: str | None = None
     select: str = "validation"

@@ -10,6 +10,12 @@ gradients.py      gradients of the architecture weights: first order, second ord
 search.py         the two-level learner
 images.py         cached rows as images of one size
 drawing.py        a genotype as a picture
+recipe.py         a recurrent cell: the language of NAS-Bench-NLP, checked
+sampling.py       random recurrent cells, by the rules of NAS-Bench-NLP
+recurrence.py     a layer of any recurrent cell: forward and backward through time
+products.py       its matrix products
+recurrent.py      the network of a recurrent cell
+fusion.py         the small network on what both branches say
 baselines.py      the networks made by hand that the paper compares with
 """
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from emocache.errors import UsageError
 from heads import runfolder
-from heads.emotionnas import genotype
+from heads.emotionnas import genotype, recipe
 
 FORMAT = 1
 KINDS = ("convolutional", "recurrent")
@@ -110,6 +110,5 @@ def _read(text: str) -> Found:
         raise UsageError(f"format {version} of searched cells is not known; this version reads format {FORMAT}")
     if kind not in KINDS:
         raise UsageError(f"no kind of cell {kind!r}; there are: {', '.join(KINDS)}")
-    if kind == "convolutional":
-        cell = genotype.to_json(genotype.from_json(cell))
+    cell = genotype.to_json(genotype.from_json(cell)) if kind == "convolutional" else recipe.of_json(cell).to_json()
     return Found(cell=Cell.of(kind, cell), found=about.get("found") or {})

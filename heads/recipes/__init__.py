@@ -16,13 +16,14 @@ RECIPES = {
     **{f"tdfnet-table{number}": f"heads.recipes.tdfnet_tables:TABLE{number}" for number in range(1, 6)},
     **{f"tdfnet-fig{number}": f"heads.recipes.tdfnet_figures:FIG{number}" for number in range(5, 12)},
     **{f"mmer-{name}": "heads.recipes.mmer:RECIPES" for name in ("table1", "fig2", "grid", "transcripts", "released")},
+    **{f"emotionnas-table{number}": "heads.recipes.emotionnas_tables:TABLES" for number in range(1, 5)},
 }
 """Name of a recipe -> its module, or a name in it: of a recipe, or of several by name."""
 
 SEVERAL = {whole: tuple(f"{whole}-{corpus}" for corpus in CORPORA) for whole in ("mstr-table2", "mstr-fig3")}
 """A table on several corpora -> the recipe of each."""
 
-SIZES = {"tdfnet": "heads.recipes.tdfnet:SIZES", "emotionnas": "heads.recipes.emotionnas:SIZES"}
+SIZES = {"tdfnet": "heads.recipes.tdfnet:SIZES"}
 """A paper's system -> its settings that no table has."""
 
 

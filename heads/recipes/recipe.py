@@ -6,6 +6,10 @@ from typing import Literal
 
 from emocache.errors import UsageError
 
+Searches = Literal["", "recurrent", "spectrogram"]
+"""What is searched for before a row's head is trained: nothing, or a cell."""
+CELLS = 20
+"""How many recurrent cells a search tries."""
 Shows = Literal["confusion", "maps", "curves"]
 """What a figure shows of its runs."""
 
@@ -36,8 +40,9 @@ class Row:
 
     `deviations` say in words where our head differs from the row whatever it is run on. A row that `combines` others by name is
     made of their results and trains nothing. `setting` is what this configuration of the paper's system is called. A row of
-    `other_text` is predicted with other transcripts than it learns from. `protocol` and `folds` are the recipe's where a row has
-    none of its own; `by_fold` is what is printed of single folds, by our name of the fold.
+    `other_text` is predicted with other transcripts than it learns from. `search` is what is found on the corpus before the head is
+    trained, where the settings name a stand-in. `protocol` and `folds` are the recipe's where a row has none of its own; `by_fold` is
+    what is printed of single folds, by our name of the fold.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Row:
     folds: int | None = None
     by_fold: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     other_text: bool = False
+    search: Searches = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
