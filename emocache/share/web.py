@@ -1,0 +1,155 @@
+"""HTTP and HTTPS as the place of a shared cache: any server that answers GET, best with byte ranges.
+
+Connections are kept and one a thread. Users and passwords are those of the URL, else of ~/.netrc; a query string in the URL,
+such as a signature, goes with every request. `http_proxy`, `https_proxy` and `no_proxy` are heeded. Nothing secret follows
+a redirection to another host, and none leads from HTTPS to HTTP.
+"""
+
+import base64
+import http.client
+import netrc
+import re
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
+
+from emocache import __version__
+from emocache.errors import ShareError
+from emocache.share.address import redacted
+from emocache.share.place import Missing, Passing
+
+TIMEOUT_S = 30.0
+REDIRECTIONS = 5
+BLOCK = 1 << 18
+BUSY = {408, 425, 429, 500, 502, 503, 504}
+_ROOM = 1 << 16
+"""Bytes that a broken answer may go on for before its connection is given up rather than read to its end."""
+
+
+class Web:
+    """Files below a URL."""
+
+    def __init__(self, url: str, secret: Callable[[], Mapping[str, str]] | None = None) -> None:
+        """`secret` gives further headers for the host of the URL, which are never shown."""
+        parts = urlsplit(url)
+        self.shown = redacted(url)
+        self._base = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/"), fragment="")
+        self._secret = secret or (lambda: _basic(parts))
+        self._local = threading.local()
+
+    def at(self, version: str) -> "Web":
+        """A server keeps no states of itself."""
+        return self
+
+    def url(self, name: str) -> str:
+        """Where a file lies."""
+        return urlunsplit(self._base._replace(path=f"{self._base.path}/{quote(name)}"))
+
+    def stream(self, name: str, start: int, stop: int | None) -> Iterator[bytes]:
+        """The bytes of a file; a server that knows no ranges sends it from its beginning, which is read past."""
+        ranged = {} if not start and stop is None else {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
+        try:
+            answer, close = self._get(self.url(name), ranged)
+            try:
+                yield from self._body(answer, name, start if ranged else 0, stop)
+            finally:
+                if not answer.isclosed():
+                    close()
+        except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            raise Passing(f"{self.shown}: {name} did not come whole ({redacted(str(error)) or type(error).__name__})") from None
+        except OSError as error:
+            raise Passing(f"{self.shown}: cannot be reached ({redacted(str(error.strerror or error))})") from None
+
+    def _body(self, answer: http.client.HTTPResponse, name: str, start: int, stop: int | None) -> Iterator[bytes]:
+        """What was asked for out of an answer."""
+        if answer.status == 404 or answer.status == 410:
+            raise Missing(f"{self.shown}: holds no {name}")
+        if answer.status in {401, 403}:
+            raise ShareError(f"{self.shown}: refuses {name} ({answer.status}); give a user in the URL or in ~/.netrc, or log in")
+        if answer.status not in {200, 206}:
+            kind = Passing if answer.status in BUSY else ShareError
+            raise kind(f"{self.shown}: answers {answer.status} for {name}")
+        if answer.headers.get("Content-Encoding", "identity") != "identity":
+            raise ShareError(f"{self.shown}: sends {name} recoded, not as it is; have the server send files as they are")
+        at = start
+        if answer.status == 206:
+            found = re.match(r"bytes (\d{1,18})-", answer.headers.get("Content-Range", ""))
+            if not found or int(found[1]) != start:
+                raise ShareError(f"{self.shown}: sends other bytes of {name} than were asked for")
+        else:
+            at = 0
+        while (stop is None or at < stop) and (piece := answer.read(BLOCK if stop is None else min(BLOCK, stop - at))):
+            skipped = max(0, start - at)
+            at += len(piece)
+            if len(piece) > skipped:
+                yield piece[skipped:]
+        if answer.length and answer.length <= _ROOM:
+            answer.read()
+
+    def _get(self, url: str, headers: Mapping[str, str]) -> tuple[http.client.HTTPResponse, Callable[[], None]]:
+        """The answer to a GET, after redirections, and what closes its connection."""
+        own = (self._base.scheme, self._base.netloc)
+        for _ in range(REDIRECTIONS + 1):
+            parts = urlsplit(url)
+            secret = self._secret() if (parts.scheme, parts.netloc) == own else {}
+            answer, close = self._ask(parts, {"Accept-Encoding": "identity", "User-Agent": f"emocache/{__version__}", **headers, **secret})
+            if answer.status not in {301, 302, 303, 307, 308}:
+                return answer, close
+            close()
+            url = urljoin(url, answer.headers.get("Location", ""))
+            target = urlsplit(url)
+            if target.scheme not in {"http", "https"} or (parts.scheme, target.scheme) == ("https", "http") or not target.hostname:
+                raise ShareError(f"{self.shown}: leads to a place that is not followed ({target.scheme}://...)")
+        raise ShareError(f"{self.shown}: leads from place to place without an end")
+
+    def _ask(self, parts: SplitResult, headers: Mapping[str, str]) -> tuple[http.client.HTTPResponse, Callable[[], None]]:
+        """One request on the thread's connection to that host; on a new one where the old one has ended."""
+        kept: dict[tuple[str, str], http.client.HTTPConnection] = self._local.__dict__.setdefault("kept", {})
+        key = (parts.scheme, parts.netloc)
+        old = kept.get(key)
+        for fresh in (False, True):
+            connection = kept[key] = kept[key] if not fresh and old else _connect(parts)
+            try:
+                connection.request("GET", _target(parts), headers=dict(headers))
+                return connection.getresponse(), connection.close
+            except (http.client.HTTPException, ConnectionError):
+                connection.close()
+                if fresh or not old:
+                    raise
+        raise AssertionError
+
+
+def _connect(parts: SplitResult) -> http.client.HTTPConnection:
+    """A connection to a host, by way of a proxy where the environment names one."""
+    host, port = parts.hostname or "", parts.port
+    proxy = urlsplit(getproxies().get(parts.scheme, ""))
+    through = (proxy.hostname, proxy.port or 80) if proxy.hostname and not proxy_bypass(parts.netloc) else (host, port)
+    if parts.scheme == "https":
+        secure = http.client.HTTPSConnection(through[0], through[1], timeout=TIMEOUT_S, context=ssl.create_default_context())
+        if through != (host, port):
+            secure.set_tunnel(host, port or 443, {f"Proxy-{name}": value for name, value in _basic(proxy).items()})
+        return secure
+    return http.client.HTTPConnection(through[0], through[1], timeout=TIMEOUT_S)
+
+
+def _target(parts: SplitResult) -> str:
+    """What stands in the request: the path, or for a proxy of HTTP the whole URL."""
+    proxied = parts.scheme == "http" and getproxies().get("http") and not proxy_bypass(parts.netloc)
+    return urlunsplit(parts if proxied else parts._replace(scheme="", netloc="")) or "/"
+
+
+def _basic(parts: SplitResult) -> dict[str, str]:
+    """The header of a user and password, those of the URL or of ~/.netrc; nothing where neither knows any."""
+    user, password = parts.username, parts.password
+    if user is None:
+        try:
+            known = netrc.netrc().authenticators(parts.hostname or "")
+        except (OSError, netrc.NetrcParseError):
+            known = None
+        user, password = (known[0], known[2]) if known else (None, None)
+    if not user:
+        return {}
+    token = base64.b64encode(f"{unquote(user)}:{unquote(password or '')}".encode()).decode()
+    return {"Authorization": f"Basic {token}"}
