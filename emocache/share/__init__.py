@@ -2,5 +2,6 @@
 
     address -> place (folder, s3, web, hub) -> format (what lies there) -> push | pull (wish -> choice -> fetch -> adopt)
 
-What may travel is decided in policy.py; sharecard.py and gate.py write and read what is said of it.
+What may go is policy.py, what is said of it sharecard.py and readme.py, what is asked for before it is given gate.py, and arrived.py
+is a copy that came in.
 """
