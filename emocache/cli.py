@@ -22,6 +22,7 @@ from emocache import (
     cli_encoders,
     cli_exchange,
     cli_pool,
+    cli_share,
     cli_store,
     manifest,
     places,
@@ -83,6 +84,8 @@ app.command("align", epilog=_examples(*cli_align.EXAMPLES))(cli_align.align)
 app.command("augment", epilog=_examples(*cli_augment.EXAMPLES))(cli_augment.augment)
 app.command("pool", epilog=_examples(*cli_pool.EXAMPLES))(cli_pool.pool)
 app.command("corpora", epilog=_examples(*cli_corpora.EXAMPLES))(cli_corpora.corpora)
+app.command("push", epilog=_examples(*cli_share.PUSH_EXAMPLES))(cli_share.push)
+app.command("pull", epilog=_examples(*cli_share.PULL_EXAMPLES))(cli_share.pull)
 app.command("fetch", epilog=_examples(*cli_encoders.FETCH_EXAMPLES))(cli_encoders.fetch)
 
 
@@ -199,11 +202,18 @@ def extract(
     raise typer.Exit(1 if failed else 0)
 
 
-@app.command("ls", epilog=_examples("emocache ls --cache /lab/emocache"))
-def list_features(cache: CacheOption = None, as_json: JsonOption = False) -> None:
-    """List what is in a cache."""
+@app.command("ls", epilog=_examples("emocache ls --cache /lab/emocache", "emocache ls hf://lab/features"))
+def list_features(
+    source: Annotated[str | None, typer.Argument(metavar="[SOURCE[@VERSION]]", help="A shared cache (default: your own).")] = None,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what is in a cache, or what `emocache pull` could bring from a source."""
     from emocache.store import open_cache
 
+    if source is not None:
+        cli_share.list_source(source, as_json)
+        return
     opened = open_cache(cache)
     rows = [show.summary(opened.features(corpus, model)) for corpus in opened.corpora() for model in opened.names(corpus)]
     if as_json:

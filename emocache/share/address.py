@@ -58,7 +58,9 @@ def _checked(address: Address) -> Address:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if not host or (address.kind == "hub" and not re.fullmatch(r"(datasets/|models/)?[\w.-]+/[\w.-]+", address.where.removeprefix("hf://"))):
+    if not host or (
+        address.kind == "hub" and not re.fullmatch(r"(datasets/|models/)?[\w.-]+/[\w.-]+", address.where.removeprefix("hf://"))
+    ):
         raise UsageError(f"{address.shown}: expected {expected}, with @VERSION behind it or not")
     return address
 

@@ -95,6 +95,9 @@ class Folder:
             self.send(name, data)
         return True
 
+    def name_state(self, version: str) -> None:
+        """A folder keeps no states of itself."""
+
     def _part(self, path: Path, data: Path | bytes) -> Path:
         """The bytes in a hidden file beside their place, synced."""
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,9 +27,11 @@ NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}"
 """What a corpus or feature set may be called: no slash, nothing hidden, nothing beyond ASCII that another system would see as equal."""
 LEVEL = rf"(?:{'|'.join(LEVELS)})(?:@[A-Za-z0-9_][A-Za-z0-9._+-]{{0,99}})?"
 ARRAY = rf"{LEVEL}/[0-9]{{1,4}}"
-CORPUS_FILE = r"[a-z_]{1,40}\.(?:csv|json)"
-MOST = 100_000
-"""Most entries of any list or mapping, and most bytes (in GB) that a file can be said to have."""
+CORPUS_FILE = r"manifest\.csv|corpus\.json|audio/[0-9]{7}(?:\.[a-z0-9]{1,8})?"
+MOST = 1_000_000
+"""Most entries of a list."""
+MOST_BYTES = 1 << 60
+"""Most that a file can be said to have."""
 T = TypeVar("T")
 
 
@@ -209,7 +211,7 @@ def _mapping(value: object, names: str, make: Callable[[Any], T]) -> dict[str, T
 
 
 def _number(value: object) -> int:
-    if type(value) is not int or not 0 <= value <= MOST * 1_000_000_000:
+    if type(value) is not int or not 0 <= value <= MOST_BYTES:
         raise _UnfitError(f"{str(value)[:40]!r} is no size")
     return value
 

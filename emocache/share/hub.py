@@ -143,7 +143,8 @@ class Repository:
 
         code, kind = trouble.status(error), type(error).__name__
         if kind in {"RepositoryNotFoundError", "RevisionNotFoundError"}:
-            return Missing(f"{self.shown}: the Hub has no such repository or revision {self._revision!r}, or it is private: `hf auth login`")
+            what = f"no such repository, or none with revision {self._revision!r}"
+            return Missing(f"{self.shown}: the Hub has {what}; if it is private, run `hf auth login`")
         if code in {401, 403} or kind == "GatedRepoError":
             return ShareError(f"{self.shown}: the Hub refuses ({code}); run `hf auth login` with a token that may do this")
         if constants.HF_HUB_OFFLINE:

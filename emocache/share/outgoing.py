@@ -78,12 +78,11 @@ def outgoing(paths: Paths, allowed: policy.Allowed, staging: Path) -> Outgoing:
     return Outgoing(name, Paths(paths.root, features.card.key.format), features, index, packed(files), outlines)
 
 
-def small_files(
-    paths: Paths, goes: Callable[[PurePosixPath], bool], public: Callable[[PurePosixPath, bytes], bytes]
-) -> dict[str, bytes]:
+def small_files(paths: Paths, goes: Callable[[PurePosixPath], bool], public: Callable[[PurePosixPath, bytes], bytes]) -> dict[str, bytes]:
     """Card, commit entries and plan as they may go, by their names; the plan last, since units are planned before they are committed."""
     entries = list(commit_entries(paths))
-    gone = {folder: removed_arrays(folder / "removed.json") for folder in {path.parent for path in entries} if (folder / "removed.json").exists()}
+    folders = {path.parent for path in entries}
+    gone = {folder: removed_arrays(folder / "removed.json") for folder in folders if (folder / "removed.json").exists()}
     found: dict[str, bytes] = {}
     for path in [paths.card, *entries, *_plan_files(paths)]:
         name = path.relative_to(paths.root)

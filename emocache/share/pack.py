@@ -26,7 +26,7 @@ def unpacked(data: bytes, where: str) -> dict[str, bytes]:
     line, newline, rest = data.partition(b"\n")
     try:
         header = read_json(line)
-        if not newline or not isinstance(header, list) or len(header) > 20 * MOST:
+        if not newline or not isinstance(header, list) or len(header) > MOST:
             raise ValueError("it has no list of its files")
         files: dict[str, bytes] = {}
         at = 0

@@ -56,6 +56,9 @@ class Target(Place, Protocol):
     def swap(self, name: str, data: bytes, tag: object) -> bool:
         """Replace a small file; False, and nothing done, when it is no longer the one that had this tag."""
 
+    def name_state(self, version: str) -> None:
+        """Give the state that was just made a name, where the place has such names."""
+
 
 SMALL = 64 << 20
 """Most bytes of a file that is read whole before anything is known of it."""

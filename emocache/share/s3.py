@@ -87,6 +87,9 @@ class Bucket:
         e_tag, version = tag if isinstance(tag, tuple) else (None, None)
         return self._put(name, data, mode={"e_tag": e_tag, "version": version})
 
+    def name_state(self, version: str) -> None:
+        """A bucket's own states are not used."""
+
     def _put(self, name: str, data: Path | bytes, mode: Any = "overwrite") -> bool:
         """Put; False when the condition does not hold. Small ones go in one request, larger ones in parts."""
         errors = self._obstore.exceptions
@@ -129,8 +132,8 @@ def _store(bucket: str) -> Any:
         options["region"] = known.get("region", "us-east-1")
     if endpoint:
         options["endpoint"] = endpoint
-    client = {"allow_http": endpoint.startswith("http://"), "timeout": TIMEOUT, "connect_timeout": timedelta(seconds=10)}
-    retry = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
+    client: Any = {"allow_http": endpoint.startswith("http://"), "timeout": TIMEOUT, "connect_timeout": timedelta(seconds=10)}
+    retry: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
     return S3Store(bucket, **options, client_options=client, retry_config=retry)
 
 

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +43,13 @@ class Outline:
         self._features, self._index = features, index
         self.units = index.commits.stored[array]
 
+    def dtype(self, unit: int) -> Any:
+        """What a unit is stored as."""
+        return stored_dtype(self.units[unit], self._features.card.key.dtype)
+
     def row(self, unit: int) -> int:
         """Bytes of a row in a unit."""
-        return self.cut.dim * int(stored_dtype(self.units[unit], self._features.card.key.dtype).itemsize)
+        return self.cut.dim * int(self.dtype(unit).itemsize)
 
     def shards(self, unit: int) -> list[Shard]:
         """The shards of a committed unit."""
@@ -89,7 +94,7 @@ def digest_rows(outline: Outline, paths: Paths, places: int) -> Table:
     table = np.zeros((places, 32), np.uint8)
     for unit in outline.units:
         shards = outline.shards(unit)
-        held = {shard.number: _mapped(shard_file(paths, shard), shard) for shard in shards}
+        held = {shard.number: mapped(shard_file(paths, shard), shard) for shard in shards}
         for place in outline.places(unit):
             if outline.table.length[place]:
                 table[place] = np.frombuffer(digest_of([held[n][a:b] for n, a, b in outline.pieces(place)]), np.uint8)
@@ -104,7 +109,7 @@ def digest_of(parts: Sequence[NDArray[np.uint8]]) -> bytes:
     return found.digest()
 
 
-def _mapped(path: Path, shard: Shard) -> NDArray[np.uint8]:
+def mapped(path: Path, shard: Shard) -> NDArray[np.uint8]:
     """The bytes of a shard that is as it was committed."""
     try:
         data: NDArray[np.uint8] = np.memmap(path, np.uint8, "r")

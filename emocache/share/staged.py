@@ -3,16 +3,16 @@
 The same goes for what is about to be pushed and what was pulled: who pushes sees what the others will see.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from emocache.care.findings import Finding
 from emocache.care.verify_commits import read_commits, stored_arrays
-from emocache.care.verify_plan import check_plan
+from emocache.care.verify_plan import PlanCheck, check_plan
 from emocache.errors import CacheError, NewerFormat, ShareError
 from emocache.manifest import fit
 from emocache.store import Features
-from emocache.store.card import read_card
+from emocache.store.card import Card, read_card
 from emocache.store.layout import FORMAT, Paths, read_sealed
 
 
@@ -30,7 +30,7 @@ def lay_out(files: Mapping[str, bytes], root: Path, where: str) -> Features:
         return Features(Paths(root))
     except NewerFormat:
         raise
-    except (CacheError, ValueError, OSError, OverflowError, EOFError, SyntaxError, MemoryError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 - numpy raises whatever the damage leads it to
         text = str(error).replace(f"{root}/", "")
         raise ShareError(f"{where}: cannot be trusted ({text[:300]}); nothing was changed") from None
 
@@ -49,17 +49,20 @@ def _check(paths: Paths) -> None:
     for generation in plan.generations:
         if unfit := next((name for name in generation.names if not fit(name)), None):
             raise CacheError(f"plan: {unfit[:80]!a} can be no utterance's id")
+    if findings := list(_commit_findings(paths, card, plan)):
+        raise CacheError(f"{findings[0].path}: {findings[0].what}")
+
+
+def _commit_findings(paths: Paths, card: Card, plan: PlanCheck) -> Iterator[Finding]:
+    """What is wrong with the commit entries."""
     findings: list[Finding] = []
     seen: set[tuple[str, int]] = set()
     for commit in read_commits(paths, findings):
         generation = plan.generation_of(commit.id[1])
-        if generation is None:
-            raise CacheError(f"{commit.path}: its unit is not planned")
-        arrays = stored_arrays(commit, generation, plan, card, findings)
+        arrays = stored_arrays(commit, generation, plan, card, findings) if generation else {}
         if lost := set(commit.arrays) - set(arrays):
-            findings.append(Finding("entry", commit.path, f"the rows of {min(lost)} are not planned"))
+            yield Finding("entry", commit.path, f"the rows of {min(lost)} are not planned")
         if twice := {(name, commit.id[1]) for name in arrays} & seen:
-            findings.append(Finding("entry", commit.path, f"{min(twice)[0]} is committed twice"))
+            yield Finding("entry", commit.path, f"{min(twice)[0]} is committed twice")
         seen |= {(name, commit.id[1]) for name in arrays}
-    if findings:
-        raise CacheError(f"{findings[0].path}: {findings[0].what}")
+    yield from findings

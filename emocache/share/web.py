@@ -64,7 +64,7 @@ class Web:
 
     def _body(self, answer: http.client.HTTPResponse, name: str, start: int, stop: int | None) -> Iterator[bytes]:
         """What was asked for out of an answer."""
-        if answer.status == 404 or answer.status == 410:
+        if answer.status in {404, 410}:
             raise Missing(f"{self.shown}: holds no {name}")
         if answer.status in {401, 403}:
             raise ShareError(f"{self.shown}: refuses {name} ({answer.status}); give a user in the URL or in ~/.netrc, or log in")
