@@ -1,6 +1,7 @@
 """Shared caches on the command line: push, pull, and what lies at a source."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -125,14 +126,14 @@ def list_source(source: str, as_json: bool) -> None:
         typer.echo(json.dumps({"source": address.shown, "versions": known, "features": rows}))
         return
     typer.echo(f"source {address.shown}, versions {', '.join(known)}")
-    cells = [
-        [
-            row["features"], f"{row['utterances']}/{row['planned']}", "; ".join(f"{level} {layers}" for level, layers in row["levels"].items()),
-            row["dtype"], show.size(row["bytes"]), row["version"],
-        ]
-        for row in rows
-    ]  # fmt: skip
+    cells = [_cells(row) for row in rows]
     typer.echo(show.table(["features", "utterances", "levels and layers", "stored", "size", "version"], cells))
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    """A feature set as cells."""
+    levels = "; ".join(f"{level} {layers}" for level, layers in row["levels"].items())
+    return [row["features"], f"{row['utterances']}/{row['planned']}", levels, row["dtype"], show.size(row["bytes"]), row["version"]]
 
 
 def _names(text: str | None) -> list[str]:
