@@ -102,7 +102,7 @@ def _version(
     epilog=_examples(
         "emocache prepare iemocap /data/IEMOCAP_full_release",
         "emocache prepare cremad /data/CREMA-D --scheme cremad-voted",
-        "emocache prepare csv my.csv --name noise --root /data/wavs",
+        "emocache prepare csv my.csv --name noise --root /data/wavs --licence 'CC BY 4.0' --share free",
     )
 )
 def prepare(
@@ -115,12 +115,23 @@ def prepare(
         str | None, typer.Option(help="Label scheme, as `emocache corpora NAME` lists them; as-is keeps every label.")
     ] = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out audio that cannot be used, listed by id.")] = False,
+    licence: Annotated[str | None, typer.Option(help="Of a corpus of your own: its licence, in words.")] = None,
+    share: Annotated[
+        str | None, typer.Option(help="Of a corpus of your own: may features be passed on? free, ask (default) or forbidden.")
+    ] = None,
+    passes: Annotated[
+        str | None,
+        typer.Option(help="And with them, of labels,speakers,folds,transcripts,audio (default: the first three; the others only by name)."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read a corpus and write its manifest to DATA/NAME/."""
     from emocache.corpora.prepare import prepare as prepare_corpus
 
-    done = prepare_corpus(reader, root, name=name, data=data, audio_root=audio_root, scheme=scheme, skip_broken=skip_broken)
+    done = prepare_corpus(
+        reader, root, name=name, data=data, audio_root=audio_root, scheme=scheme, skip_broken=skip_broken,
+        licence=licence, share=share, passes=None if passes is None else [kind.strip() for kind in passes.split(",") if kind.strip()],
+    )  # fmt: skip
     corpus = done.corpus
     counts = show.counts(corpus)
     notes = (*corpus.notes, *views.attach(corpus.utterances, done.manifest.with_name(views.FOLDER)).notes)

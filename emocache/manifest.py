@@ -231,6 +231,9 @@ def load(data: Path, name: str) -> Corpus:
         raise CorpusError(f"{folder / CORPUS}: damaged ({error}); run `emocache prepare` again") from None
 
 
+_KINDS: Mapping[str, type] = {"passes": tuple, "lacks": tuple, "differs": tuple, "notes": tuple, "left_out": dict, "licence": str}
+
+
 def _about(folder: Path) -> dict[str, Any]:
     """What `corpus.json` says, field by field of a Corpus; nothing where there is none."""
     if not (folder / CORPUS).is_file():
@@ -239,6 +242,8 @@ def _about(folder: Path) -> dict[str, Any]:
         found = json.loads((folder / CORPUS).read_text(encoding="utf-8"))
         known = {field.name for field in fields(Corpus)} - {"utterances"}
         about: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items() if key in known}
+        if unfit := [key for key, kind in _KINDS.items() if not isinstance(about.get(key, kind()), kind)]:
+            raise ValueError(f"{unfit[0]} is {about[unfit[0]]!r}")
         root = Path(about["audio_root"])
         return about | {"audio_root": folder / root if root.parts and not root.is_absolute() else root}
     except (ValueError, KeyError, TypeError, AttributeError) as error:

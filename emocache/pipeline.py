@@ -34,6 +34,8 @@ UTTERANCE_LEVEL = "utterance"
 RESERVED = (manifest.MANIFEST, manifest.CORPUS)
 MADE_WITH = ("emocache", "torch", "transformers", "tokenizers", "speechbrain", "numpy", "soundfile", "soxr")
 """Packages whose versions a card records."""
+COPIED = {"audio": "audio", "text": "transcripts"}
+"""What an encoder is given, by modality, in the words in which a copy says what it lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +238,11 @@ def extract(job: Job, *, retry: bool = False) -> Outcome:
 
 def _look(corpus: Corpus, data: Path, encoder: Encoder) -> tuple[list[Utterance], dict[str, str], dict[str, str]]:
     """The utterances that can be encoded, those that cannot, and notes on some."""
+    if encoder.modality in COPIED and (lacks := COPIED[encoder.modality]) in corpus.lacks:
+        raise CorpusError(
+            f"{corpus.name}: is a copy that came without its {lacks}, so what is there can be trained on and nothing more can be encoded; "
+            "run `emocache prepare` on the corpus itself"
+        )
     utterances: list[Utterance] = list(corpus.utterances)
     unusable: dict[str, str] = {}
     if encoder.modality == "audio":
