@@ -232,6 +232,9 @@ def list_features(
         return
     typer.echo(f"cache {opened.root}")
     typer.echo(show.features_table(rows))
+    for row in rows:
+        if row["lacks"]:
+            typer.echo(f"{row['features']}: {row['lacks']}")
 
 
 @app.command(epilog=_examples("emocache info ravdess/whisper-tiny.en"))
@@ -259,6 +262,8 @@ def info(
     card = found.card
     typer.echo(f"{about['features']}: {len(found.ids)} of {found.planned} utterances, {show.size(about['bytes'])}")
     typer.echo(f"path      {found.paths.root}")
+    if found.lacks:
+        typer.echo(f"lacks     {found.lacks}")
     typer.echo(f"corpus    {card.corpus}, licence {card.corpus_licence}, features may be passed on: {card.corpus_share}")
     typer.echo(f"encoder   {card.encoder} from {card.origin} at {card.revision}, licence {card.encoder_licence}")
     typer.echo(f"digests   of the {'imported rows' if card.digests == 'imported' else card.digests}")

@@ -100,6 +100,7 @@ def summary(features: "Features") -> dict[str, Any]:
         "dtype": features.card.key.dtype,
         "precision": features.card.key.precision,
         "bytes": sum(path.stat().st_size for path in features.paths.zarr.rglob("*") if path.is_file()),
+        "lacks": features.lacks,
     }
 
 

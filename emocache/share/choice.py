@@ -77,7 +77,8 @@ def choose(outlines: Mapping[Array, Outline], index: Index, here: Here | None, i
             by_unit.setdefault(int(index.unit_of[at]), []).append(at)
         for unit, wanted in sorted(by_unit.items()):
             lengths = outline.table.length
-            total = int(lengths[np.asarray(outline.places(unit))].sum(dtype=np.int64))
+            members = np.asarray(outline.places(unit))
+            total = int(lengths[members][index.held(array)[members]].sum(dtype=np.int64))  # less those that failed: they have zeros there
             comes_whole = (here is None or here.alike) and unit not in mine
             if comes_whole and int(lengths[np.array(wanted)].sum(dtype=np.int64)) >= NEARLY * total:
                 whole.setdefault(array, []).append(unit)

@@ -85,7 +85,7 @@ class Bucket:
         if tag is None:
             return self.create(name, data)
         e_tag, version = tag if isinstance(tag, tuple) else (None, None)
-        return self._put(name, data, mode={"e_tag": e_tag, "version": version})
+        return self._put(name, data, mode={"e_tag": e_tag} | ({"version": version} if version else {}))
 
     def name_state(self, version: str) -> None:
         """A bucket's own states are not used."""

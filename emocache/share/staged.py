@@ -3,7 +3,9 @@
 The same goes for what is about to be pushed and what was pulled: who pushes sees what the others will see.
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from emocache.care.findings import Finding
@@ -13,7 +15,10 @@ from emocache.errors import CacheError, NewerFormat, ShareError
 from emocache.manifest import fit
 from emocache.store import Features
 from emocache.store.card import Card, read_card
-from emocache.store.layout import FORMAT, Paths, read_sealed
+from emocache.store.layout import FORMAT, LEVELS, Paths, read_sealed
+
+MOST_ROWS = 1 << 24
+"""Most rows of a unit, width of a row, or layers."""
 
 
 def lay_out(files: Mapping[str, bytes], root: Path, where: str) -> Features:
@@ -41,6 +46,7 @@ def _check(paths: Paths) -> None:
     read_sealed(paths.card)
     if card.key.format != FORMAT:
         raise CacheError(f"has format {card.key.format}; `emocache migrate` it before it is pushed")
+    _check_card(card)
     plan = check_plan(paths, card)
     if plan.faults:
         raise CacheError(f"{plan.faults[0].path}: {plan.faults[0].what}")
@@ -51,6 +57,19 @@ def _check(paths: Paths) -> None:
             raise CacheError(f"plan: {unfit[:80]!a} can be no utterance's id")
     if findings := list(_commit_findings(paths, card, plan)):
         raise CacheError(f"{findings[0].path}: {findings[0].what}")
+
+
+def _check_card(card: Card) -> None:
+    """CacheError for numbers that no card has, and text that cannot be shown."""
+    texts = [value for one in (card, card.key) for value in asdict(one).values() if isinstance(value, str)]
+    texts += [text for pair in (*card.levels.items(), *card.made_with.items()) for text in pair]
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        raise CacheError("card.json: holds text that cannot be shown")
+    numbers = [card.unit_rows, *card.dims.values()]
+    if not all(type(one) is int and 0 < one <= MOST_ROWS for one in numbers) or card.unit_rows % 256:
+        raise CacheError("card.json: holds sizes that cannot be")
+    if not set(card.levels) <= set(LEVELS) or not all(type(one) is int and 0 <= one < MOST_ROWS for one in card.layers):
+        raise CacheError("card.json: names levels or layers that there are not")
 
 
 def _commit_findings(paths: Paths, card: Card, plan: PlanCheck) -> Iterator[Finding]:
@@ -64,5 +83,12 @@ def _commit_findings(paths: Paths, card: Card, plan: PlanCheck) -> Iterator[Find
             yield Finding("entry", commit.path, f"the rows of {min(lost)} are not planned")
         if twice := {(name, commit.id[1]) for name in arrays} & seen:
             yield Finding("entry", commit.path, f"{min(twice)[0]} is committed twice")
+        sums = [checksum for stored in arrays.values() for _, _, checksum in stored.shards]
+        if not all(re.fullmatch("[0-9a-f]{64}", one) for one in sums) or not all(map(_shown, commit.failures.values())):
+            yield Finding("entry", commit.path, "holds what is no SHA-256, or text that cannot be shown")
         seen |= {(name, commit.id[1]) for name in arrays}
     yield from findings
+
+
+def _shown(text: object) -> bool:
+    return isinstance(text, str) and text.isprintable()

@@ -1,6 +1,6 @@
 """HTTP and HTTPS as the place of a shared cache: any server that answers GET, best with byte ranges.
 
-Connections are kept and one a thread. Users and passwords are those of the URL, else of ~/.netrc; a query string in the URL,
+Connections are kept. Users and passwords are those of the URL, else of ~/.netrc; a query string in the URL,
 such as a signature, goes with every request. `http_proxy`, `https_proxy` and `no_proxy` are heeded. Nothing secret follows
 a redirection to another host, and none leads from HTTPS to HTTP.
 """
@@ -10,8 +10,9 @@ import http.client
 import netrc
 import re
 import ssl
-import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -37,7 +38,8 @@ class Web:
         self.shown = redacted(url)
         self._base = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/"), fragment="")
         self._secret = secret or (lambda: _basic(parts))
-        self._local = threading.local()
+        self._idle: list[tuple[tuple[str, str], http.client.HTTPConnection]] = []
+        weakref.finalize(self, _close, self._idle)
 
     def at(self, version: str) -> "Web":
         """A server keeps no states of itself."""
@@ -51,12 +53,8 @@ class Web:
         """The bytes of a file; a server that knows no ranges sends it from its beginning, which is read past."""
         ranged = {} if not start and stop is None else {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
         try:
-            answer, close = self._get(self.url(name), ranged)
-            try:
+            with self._get(self.url(name), ranged) as answer:
                 yield from self._body(answer, name, start if ranged else 0, stop)
-            finally:
-                if not answer.isclosed():
-                    close()
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
             raise Passing(f"{self.shown}: {name} did not come whole ({redacted(str(error)) or type(error).__name__})") from None
         except OSError as error:
@@ -88,37 +86,64 @@ class Web:
         if answer.length and answer.length <= _ROOM:
             answer.read()
 
-    def _get(self, url: str, headers: Mapping[str, str]) -> tuple[http.client.HTTPResponse, Callable[[], None]]:
-        """The answer to a GET, after redirections, and what closes its connection."""
+    @contextmanager
+    def _get(self, url: str, headers: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
+        """The answer to a GET, after redirections."""
         own = (self._base.scheme, self._base.netloc)
         for _ in range(REDIRECTIONS + 1):
             parts = urlsplit(url)
             secret = self._secret() if (parts.scheme, parts.netloc) == own else {}
-            answer, close = self._ask(parts, {"Accept-Encoding": "identity", "User-Agent": f"emocache/{__version__}", **headers, **secret})
-            if answer.status not in {301, 302, 303, 307, 308}:
-                return answer, close
-            close()
-            url = urljoin(url, answer.headers.get("Location", ""))
+            asked = {"Accept-Encoding": "identity", "User-Agent": f"emocache/{__version__}", **headers, **secret}
+            with self._ask(parts, asked) as answer:
+                if answer.status not in {301, 302, 303, 307, 308}:
+                    yield answer
+                    return
+                url = urljoin(url, answer.headers.get("Location", ""))
             target = urlsplit(url)
             if target.scheme not in {"http", "https"} or (parts.scheme, target.scheme) == ("https", "http") or not target.hostname:
                 raise ShareError(f"{self.shown}: leads to a place that is not followed ({target.scheme}://...)")
         raise ShareError(f"{self.shown}: leads from place to place without an end")
 
-    def _ask(self, parts: SplitResult, headers: Mapping[str, str]) -> tuple[http.client.HTTPResponse, Callable[[], None]]:
-        """One request on the thread's connection to that host; on a new one where the old one has ended."""
-        kept: dict[tuple[str, str], http.client.HTTPConnection] = self._local.__dict__.setdefault("kept", {})
+    @contextmanager
+    def _ask(self, parts: SplitResult, headers: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
+        """One request, on an idle connection or a new one; it is kept when the answer was read to its end."""
         key = (parts.scheme, parts.netloc)
-        old = kept.get(key)
-        for fresh in (False, True):
-            connection = kept[key] = kept[key] if not fresh and old else _connect(parts)
+        connection = next((one for one in self._idle if one[0] == key), None)
+        if connection is not None:
             try:
-                connection.request("GET", _target(parts), headers=dict(headers))
-                return connection.getresponse(), connection.close
-            except (http.client.HTTPException, ConnectionError):
-                connection.close()
-                if fresh or not old:
-                    raise
-        raise AssertionError
+                self._idle.remove(connection)
+            except ValueError:  # another thread took it
+                connection = None
+        line, answer = _answered(connection[1] if connection else None, parts, headers)
+        try:
+            yield answer
+        finally:
+            if answer.isclosed() and not answer.will_close:
+                self._idle.append((key, line))
+            else:
+                line.close()
+
+
+def _answered(
+    idle: http.client.HTTPConnection | None, parts: SplitResult, headers: Mapping[str, str]
+) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    """The answer on an idle connection; where that has ended meanwhile, on a new one."""
+    for line in (idle, None) if idle else (None,):
+        used = line or _connect(parts)
+        try:
+            used.request("GET", _target(parts), headers=dict(headers))
+            return used, used.getresponse()
+        except (http.client.HTTPException, OSError) as error:
+            used.close()
+            if line is None or not isinstance(error, http.client.HTTPException | ConnectionError):
+                raise
+    raise AssertionError
+
+
+def _close(idle: list[tuple[tuple[str, str], http.client.HTTPConnection]]) -> None:
+    """Close what is idle."""
+    for _, connection in idle:
+        connection.close()
 
 
 def _connect(parts: SplitResult) -> http.client.HTTPConnection:

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from emocache import manifest
 from emocache.errors import CacheError
+from emocache.layers import ranges
 from emocache.places import cache_root
 from emocache.store.card import IMPORTED, read_card
 from emocache.store.index import SUPERSEDED, Array, Places, Table, read_index
 from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, check_not_aside, check_root, kind_of, stored_dtype
 from emocache.store.plan import Column
+from emocache.store.pulled import Pulled, read_pulled
 from emocache.store.rows import Pinned, Request, RowReader, Source, stretches
 from emocache.types import Corpus, Utterance
 
@@ -169,6 +171,40 @@ class Features:
         """Changes when anything that a reader could see changes."""
         return hashlib.sha256(f"{self.card.key}{self._index.digest}".encode()).hexdigest()
 
+    @cached_property
+    def pulled(self) -> Pulled | None:
+        """Where the feature set was pulled from, and what there is."""
+        return read_pulled(self.paths.root)
+
+    def again(self, arrays: Iterable[Array] = ()) -> str:
+        """What to do for rows of some arrays that are not here: pull them where they came from, else as the card says."""
+        wanted = list(arrays)
+        if self._elsewhere(wanted):
+            return f"it was pulled in part: run `{self._pull()}`"
+        return self.card.again(self.name, wanted)
+
+    @property
+    def lacks(self) -> str | None:
+        """In one line what the source that it was pulled from has and the cache does not; None where that is nothing."""
+        if self.pulled is None:
+            return None
+        levels = {level: sorted(set(layers) - set(self._layers_of.get(level, ()))) for level, layers in sorted(self.pulled.arrays.items())}
+        parts = [f"{level} {ranges(layers)}" for level, layers in levels.items() if layers]
+        if (missing := self.pulled.utterances - len(self.ids)) > 0:
+            parts.append(f"{missing} of {self.pulled.utterances} utterances")
+        return f"pulled in part, without {', '.join(parts)}; `{self._pull()}` brings the rest" if parts else None
+
+    def _elsewhere(self, arrays: Sequence[Array]) -> str:
+        """What to add to an error where all of these arrays are at the source that the feature set was pulled from; else ''."""
+        there = self.pulled.arrays if self.pulled else {}
+        if not arrays or any(layer not in there.get(level, ()) for level, layer in arrays):
+            return ""
+        return f"; it was pulled in part: run `{self._pull()}`"
+
+    def _pull(self) -> str:
+        """What brings the rest."""
+        return self.pulled.command(self.corpus, self.name) if self.pulled else ""
+
     def made_from(self, name: str) -> str:
         """Hex digest of what an utterance's newest features were made from (decoded audio, or text)."""
         place = self._index.newest.get(name)
@@ -190,7 +226,7 @@ class Features:
         if stale:
             raise CacheError(
                 f"{self.corpus}/{self.name}: features of {len(stale)} utterances (first {stale[0]!r}) were made from other "
-                f"{self.card.digests} than the corpus now has; {self.card.again(self.name, self._index.commits.stored)}"
+                f"{self.card.digests} than the corpus now has; {self.again(self._index.commits.stored)}"
             )
 
     def read(self, name: str, level: str | None = None, layers: Sequence[int] | None = None) -> NDArray[Any]:
@@ -206,7 +242,8 @@ class Features:
         there = self._layers_of[cut.name]
         chosen = there if layers is None else tuple(layers)
         if unknown := [layer for layer in chosen if layer not in there]:
-            raise CacheError(f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(there)}")
+            more = self._elsewhere([(cut.name, unknown[0])])
+            raise CacheError(f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(there)}{more}")
         table, newest = self._table(cut.name), self._newest(ids)
         places = [self._located((cut.name, layer), ids, newest) for layer in chosen]
         for at in places[1:]:
@@ -214,7 +251,7 @@ class Features:
                 name = ids[int(np.argmax(other))]
                 raise CacheError(
                     f"{self.corpus}/{self.name}: the layers of {name} have different numbers of rows; "
-                    f"{self.card.again(self.name, self._index.commits.stored)}"
+                    f"{self.again(self._index.commits.stored)}"
                 )
         lengths = table.length[places[0]].tolist() if places else [0] * len(newest)
         edges = list(accumulate(lengths, initial=0))
@@ -315,7 +352,8 @@ class Features:
     def _level(self, name: str) -> Level:
         """The cut of a level that has anything committed."""
         if (cut := self._cuts.get(name)) is None:
-            raise CacheError(f"{self.corpus}/{self.name}: no level {name!r}; there are: {', '.join(self.levels) or 'none yet'}")
+            more = self._elsewhere([(name, layer) for layer in self.pulled.arrays.get(name, ())] if self.pulled else [])
+            raise CacheError(f"{self.corpus}/{self.name}: no level {name!r}; there are: {', '.join(self.levels) or 'none yet'}{more}")
         return cut
 
     @cached_property
@@ -338,7 +376,7 @@ class Features:
             where = f"{self.corpus}/{self.name}"
             if reason := self.failures.get(name):
                 raise CacheError(f"{where}: {name} could not be encoded: {reason}")
-            raise CacheError(f"{where}: {name} has no {array[0]}/{array[1]} yet; {self.card.again(self.name, self._index.commits.stored)}")
+            raise CacheError(f"{where}: {name} has no {array[0]}/{array[1]} yet; {self.again(self._index.commits.stored)}")
         return places
 
     def _dtype(self, source: Source) -> np.dtype[Any]:

@@ -30,8 +30,16 @@ def corpus(data: Mapping[str, np.ndarray], share: str = "free") -> Corpus:
     )  # fmt: skip
 
 
-def make(root: Path, lengths: Sequence[int] = LENGTHS, *, wanted: Mapping[str, Sequence[int]] = WANTED, name: str = "toy", share: str = "free",
-         seed: int = 0, fail: str = "") -> dict[str, np.ndarray]:
+def make(
+    root: Path,
+    lengths: Sequence[int] = LENGTHS,
+    *,
+    wanted: Mapping[str, Sequence[int]] = WANTED,
+    name: str = "toy",
+    share: str = "free",
+    seed: int = 0,
+    fail: str = "",
+) -> dict[str, np.ndarray]:
     """A cache with one feature set; its rows."""
     data = toy_store.toy(lengths, seed)
     toy_store.write(root, data, wanted, name=name, fail=fail)

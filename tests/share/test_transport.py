@@ -1,0 +1,177 @@
+"""A cache goes to a place and comes back from it, whole and in part, by real servers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from emocache.store import open_cache
+from tests.share import servers, small
+from tests.shell import Shell
+
+PLACES = ("folder", "s3", "nginx", "filer", "plain")
+
+
+@contextmanager
+def place(kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
+    """Where to push to, and where to pull from."""
+    remote = tmp_path / "remote"
+    if kind == "folder":
+        yield str(remote), str(remote)
+    elif kind in {"s3", "filer"}:
+        pytest.importorskip("obstore")
+        running = request.getfixturevalue("seaweed")
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        prefix = f"{request.node.name.replace('[', '-').replace(']', '')}"
+        yield f"s3://lab/{prefix}", f"s3://lab/{prefix}" if kind == "s3" else f"{running.filer}/buckets/lab/{prefix}"
+    elif kind == "nginx":
+        with servers.nginx(tmp_path / "nginx", f"root {tmp_path};") as running:
+            yield str(remote), f"{running.url}/remote"
+    else:
+        with servers.plain(tmp_path) as url:
+            yield str(remote), f"{url}/remote"
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_what_was_pushed_comes_back_whole_and_in_part(
+    kind: str, tmp_path: Path, shell: Shell, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.make(tmp_path / "cache")
+    (tmp_path / "ids").write_text("u2\nu5\nu8\n")
+    all_rows = small.rows(tmp_path / "cache")
+    with place(kind, tmp_path, request, monkeypatch) as (dest, source):
+        assert shell.run(f"push {dest}@2026-11") == 0, shell.err
+        assert shell.run(f"pull {source} --cache whole") == 0, shell.err
+        assert small.rows(tmp_path / "whole") == all_rows
+        assert shell.run(f"pull {source}@2026-11 --cache part --ids-from ids --layers last --levels frames") == 0, shell.err
+        assert small.rows(tmp_path / "part") == {
+            key: rows for key, rows in all_rows.items() if key[2] in {"u2", "u5", "u8"} and key[:2] == ("frames", 1)
+        }
+        assert shell.run(f"pull {source} --cache part --sessions 1") == 0, shell.err
+        assert shell.run(f"pull {source} --cache part") == 0, shell.err
+        assert small.rows(tmp_path / "part") == all_rows
+        assert shell.run(f"ls {source}") == 0
+        assert "corpus/toy" in shell.out
+        assert "2026-11" in shell.out
+    for name in ("whole", "part"):
+        assert small.sound(tmp_path / name)
+        assert not (tmp_path / name / ".pull").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_second_push_sends_only_what_changed(
+    kind: str, tmp_path: Path, shell: Shell, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.make(tmp_path / "cache", wanted={"frames": [0], "utterance": [0]})
+    with place(kind, tmp_path, request, monkeypatch) as (dest, source):
+        assert shell.run(f"push {dest}@one") == 0
+        assert shell.run(f"push {dest}") == 0
+        assert "sent 0 objects" in shell.out
+        assert "version one" in shell.out
+        small.make(tmp_path / "cache")
+        assert shell.run(f"push {dest}@two") == 0, shell.err
+        new = {key for key in small.rows(tmp_path / "cache") if key[1] == 1}
+        assert f"sent {4 * 2 + 2 + 1} objects" in shell.out  # four units of two arrays, digests of their rows, plan and commits
+        assert shell.run(f"pull {source}@one --cache one") == 0
+        assert not {key for key in small.rows(tmp_path / "one") if key in new}
+        assert shell.run(f"pull {source} --cache one") == 0
+        assert small.rows(tmp_path / "one") == small.rows(tmp_path / "cache")
+
+
+def test_a_partial_cache_says_in_one_line_what_it_lacks_and_where_that_is(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache")
+    assert shell.run("push remote@v1") == 0
+    assert shell.run("pull remote --layers last --sessions 0 --cache part") == 0
+    command = "`emocache pull remote@v1 --corpus corpus --model toy`"
+    assert shell.run("ls --cache part") == 0
+    assert f"corpus/toy: pulled in part, without frames 0, utterance 0, 7 of 14 utterances; {command} brings the rest" in shell.out
+    features = open_cache(tmp_path / "part").features("corpus", "toy")
+    for asked in (lambda: features.read("u1", "frames"), lambda: features.read("u0", "frames", [0])):
+        with pytest.raises(Exception, match=f"it was pulled in part: run {command}"):
+            asked()
+    assert shell.run("train linear --corpus corpus --encoders toy --protocol loso --cache part --layers 0") == 2
+    assert command in shell.err
+    assert shell.err.count("\n") == 1
+    assert shell.run("pull remote --cache part") == 0
+    assert shell.run("ls --cache part") == 0
+    assert "in part" not in shell.out
+
+
+def test_two_versions_of_two_people_both_arrive(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "a", name="one")
+    small.make(tmp_path / "b", name="two", seed=4)
+    assert shell.run("push remote@a --cache a") == 0
+    assert shell.run("push remote@b --cache b") == 0
+    assert shell.run("pull remote --cache both") == 0
+    assert small.rows(tmp_path / "both", "one") == small.rows(tmp_path / "a", "one")
+    assert small.rows(tmp_path / "both", "two") == small.rows(tmp_path / "b", "two")
+
+
+def test_a_version_never_changes(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "a")
+    small.make(tmp_path / "b", seed=4)
+    assert shell.run("push remote@v1 --cache a") == 0
+    before = (tmp_path / "remote/versions/v1.json").read_bytes()
+    assert shell.run("push remote@v1 --cache a") == 0  # the same again
+    assert shell.run("push remote@v1 --cache b") == 2
+    assert shell.err == "emocache: remote: has a version v1 of other contents, and versions never change; push as @ANOTHER-NAME\n"
+    assert (tmp_path / "remote/versions/v1.json").read_bytes() == before
+    assert shell.run("pull remote --cache c") == 0
+    assert small.rows(tmp_path / "c") == small.rows(tmp_path / "a")
+
+
+def test_utterances_that_failed_are_named_after_a_pull_too(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache", fail="u4")
+    assert shell.run("push remote") == 0
+    assert shell.run("pull remote --cache c") == 0
+    assert dict(open_cache(tmp_path / "c").features("corpus", "toy").failures) == {"u4": "made to fail"}
+
+
+def test_features_made_in_another_way_are_refused(tmp_path: Path, shell: Shell) -> None:
+    from dataclasses import replace
+
+    from tests import toy_store
+
+    small.make(tmp_path / "cache")
+    assert shell.run("push remote") == 0
+    other = replace(toy_store.CARD, key=replace(toy_store.CARD.key, weights="other"))
+    toy_store.write(tmp_path / "c", toy_store.toy(small.LENGTHS), card=other)
+    before = toy_store.tree(tmp_path / "c")
+    assert shell.run("pull remote --cache c") == 2
+    assert "was made with other weights" in shell.err
+    assert toy_store.tree(tmp_path / "c") == before
+
+
+def test_rows_are_added_to_a_set_of_ones_own_with_another_plan(tmp_path: Path, shell: Shell) -> None:
+    from tests import toy_store
+
+    data = small.make(tmp_path / "cache")
+    assert shell.run("push remote") == 0
+    mine = {name: data[name] for name in ("u3", "u8")}
+    todo = [item for item in toy_store.items(data) if item.id in mine]
+    toy_store.write(tmp_path / "c", data, todo=todo)
+    assert shell.run("pull remote --cache c") == 0, shell.err
+    assert small.rows(tmp_path / "c") == small.rows(tmp_path / "cache")
+    assert small.sound(tmp_path / "c")
+
+
+def test_a_dry_run_changes_nothing(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache")
+    assert shell.run("push remote --dry-run") == 0
+    assert "would send" in shell.out
+    assert not (tmp_path / "remote").exists()
+    assert shell.run("push remote") == 0
+    assert shell.run("pull remote --cache c --dry-run") == 0
+    assert "would come" in shell.out
+    assert not (tmp_path / "c").exists()
+
+
+def test_what_does_not_fit_the_disk_is_not_begun(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    small.make(tmp_path / "cache")
+    assert shell.run("push remote") == 0
+    monkeypatch.setattr("emocache.places.free_bytes", lambda _: 1000)
+    assert shell.run("pull remote --cache c") == 2
+    assert "are to come and 1e-06 GB are free" in shell.err
+    assert not (tmp_path / "c/corpus").exists()
