@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from emocache.errors import UsageError
+from emocache.files import first_line
 
 KINDS = {"s3": "s3", "http": "http", "https": "http", "hf": "hub", "file": "folder"}
 """Scheme -> kind of place; what has no scheme is a folder."""
@@ -73,3 +74,8 @@ def redacted(text: str) -> str:
     """
     text = re.sub(r"(\w+://)[^/\s?#]*@", r"\1***@", text)
     return re.sub(r"(\w+://[^\s?'\"]*)\?[^\s,'\")]+", r"\1?***", text)
+
+
+def told(error: BaseException) -> str:
+    """What somebody else's error says, in a line that can be shown."""
+    return "".join(letter if letter.isprintable() else "?" for letter in redacted(first_line(error)))[:300]

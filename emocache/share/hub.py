@@ -14,8 +14,7 @@ from typing import Any
 
 from emocache.encoders import trouble
 from emocache.errors import ShareError
-from emocache.files import first_line
-from emocache.share.address import redacted
+from emocache.share.address import told
 from emocache.share.place import Missing, Passing
 from emocache.share.web import Web
 
@@ -150,4 +149,4 @@ class Repository:
         if constants.HF_HUB_OFFLINE:
             return ShareError(f"{self.shown}: the Hub is not asked, since HF_HUB_OFFLINE is set")
         kind_ = Passing if code is None or code in trouble.PASSING else ShareError
-        return kind_(f"{self.shown}: the Hub gives nothing now ({redacted(first_line(error))[:200]})")
+        return kind_(f"{self.shown}: the Hub gives nothing now ({told(error)})")

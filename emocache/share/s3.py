@@ -13,8 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from emocache.errors import ShareError, UsageError
-from emocache.files import first_line
-from emocache.share.address import redacted
+from emocache.share.address import redacted, told
 from emocache.share.place import Missing, Passing
 
 BLOCK = 1 << 20
@@ -111,8 +110,8 @@ class Bucket:
         if isinstance(error, FileNotFoundError):
             return Missing(f"{self.shown}: holds no {name}")
         kind = type(error).__name__
-        text = redacted(first_line(error))[:300]
-        if kind in {"PermissionDeniedError", "UnauthenticatedError"}:
+        text = told(error)
+        if kind in {"PermissionDeniedError", "UnauthenticatedError"} or " 401 " in text or " 403 " in text:
             return ShareError(f"{self.shown}: refuses {name}; check AWS_ACCESS_KEY_ID, AWS_PROFILE or ~/.aws/credentials")
         if kind == "NotImplementedError":
             return ShareError(f"{self.shown}: this server cannot put on a condition, so two pushes could spoil each other; use another")

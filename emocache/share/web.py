@@ -18,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from emocache import __version__
 from emocache.errors import ShareError
-from emocache.share.address import redacted
+from emocache.share.address import redacted, told
 from emocache.share.place import Missing, Passing
 
 TIMEOUT_S = 30.0
@@ -56,9 +56,9 @@ class Web:
             with self._get(self.url(name), ranged) as answer:
                 yield from self._body(answer, name, start if ranged else 0, stop)
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
-            raise Passing(f"{self.shown}: {name} did not come whole ({redacted(str(error)) or type(error).__name__})") from None
+            raise Passing(f"{self.shown}: {name} did not come whole ({told(error)})") from None
         except OSError as error:
-            raise Passing(f"{self.shown}: cannot be reached ({redacted(str(error.strerror or error))})") from None
+            raise Passing(f"{self.shown}: cannot be reached ({told(error)})") from None
 
     def _body(self, answer: http.client.HTTPResponse, name: str, start: int, stop: int | None) -> Iterator[bytes]:
         """What was asked for out of an answer."""
