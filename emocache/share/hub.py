@@ -24,9 +24,10 @@ class Repository:
 
     def __init__(self, url: str, revision: str = "main") -> None:
         from huggingface_hub import HfApi
-        from huggingface_hub.utils import logging
+        from huggingface_hub.utils import disable_progress_bars, logging
 
-        logging.set_verbosity_error()  # what goes wrong is said once, by us
+        logging.set_verbosity_error()  # what goes wrong is said once, by us, and there is one bar
+        disable_progress_bars()
         kind, slash, repo = url.removeprefix("hf://").partition("/")
         self.shown = url
         self._url, self._revision = url, revision

@@ -160,7 +160,9 @@ def test_who_lacks_s3_support_is_told_what_to_install(tmp_path: Path, shell: She
     assert shell.err == 'emocache: s3:// needs obstore: pip install "emocache[share]"\n'
 
 
-def test_credentials_of_s3_stand_in_no_error(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def test_credentials_of_s3_stand_in_no_error(
+    tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     pytest.importorskip("obstore")
     running: servers.Weed = request.getfixturevalue("seaweed")
     for name, value in (running.environment() | {"AWS_SECRET_ACCESS_KEY": "wrong-secret"}).items():
