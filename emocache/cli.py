@@ -31,6 +31,7 @@ from emocache import (
 from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
 from emocache.options import corpora_of
+from emocache.places import CACHE_HELP
 from heads import cli as heads_cli
 from heads import cli_papers, cli_results, cli_sweep
 
@@ -52,9 +53,7 @@ def _examples(*lines: str) -> str:
 
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of prepared corpora.")]
-CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")
-]
+CacheOption = Annotated[Path | None, typer.Option("--cache", help=CACHE_HELP)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -192,10 +191,10 @@ def extract(
     """Encode a corpus and store its features; what is there already is not encoded again."""
     from emocache import pipeline
 
-    failed, root = 0, cache.expanduser() if cache else places.cache_root()
+    failed, (*below, root) = 0, places.cache_path(cache)
     for found in corpora_of(data, corpus, every):
         job = pipeline.prepare_job(
-            found, data, model, cache=root, name=name, layers=layers, dtype=dtype, precision=precision,
+            found, data, model, cache=root, below=below, name=name, layers=layers, dtype=dtype, precision=precision,
             levels=[level.strip() for level in levels.split(",")] if levels else (), device=device, batch=batch, window_s=window,
         )  # fmt: skip
         _say("\n".join(show.announcement(job)))
@@ -220,8 +219,8 @@ def list_features(cache: CacheOption = None, as_json: JsonOption = False) -> Non
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    typer.echo(f"cache {opened.root}")
-    typer.echo(show.features_table(rows))
+    typer.echo("\n".join(f"cache {root}" for root in opened.roots))
+    typer.echo(show.features_table(rows, lies_in=len(opened.roots) > 1))
 
 
 @app.command(epilog=_examples("emocache info ravdess/whisper-tiny.en"))
@@ -238,7 +237,7 @@ def info(
         raise UsageError(f"{features!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
     found = open_cache(cache).features(corpus, model)
     about = show.summary(found) | {
-        "path": str(found.paths.root),
+        "path": show.places(found),
         "card": asdict(found.card),
         "failures": dict(found.failures),
         "digest": found.digest,
@@ -248,7 +247,7 @@ def info(
         return
     card = found.card
     typer.echo(f"{about['features']}: {len(found.ids)} of {found.planned} utterances, {show.size(about['bytes'])}")
-    typer.echo(f"path      {found.paths.root}")
+    typer.echo(f"path      {show.places(found)}")
     typer.echo(f"corpus    {card.corpus}, licence {card.corpus_licence}, features may be passed on: {card.corpus_share}")
     typer.echo(f"encoder   {card.encoder} from {card.origin} at {card.revision}, licence {card.encoder_licence}")
     typer.echo(f"digests   of the {'imported rows' if card.digests == 'imported' else card.digests}")
@@ -335,10 +334,10 @@ def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
     if as_json:
         about = show.summary(features) | {"encoded": outcome.encoded, "failures": dict(outcome.failures), "notes": dict(job.notes)}
         about |= {"remarks": list(outcome.notes), "warnings": show.warnings(job), "segments": show.fallbacks(features, job.levels)}
-        typer.echo(json.dumps(about | {"path": str(features.paths.root), "digest": features.digest}))
+        typer.echo(json.dumps(about | {"path": show.places(features), "digest": features.digest}))
         return
     name = f"{features.corpus}/{features.name}"
-    typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
+    typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {show.places(features)}")
     for line in show.fallback_lines(show.fallbacks(features, job.levels)):
         typer.echo(line)
     for note in (*show.noted(job.notes), *outcome.notes):

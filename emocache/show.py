@@ -99,13 +99,19 @@ def summary(features: "Features") -> dict[str, Any]:
         "layers": layers.ranges(features.layers),
         "dtype": features.card.key.dtype,
         "precision": features.card.key.precision,
-        "bytes": sum(path.stat().st_size for path in features.paths.zarr.rglob("*") if path.is_file()),
+        "bytes": sum(path.stat().st_size for place in features.places for path in (place / "features.zarr").rglob("*") if path.is_file()),
+        "places": [str(place) for place in features.places],
     }
 
 
-def features_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Summaries of feature sets, one a line."""
-    header = ["features", "utterances", "levels", "layers", "stored", "computed", "size"]
+def places(features: "Features") -> str:
+    """The folders that a feature set lies in."""
+    return ", ".join(map(str, features.places))
+
+
+def features_table(rows: Sequence[Mapping[str, Any]], *, lies_in: bool = False) -> str:
+    """Summaries of feature sets, one a line; with `lies_in`, the caches that each lies in."""
+    header = ["features", "utterances", "levels", "layers", "stored", "computed", "size", *(["lies in"] if lies_in else [])]
     cells = [
         [
             row["features"],
@@ -115,6 +121,7 @@ def features_table(rows: Sequence[Mapping[str, Any]]) -> str:
             row["dtype"],
             row["precision"],
             size(row["bytes"]),
+            *([", ".join(str(Path(place).parents[1]) for place in row["places"])] if lies_in else []),
         ]
         for row in rows
     ]
