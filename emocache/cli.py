@@ -18,6 +18,7 @@ from emocache import (
     __version__,
     cli_align,
     cli_augment,
+    cli_cite,
     cli_corpora,
     cli_encoders,
     cli_exchange,
@@ -37,6 +38,7 @@ from heads import cli_papers, cli_results, cli_sweep
 
 if TYPE_CHECKING:
     from emocache.pipeline import Job, Outcome
+    from emocache.store import Cache
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -260,6 +262,39 @@ def info(
     typer.echo("made with " + ", ".join(f"{name} {number}" for name, number in card.made_with.items()))
     for utterance, reason in found.failures.items():
         typer.echo(f"failed    {utterance}: {reason}")
+
+
+@app.command(epilog=_examples(*cli_cite.EXAMPLES))
+def cite(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WHAT]...", help="Encoders, heads, corpora, CORPUS/FEATURES or run folders (default: all in the cache)."),
+    ] = None,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what to cite, as BibTeX. Of what nothing is known is said on stderr."""
+    opened = cli_cite.opened(cache)
+    found: list[cli_cite.Found] = [] if what else cli_cite.everything(opened)
+    for name in what or ():
+        found += _cited(name, opened)
+    entries, unknown = cli_cite.lines(found)
+    typer.echo(json.dumps(entries) if as_json else "\n\n".join(entries))
+    for name in unknown:
+        _say(f"nothing is known to cite for {name}")
+
+
+def _cited(name: str, cache: "Cache | None") -> list[cli_cite.Found]:
+    """What to cite for one name: of heads and runs here, since they are no part of emocache's own modules."""
+    from heads import HEADS, cited
+
+    if name in HEADS:
+        return [(name, cited.entry(name))]
+    if not (Path(name) / "config.json").is_file():
+        return cli_cite.of_name(name, cache)
+    run = cited.of_run(Path(name))
+    features = [cli_cite.of_features(run.corpus, one, cache) for one in run.features]
+    return [(f"head {run.head}", cited.entry(run.head)), *features, cli_cite.of_corpus(run.corpus, cache)]
 
 
 DEMO_ENCODERS = ("whisper-tiny.en", "all-minilm-l6-v2", "ecapa")

@@ -169,7 +169,7 @@ def test_extract_makes_what_the_lab_lacks_and_leaves_the_lab_alone(tmp_path: Pat
     assert not (tmp_path / "mine").exists()
     first = extract(tmp_path, corpus, path, layers="0,1")
     assert first.encoded == 2
-    assert open_cache(tmp_path / "mine").features("tiny", "h").ids == ["u5", "u4"]
+    assert open_cache(tmp_path / "mine").features("tiny", "h").ids == ["u4", "u5"]
     assert extract(tmp_path, corpus, path, layers="all", levels=["frames", "utterance"]).encoded == 6
     found = open_cache(path).features("tiny", "h")
     whole = extract(tmp_path, corpus, str(tmp_path / "whole"), layers="all", levels=["frames", "utterance"]).features
