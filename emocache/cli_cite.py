@@ -1,6 +1,6 @@
 """`emocache cite`: BibTeX for whatever was used. What belongs to heads and runs is brought in by cli.py."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from emocache.errors import CacheError, CorpusError, UsageError
 if TYPE_CHECKING:
     from emocache.bibtex import Entry
     from emocache.store import Cache
+    from emocache.types import Corpus
 
 EXAMPLES = (
     "emocache cite",
@@ -68,7 +69,8 @@ def of_corpus(name: str, cache: "Cache | None", data: Path = Path("data")) -> Fo
     from emocache.corpora import CORPORA
     from emocache.share import citing
 
-    for look_up in [partial(manifest.load, data), *([cache.corpus] if cache else [])]:
+    look_ups: list[Callable[[str], Corpus]] = [partial(manifest.load, data), *([cache.corpus] if cache else [])]
+    for look_up in look_ups:
         try:
             entry = citing.of_corpus(look_up(name))
         except (CorpusError, UsageError):
