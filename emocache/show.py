@@ -30,6 +30,7 @@ def announcement(job: "Job") -> list[str]:
         f"encoder  {job.source.name} from {job.source.origin} at {job.source.revision}, {encoder.precision} on {encoder.device}",
         f"stored   {', '.join(f'{level} {size(amount)}' for level, amount in sizes.items())} as {job.dtype}, layers {numbers}",
         f"cache    {job.cache} (free: {size(free_bytes(job.cache))})",
+        *(f"reads    {root}, where nothing is written" for root in job.below),
     ]
     if encoder.device.type == "cuda" and encoder.precision == "fp32" and not job.source.computed:
         lines.append("hint     --precision bf16 computes faster and less exactly, as another feature set")
