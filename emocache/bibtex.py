@@ -23,10 +23,19 @@ class Entry:
     @property
     def line(self) -> str:
         """The entry in one line."""
+        return f"@misc{{{self.key}, " + ", ".join(self._fields) + "}"
+
+    @property
+    def text(self) -> str:
+        """The entry with a line for each field."""
+        return "\n".join([f"@misc{{{self.key},", *(f"  {field}," for field in self._fields), "}"])
+
+    @property
+    def _fields(self) -> list[str]:
         words = {"author": self.authors, "howpublished": self.venue, "year": self.year, "note": self.note}
         fields = {"title": f"{{{_plain(self.title)}}}"} | {name: _plain(value) for name, value in words.items() if value}
         fields |= {"url": self.url} if self.url else {}
-        return f"@misc{{{self.key}, " + ", ".join(f"{name} = {{{value}}}" for name, value in fields.items()) + "}"
+        return [f"{name} = {{{value}}}" for name, value in fields.items()]
 
 
 def _plain(text: str) -> str:

@@ -18,6 +18,7 @@ from emocache import (
     __version__,
     cli_align,
     cli_augment,
+    cli_cite,
     cli_corpora,
     cli_encoders,
     cli_exchange,
@@ -32,11 +33,13 @@ from emocache import (
 from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
 from emocache.options import corpora_of
+from emocache.places import CACHE_HELP
 from heads import cli as heads_cli
 from heads import cli_papers, cli_results, cli_sweep
 
 if TYPE_CHECKING:
     from emocache.pipeline import Job, Outcome
+    from emocache.store import Cache
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,9 +56,7 @@ def _examples(*lines: str) -> str:
 
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of prepared corpora.")]
-CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")
-]
+CacheOption = Annotated[Path | None, typer.Option("--cache", help=CACHE_HELP)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -195,10 +196,10 @@ def extract(
     """Encode a corpus and store its features; what is there already is not encoded again."""
     from emocache import pipeline
 
-    failed, root = 0, cache.expanduser() if cache else places.cache_root()
+    failed, (*below, root) = 0, places.cache_path(cache)
     for found in corpora_of(data, corpus, every):
         job = pipeline.prepare_job(
-            found, data, model, cache=root, name=name, layers=layers, dtype=dtype, precision=precision,
+            found, data, model, cache=root, below=below, name=name, layers=layers, dtype=dtype, precision=precision,
             levels=[level.strip() for level in levels.split(",")] if levels else (), device=device, batch=batch, window_s=window,
         )  # fmt: skip
         _say("\n".join(show.announcement(job)))
@@ -230,8 +231,8 @@ def list_features(
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    typer.echo(f"cache {opened.root}")
-    typer.echo(show.features_table(rows))
+    typer.echo("\n".join(f"cache {root}" for root in opened.roots))
+    typer.echo(show.features_table(rows, lies_in=len(opened.roots) > 1))
     for row in rows:
         if row["lacks"]:
             typer.echo(f"{row['features']}: {row['lacks']}")
@@ -251,7 +252,7 @@ def info(
         raise UsageError(f"{features!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
     found = open_cache(cache).features(corpus, model)
     about = show.summary(found) | {
-        "path": str(found.paths.root),
+        "path": show.places(found),
         "card": asdict(found.card),
         "failures": dict(found.failures),
         "digest": found.digest,
@@ -261,7 +262,7 @@ def info(
         return
     card = found.card
     typer.echo(f"{about['features']}: {len(found.ids)} of {found.planned} utterances, {show.size(about['bytes'])}")
-    typer.echo(f"path      {found.paths.root}")
+    typer.echo(f"path      {show.places(found)}")
     if found.lacks:
         typer.echo(f"lacks     {found.lacks}")
     typer.echo(f"corpus    {card.corpus}, licence {card.corpus_licence}, features may be passed on: {card.corpus_share}")
@@ -276,6 +277,39 @@ def info(
     typer.echo("made with " + ", ".join(f"{name} {number}" for name, number in card.made_with.items()))
     for utterance, reason in found.failures.items():
         typer.echo(f"failed    {utterance}: {reason}")
+
+
+@app.command(epilog=_examples(*cli_cite.EXAMPLES))
+def cite(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WHAT]...", help="Encoders, heads, corpora, CORPUS/FEATURES or run folders (default: all in the cache)."),
+    ] = None,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what to cite, as BibTeX. Of what nothing is known is said on stderr."""
+    opened = cli_cite.opened(cache)
+    found: list[cli_cite.Found] = [] if what else cli_cite.everything(opened)
+    for name in what or ():
+        found += _cited(name, opened)
+    entries, unknown = cli_cite.lines(found)
+    typer.echo(json.dumps(entries) if as_json else "\n\n".join(entries))
+    for name in unknown:
+        _say(f"nothing is known to cite for {name}")
+
+
+def _cited(name: str, cache: "Cache | None") -> list[cli_cite.Found]:
+    """What to cite for one name: of heads and runs here, since they are no part of emocache's own modules."""
+    from heads import HEADS, cited
+
+    if name in HEADS:
+        return [(name, cited.entry(name))]
+    if not (Path(name) / "config.json").is_file():
+        return cli_cite.of_name(name, cache)
+    run = cited.of_run(Path(name))
+    features = [cli_cite.of_features(run.corpus, one, cache) for one in run.features]
+    return [(f"head {run.head}", cited.entry(run.head)), *features, cli_cite.of_corpus(run.corpus, cache)]
 
 
 DEMO_ENCODERS = ("whisper-tiny.en", "all-minilm-l6-v2", "ecapa")
@@ -350,10 +384,10 @@ def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
     if as_json:
         about = show.summary(features) | {"encoded": outcome.encoded, "failures": dict(outcome.failures), "notes": dict(job.notes)}
         about |= {"remarks": list(outcome.notes), "warnings": show.warnings(job), "segments": show.fallbacks(features, job.levels)}
-        typer.echo(json.dumps(about | {"path": str(features.paths.root), "digest": features.digest}))
+        typer.echo(json.dumps(about | {"path": show.places(features), "digest": features.digest}))
         return
     name = f"{features.corpus}/{features.name}"
-    typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {features.paths.root}")
+    typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {len(features.ids)} in the cache, at {show.places(features)}")
     for line in show.fallback_lines(show.fallbacks(features, job.levels)):
         typer.echo(line)
     for note in (*show.noted(job.notes), *outcome.notes):

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -106,14 +107,19 @@ def check(challenge: Challenge, corpus: str, licence: str, root: Path | None) ->
         listed = ", ".join(lost[:20]) + (f" and {len(lost) - 20} more" if len(lost) > 20 else "")
         raise CacheError(
             f"{what}, and of {len(challenge.asked)} utterances asked for, {len(lost)} are not in {root}: {listed}; "
-            "give the folder of the whole corpus, in the release that the features were made from"
+            f"give the folder of the whole corpus, in the release that the features were made from{_unseen()}"
         )
 
 
+def _unseen() -> str:
+    """What was not looked at."""
+    return "" if shutil.which("ffmpeg") else " (clips of video were passed over, since ffmpeg is not on PATH)"
+
+
 def missing(challenge: Challenge, root: Path) -> list[str]:
-    """The ids asked for that no audio below a folder is; files called like one of them are looked at first."""
+    """The ids asked for that no audio below a folder is; files called like one of them are looked at first, video last."""
     asked = {one.id: one for one in challenge.asked}
-    files = sorted(_audio_files(root), key=lambda path: (path.stem not in asked, str(path)))
+    files = sorted(_audio_files(root), key=lambda path: (path.stem not in asked, path.suffix.lower() in ffmpeg.SUFFIXES, str(path)))
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool, tqdm(total=len(asked), desc="looking for audio", delay=1) as bar:
         waiting = iter(files)
         while asked and (some := list(islice(waiting, TOGETHER))):
@@ -164,7 +170,8 @@ def _audio_files(root: Path) -> Iterator[Path]:
     """Every file below a folder that may be audio, links to folders followed once."""
     import soundfile
 
-    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | {".opus", ".aif", ".aifc", *ffmpeg.SUFFIXES}
+    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | {".opus", ".aif", ".aifc"}
+    suffixes |= ffmpeg.SUFFIXES if shutil.which("ffmpeg") else set()
     seen: set[tuple[int, int]] = set()
     for folder, below, names in os.walk(root, followlinks=True):
         about = os.stat(folder)  # noqa: PTH116 - a text, as os.walk gives it

@@ -91,3 +91,13 @@ def test_digests_come_from_features_of_the_audio_where_the_corpus_is_not_at_hand
 def test_views_are_not_asked_for(heard: Corpus) -> None:
     views = replace(heard, utterances=(heard.utterances[0], replace(heard.utterances[1], parent="u0")))
     assert [one.id for one in gate.challenge(views, []).asked] == ["u0"]
+
+
+def test_video_beside_the_audio_needs_no_ffmpeg(heard: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    (heard.audio_root / "u0.avi").write_bytes(b"RIFF")
+    asked = gate.challenge(heard, [])
+    assert gate.missing(asked, heard.audio_root) == []
+    (heard.audio_root / "u0.wav").unlink()
+    with pytest.raises(CacheError, match="clips of video were passed over, since ffmpeg is not on PATH"):
+        gate.check(asked, "tiny", "ask us", heard.audio_root)

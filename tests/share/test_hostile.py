@@ -43,7 +43,7 @@ def test_a_remote_that_cannot_be_trusted_is_one_line_and_nothing_is_lost(
     shutil.copytree(sound, tmp_path / "remote")
     hostile.REMOTES[what](tmp_path / "remote")
     (tmp_path / "ids").write_text("u0\nu8\nu12\n")
-    before, outside = toy_store.tree(mine), {path for path in tmp_path.iterdir()}
+    before, outside = toy_store.tree(mine), set(tmp_path.iterdir())
     verb, *options = command.split()
     assert shell.run(" ".join([verb, "remote", *options])) == 2, shell.out + shell.err
     line = shell.err.removeprefix(f"cache    {mine}\n")
@@ -52,7 +52,7 @@ def test_a_remote_that_cannot_be_trusted_is_one_line_and_nothing_is_lost(
     assert line.isprintable() or line[:-1].isprintable()
     after = {name: data for name, data in toy_store.tree(mine).items() if not name.startswith(".pull/")}
     assert after == before
-    assert {path for path in tmp_path.iterdir()} == outside
+    assert set(tmp_path.iterdir()) == outside
 
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from huggingface_hub import constants
 import pytest
+from huggingface_hub import constants
 
 from tests.share import hub as stand_in
 from tests.share import small
