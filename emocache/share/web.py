@@ -83,6 +83,8 @@ class Web:
             at += len(piece)
             if len(piece) > skipped:
                 yield piece[skipped:]
+        if stop is None and answer.length:
+            raise Passing(f"{self.shown}: {name} did not come whole ({answer.length} bytes are missing)")
         if answer.length and answer.length <= _ROOM:
             answer.read()
 
@@ -121,6 +123,7 @@ class Web:
             if answer.isclosed() and not answer.will_close:
                 self._idle.append((key, line))
             else:
+                answer.close()
                 line.close()
 
 

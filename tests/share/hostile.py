@@ -190,7 +190,7 @@ REMOTES: dict[str, Change] = {
     "a pack whose sizes do not add up": lambda remote: repacked(remote, b'[["card.json", 1000000]]\nx'),
     "a pickle in the plan": file("plan/0/ids.npy", npy(np.array([print, print], object))),
     "rows before the first one": file("plan/0/frames/start.npy", npy(np.full(14, -(1 << 40)))),
-    "rows of 10^18 utterances": file("plan/0/frames/length.npy", npy(np.full(14, 2**31 - 1, np.int32))),
+    "utterances longer than a shard": file("plan/0/frames/length.npy", npy(np.full(14, 2**31 - 1, np.int32))),
     "ids with control characters": file("plan/0/ids.npy", npy(np.array([f"{ESCAPE}{i}".encode() for i in range(14)]))),
     "a shard whose digest is a path": entry(first("../../../../../../../etc/passwd")),
     "a failure with control characters": entry(lambda found: found.update(failures={"u12": ESCAPE})),

@@ -98,7 +98,7 @@ SERVERS: dict[str, tuple[Answer, str]] = {
     "refuses": (_simple(403), "refuses latest.json (403)"),
     "is out of order": (_simple(503), "answers 503"),
     "speaks no HTTP": (_garbage, "did not come whole"),
-    "hangs up": (_hang_up, "cannot be trusted"),
+    "hangs up": (_hang_up, "did not come whole"),
     "shows a page instead": (_simple(200, b"<html>log in</html>"), "cannot be trusted"),
     "has nothing": (_simple(404), "is no shared cache"),
 }
