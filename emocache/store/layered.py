@@ -120,31 +120,32 @@ class LayeredFeatures(Features):
     def _holders(self, array: Array) -> dict[str, int]:
         """Of each utterance with rows in an array, which part holds them."""
         if array not in self._holders_of:
-            self._holders_of[array] = {
-                name: i for i, part in enumerate(self.parts) if _has(part, array) for name in part.held(array[0], [array[1]])
-                if self._counts(part, name, array[0])
-            }  # fmt: skip
+            found: dict[str, int] = {}
+            for i, part in enumerate(self.parts):
+                if _has(part, array):
+                    counts = self._counting(i, array[0])
+                    found |= {name: i for name in part.held(array[0], [array[1]]) if name in counts}
+            self._holders_of[array] = found
         return self._holders_of[array]
 
     @cached_property
     def _holders_of(self) -> dict[Array, dict[str, int]]:
         return {}
 
-    def _counts(self, part: Features, name: str, level: str) -> bool:
-        """Whether the rows of a part are made from what decides."""
-        if part.made_from(name) != self._digests[name]:
-            return False
-        return SOURCE not in level or self._aligned_in(part, level).get(name) == self.aligned_as(level)[name]
-
-    def _aligned_in(self, part: Features, level: str) -> dict[str, str]:
-        """What `aligned_as` says of one part."""
-        key = (self.parts.index(part), level)
-        if key not in self._aligned_parts:
-            self._aligned_parts[key] = part.aligned_as(level)
-        return self._aligned_parts[key]
+    def _counting(self, part: int, level: str) -> set[str]:
+        """The utterances whose rows in a level of a part are made from what decides."""
+        key = (part, level if SOURCE in level else "")
+        if key not in self._counting_in:
+            names, decides = self.parts[part].planned_ids, self._digests
+            same = {name for name in names if self.parts[part].made_from(name) == decides[name]}
+            if SOURCE in level:
+                theirs, aligned = self.parts[part].aligned_as(level), self.aligned_as(level)
+                same = {name for name in same if theirs[name] == aligned[name]}
+            self._counting_in[key] = same
+        return self._counting_in[key]
 
     @cached_property
-    def _aligned_parts(self) -> dict[tuple[int, str], dict[str, str]]:
+    def _counting_in(self) -> dict[tuple[int, str], set[str]]:
         return {}
 
     def _where(self, array: Array, ids: Sequence[str]) -> NDArray[np.int64]:

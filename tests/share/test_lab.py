@@ -17,6 +17,8 @@ from emocache.errors import CacheError, KeyMismatch, UsageError
 from emocache.pool import pool
 from emocache.store import Cache, open_cache
 from emocache.store.layered import LayeredFeatures, still_to_make
+from emocache.store.plan import Item
+from emocache.store.writer import FeatureWriter
 from emocache.types import Corpus
 from tests import checkpoints, small_corpus
 from tests.shell import Shell
@@ -135,6 +137,38 @@ def test_what_ones_own_cache_says_otherwise_is_made_there(tmp_path: Path, lab: P
     cache = open_cache(f"{lab}:{tmp_path}/mine")
     parts = still_to_make(items(data), {"frames": [0]}, cache.own("corpus", "toy"), cache.beneath("corpus", "toy"))
     assert [[one.id for one in some] for some, _ in parts] == [["u0"]]
+
+
+WORDS = replace(CARD, levels={**CARD.levels, "word": "mean"}, dims={**CARD.dims, "word": 8})
+
+
+def words(**aligned: str) -> list[Item]:
+    """Utterances of two words each, by what their alignment is."""
+    return [
+        Item(name, f"{int(name[1:]):064x}", "0", {"frames": 3, "word@a": 2}, made_from={"word@a": made}) for name, made in aligned.items()
+    ]
+
+
+def write_words(root: Path, value: float, todo: list[Item]) -> None:
+    with FeatureWriter(root, "corpus", "toy", WORDS) as writer:
+        for work, unit in writer.units(writer.plan(todo, {"word@a": [0]})):
+            for name in work.ids:
+                unit.put(name, {("word@a", 0): np.full((2, 8), value, np.float32)})
+            unit.commit()
+
+
+def test_segments_of_another_alignment_count_nowhere(tmp_path: Path, lab: Path) -> None:
+    old, new = "a" * 64, "b" * 64
+    write_words(lab, 1, words(u0=old, u1=old))
+    write_words(tmp_path / "mine", 2, words(u0=new))
+    cache = open_cache(f"{lab}:{tmp_path}/mine")
+    found = cache.features("corpus", "toy")
+    assert found.aligned_as("word@a") == {"u0": new, "u1": old}
+    assert found.read_many(["u0", "u1"], "word@a").values[0, :, 0].tolist() == [2, 2, 1, 1]
+    own, below = cache.own("corpus", "toy"), cache.beneath("corpus", "toy")
+    assert still_to_make(words(u1=old), {"word@a": [0]}, own, below) == []
+    assert still_to_make(words(u1=new), {"word@a": [0]}, own, below) == [(words(u1=new), {"word@a": [0]})]
+    assert still_to_make(words(u0=old), {"word@a": [0]}, own, below) == [(words(u0=old), {"word@a": [0]})]
 
 
 def test_sets_of_one_name_that_were_made_otherwise_are_not_read_as_one(tmp_path: Path, lab: Path) -> None:
@@ -288,8 +322,6 @@ def test_a_folder_that_is_its_groups_stays_so(tmp_path: Path) -> None:
 
 
 def test_the_umask_is_as_it_was_once_a_writer_is_closed(tmp_path: Path) -> None:
-    from emocache.store.writer import FeatureWriter
-
     tmp_path.chmod(0o2775)
     before = os.umask(0o022)
     try:
