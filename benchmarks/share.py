@@ -140,7 +140,7 @@ def by_s3(url: str, made: Made) -> dict[str, Callable[[str, Path], None]]:
 def ways(
     shared: str, get: Callable[[str, Path], None], group: str, options: dict[str, Any], made: Made
 ) -> dict[str, Callable[[str, Path], None]]:
-    """emocache and the others, over one protocol."""
+    """Emocache and the others, over one protocol."""
 
     def emocache(task: str, folder: Path) -> None:
         pull(parse_address(shared), folder / "cache", TASKS[task], None)
@@ -169,7 +169,12 @@ def ways(
             for first, last in spans:
                 np.save(folder / f"{layer}.npy", opened[f"frames/{layer}"][first:last])
 
-    return {"emocache pull": emocache, ".npy a layer and utterance, 16 threads": npy, "HDF5 whole": hdf5, "zarr-python over fsspec": zarr_fsspec}
+    return {
+        "emocache pull": emocache,
+        ".npy a layer and utterance, 16 threads": npy,
+        "HDF5 whole": hdf5,
+        "zarr-python over fsspec": zarr_fsspec,
+    }
 
 
 def upload(made: Made, weed: servers.Weed, work: Path) -> None:
@@ -180,7 +185,9 @@ def upload(made: Made, weed: servers.Weed, work: Path) -> None:
     weed.bucket("bench")
     os.environ.update(weed.environment())
     options: dict[str, Any] = {"client_options": {"allow_http": True}}
-    store = S3Store("bench", endpoint=weed.s3, access_key_id=servers.ACCESS, secret_access_key=servers.SECRET, region="us-east-1", **options)
+    store = S3Store(
+        "bench", endpoint=weed.s3, access_key_id=servers.ACCESS, secret_access_key=servers.SECRET, region="us-east-1", **options
+    )
     files = [path for path in made.folder.rglob("*") if path.is_file() and not path.is_relative_to(made.folder / "shared")]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda path: obstore.put(store, str(path.relative_to(made.folder)), path), files))
