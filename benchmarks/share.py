@@ -40,7 +40,12 @@ from tests.share import hostile, killed, servers, small
 UTTERANCES = 100
 DELAY_S = 0.020
 LAYER, SESSION = 6, "2"
-TASKS = {"one layer of 13": Wish(layers=str(LAYER)), "one session of 5": Wish(sessions=(SESSION,))}
+SOME = tuple(item.id for item in store_data.items(UTTERANCES)[3::10])
+TASKS = {
+    "one layer of 13": Wish(layers=str(LAYER)),
+    "one session of 5": Wish(sessions=(SESSION,)),
+    "one layer of 10 utterances": Wish(layers=str(LAYER), ids=SOME),
+}
 
 
 @dataclass(frozen=True)
@@ -52,16 +57,18 @@ class Made:
 
     def wanted(self, task: str) -> list[tuple[str, int]]:
         """Utterance and layer of everything that a task wants."""
-        layers = [LAYER] if "layer" in task else range(store_data.LAYERS)
-        names = [one.item.id for one in self.data if "layer" in task or one.item.group == SESSION]
-        return [(name, layer) for layer in layers for name in names]
+        wish = TASKS[task]
+        layers = [LAYER] if wish.layers == str(LAYER) else range(store_data.LAYERS)
+        items = [one.item for one in self.data if one.item.group in (wish.sessions or one.item.group)]
+        return [(item.id, layer) for layer in layers for item in items if item.id in (wish.ids or {item.id})]
 
     def ideal(self, task: str) -> tuple[int, int]:
-        """Shards, and the bytes of the rows."""
+        """Shards, or utterances where they are fewer, and the bytes of the rows."""
         rows = {one.item.id: one.values.shape[1] for one in self.data}
-        units = 1 if "session" in task else store_data.GROUPS
-        layers = 1 if "layer" in task else store_data.LAYERS
-        return units * layers, sum(rows[name] for name, _ in self.wanted(task)) * store_data.DIM * 2
+        wanted = self.wanted(task)
+        groups = {one.item.id: one.item.group for one in self.data}
+        pieces = len(wanted) if TASKS[task].ids else len({(groups[name], layer) for name, layer in wanted})
+        return pieces, sum(rows[name] for name, _ in wanted) * store_data.DIM * 2
 
 
 def make(work: Path) -> Made:
@@ -165,9 +172,11 @@ def ways(
         names = {name for name, _ in made.wanted(task)}
         mine = np.array([name.decode() in names for name in ids])
         spans = [(int(start[mine].min()), int((start + length)[mine].max()))]
+        if TASKS[task].ids:
+            spans = list(zip(start[mine].tolist(), (start + length)[mine].tolist(), strict=True))
         for layer in sorted({layer for _, layer in made.wanted(task)}):
             for first, last in spans:
-                np.save(folder / f"{layer}.npy", opened[f"frames/{layer}"][first:last])
+                np.save(folder / f"{layer}.{first}.npy", opened[f"frames/{layer}"][first:last])
 
     return {
         "emocache pull": emocache,
@@ -202,7 +211,8 @@ def pulls(work: Path, rounds: int) -> None:
         measure("HTTP", server, by_http(url, made), made, work, rounds)
     with servers.weed(work / "weed") as weed:
         upload(made, weed, work)
-        what = f"proxy_pass {weed.s3}; proxy_set_header Host $http_host; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_buffering off;"
+        kept = "proxy_set_header Host $http_host; proxy_http_version 1.1; proxy_set_header Connection '';"
+        what = f"proxy_pass {weed.s3}; {kept} proxy_buffering off;"
         with servers.nginx(work / "nginx-s3", what) as server, slow(server.url) as url:
             os.environ["AWS_ENDPOINT_URL"] = url
             measure("S3", server, by_s3(url, made), made, work, rounds)

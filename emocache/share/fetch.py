@@ -5,7 +5,6 @@ CACHE/.pull/objects/9f86....part   what has come of one so far; the next pull go
 CACHE/.pull/rows/KEY/frames.12     rows of some utterances, one after the other
 """
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -71,11 +69,12 @@ def bring(place: Place, objects: Mapping[Object, Path], rows: Iterable[Rows], ti
     gathered = [(one, one.lacking()) for one in rows]
     total = sum(one.size for one in waiting) + sum(_size(one, lacking) for one, lacking in gathered)
     bar = tqdm(total=total, desc=title, unit="B", unit_scale=True, delay=0.5, leave=False)
+    tick = _Tick(bar)
     with bar, ThreadPoolExecutor(THREADS) as pool:
-        jobs: list[Callable[[], None]] = [partial(_object, place, one, path, bar.update) for one, path in waiting.items()]
+        jobs: list[Callable[[], None]] = [partial(_object, place, one, path, tick) for one, path in waiting.items()]
         for turn in range(ROUNDS):
-            jobs += [job for one, lacking in gathered for job in _row_jobs(place, one, lacking, bar.update)]
-            _all(pool, jobs)
+            jobs += [job for one, lacking in gathered for job in _row_jobs(place, one, lacking, tick)]
+            _all(pool, jobs, tick)
             jobs = []
             gathered = [(one, lacking) for one, _ in gathered if (lacking := one.lacking())]
             if gathered and turn == ROUNDS - 1:
@@ -105,8 +104,8 @@ def _extend(found: bytearray, _: int, piece: bytes) -> None:
 def _object(place: Place, one: Object, path: Path, tick: Tick) -> None:
     """Bring one object, going on from what an earlier pull has left."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part, file = _part(path)
-    with file:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("a+b") as file:
         for turn in range(ROUNDS):
             begin = min(file.seek(0, os.SEEK_END), one.size)
             tick(begin)
@@ -123,24 +122,6 @@ def _object(place: Place, one: Object, path: Path, tick: Tick) -> None:
             if turn == ROUNDS - 1:
                 part.unlink(missing_ok=True)
     raise _damaged(place, one)
-
-
-def _part(path: Path) -> tuple[Path, Any]:
-    """The file that an object grows in: one of our own where another pull is at the same."""
-    for part in (path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.{os.getpid()}.part")):
-        file = part.open("a+b")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            continue
-        except OSError:  # no locks here: our own name keeps others away
-            if part.name.endswith(f".{os.getpid()}.part"):
-                return part, file
-            file.close()
-            continue
-        return part, file
-    raise ShareError(f"{path}: another pull is at it; wait for it to end")
 
 
 def _row_jobs(place: Place, rows: Rows, lacking: set[int], tick: Tick) -> list[Callable[[], None]]:
@@ -188,13 +169,27 @@ def _stream(
     patiently(attempt, lambda: at // STEP)
 
 
-def _all(pool: ThreadPoolExecutor, jobs: Sequence[Callable[[], None]]) -> None:
-    """Do all; the first error ends them."""
+class _Tick:
+    """Tells the bar of bytes that came, and the threads that bring them that it is over."""
+
+    def __init__(self, bar: "tqdm[None]") -> None:
+        self._bar = bar
+        self.over = False
+
+    def __call__(self, count: int) -> None:
+        if self.over:
+            raise ShareError("interrupted")
+        self._bar.update(count)
+
+
+def _all(pool: ThreadPoolExecutor, jobs: Sequence[Callable[[], None]], tick: _Tick) -> None:
+    """Do all; the first error, or an interruption, ends them."""
     waiting = [pool.submit(job) for job in jobs]
     try:
         for future in waiting:
             future.result()
     except BaseException:
+        tick.over = True
         pool.shutdown(wait=False, cancel_futures=True)
         raise
 

@@ -62,15 +62,7 @@ class Web:
 
     def _body(self, answer: http.client.HTTPResponse, name: str, start: int, stop: int | None) -> Iterator[bytes]:
         """What was asked for out of an answer."""
-        if answer.status in {404, 410}:
-            raise Missing(f"{self.shown}: holds no {name}")
-        if answer.status in {401, 403}:
-            raise ShareError(f"{self.shown}: refuses {name} ({answer.status}); give a user in the URL or in ~/.netrc, or log in")
-        if answer.status not in {200, 206}:
-            kind = Passing if answer.status in BUSY else ShareError
-            raise kind(f"{self.shown}: answers {answer.status} for {name}")
-        if answer.headers.get("Content-Encoding", "identity") != "identity":
-            raise ShareError(f"{self.shown}: sends {name} recoded, not as it is; have the server send files as they are")
+        self._check(answer, name)
         at = start
         if answer.status == 206:
             found = re.match(r"bytes (\d{1,18})-", answer.headers.get("Content-Range", ""))
@@ -87,6 +79,18 @@ class Web:
             raise Passing(f"{self.shown}: {name} did not come whole ({answer.length} bytes are missing)")
         if answer.length and answer.length <= _ROOM:
             answer.read()
+
+    def _check(self, answer: http.client.HTTPResponse, name: str) -> None:
+        """ShareError for an answer that is no file."""
+        if answer.status in {404, 410}:
+            raise Missing(f"{self.shown}: holds no {name}")
+        if answer.status in {401, 403}:
+            raise ShareError(f"{self.shown}: refuses {name} ({answer.status}); give a user in the URL or in ~/.netrc, or log in")
+        if answer.status not in {200, 206}:
+            kind = Passing if answer.status in BUSY else ShareError
+            raise kind(f"{self.shown}: answers {answer.status} for {name}")
+        if answer.headers.get("Content-Encoding", "identity") != "identity":
+            raise ShareError(f"{self.shown}: sends {name} recoded, not as it is; have the server send files as they are")
 
     @contextmanager
     def _get(self, url: str, headers: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:

@@ -156,6 +156,55 @@ def plain(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
+class Failing:
+    """What a server has sent, and how much it will send before it fails for good."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.url, self.budget, self.sent = folder, "", 1 << 40, 0
+        self.ranges: list[str] = []
+        self.files: list[tuple[str, int]] = []
+
+
+@contextmanager
+def failing(folder: Path) -> Iterator[Failing]:
+    """A server of our own on a folder, with ranges, that can be made to break off: no real one fails when it is told to."""
+    state = Failing(folder)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            path = folder / self.path.lstrip("/")
+            ranged = self.headers.get("Range", "").removeprefix("bytes=")
+            first, _, last = ranged.partition("-")
+            data = path.read_bytes() if path.is_file() else b""
+            part = data[int(first or 0) : int(last) + 1 if last else None]
+            self.send_response((206 if ranged else 200) if path.is_file() else 404)
+            self.send_header("Content-Length", str(len(part)))
+            if ranged:
+                self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}")
+            self.end_headers()
+            allowed = part[: max(0, state.budget - state.sent)]
+            self.wfile.write(allowed)
+            state.sent += len(allowed)
+            state.ranges += [ranged] if ranged else []
+            state.files.append((self.path, len(allowed)))
+            self.close_connection = len(allowed) < len(part)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
     """Until something answers."""
     until = time.monotonic() + WAIT_S

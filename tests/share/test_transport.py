@@ -1,5 +1,6 @@
 """A cache goes to a place and comes back from it, whole and in part, by real servers."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -175,3 +176,60 @@ def test_what_does_not_fit_the_disk_is_not_begun(tmp_path: Path, shell: Shell, m
     assert shell.run("pull remote --cache c") == 2
     assert "are to come and 1e-06 GB are free" in shell.err
     assert not (tmp_path / "c/corpus").exists()
+
+
+def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    small.make(tmp_path / "cache")
+    assert shell.run("push remote") == 0
+    monkeypatch.setattr("emocache.share.passing.WAITS_S", (0.0,))
+    with servers.failing(tmp_path) as running:
+        running.budget = 60_000
+        assert shell.run(f"pull {running.url}/remote --cache c") == 2
+        assert shell.err.count("\n") == 2  # the cache, and what went wrong
+        assert not (tmp_path / "c/corpus").exists()
+        running.budget = 10_000_000
+        assert shell.run(f"pull {running.url}/remote --cache c") == 0, shell.err
+        whole = sum(path.stat().st_size for path in (tmp_path / "remote").rglob("*") if path.is_file())
+        assert running.sent < whole + 15_000  # the small files twice, and no shard
+        assert any(ranged for ranged in running.ranges)
+    assert small.rows(tmp_path / "c") == small.rows(tmp_path / "cache")
+    assert not (tmp_path / "c/.pull").exists()
+
+
+def test_a_second_pull_into_the_same_cache_is_told_of_the_first(tmp_path: Path, shell: Shell) -> None:
+    import fcntl
+    import os
+
+    small.make(tmp_path / "cache")
+    assert shell.run("push remote") == 0
+    assert shell.run("pull remote --cache c --layers last") == 0
+    (tmp_path / "c/.pull").mkdir()
+    handle = os.open(tmp_path / "c/.pull", os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        assert shell.run("pull remote --cache c") == 2
+        assert "another pull into this cache is at work" in shell.err
+    finally:
+        os.close(handle)
+    assert shell.run("pull remote --cache c") == 0
+
+
+def test_rows_of_some_utterances_cost_few_bytes_beyond_their_own(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache")
+    assert shell.run("push remote") == 0
+    (tmp_path / "ids").write_text("u1\nu6\nu9\n")
+    with servers.failing(tmp_path) as running:
+        assert shell.run(f"pull {running.url}/remote --cache c --ids-from ids --levels frames") == 0, shell.err
+        shards = sum(
+            size for name, size in running.files if "/objects/" in name and name.rpartition("/")[2] in _shards(tmp_path / "remote")
+        )
+    wanted = sum(len(rows) for rows in small.rows(tmp_path / "c").values())
+    assert wanted <= sent <= 1.05 * wanted
+
+
+def _shards(remote: Path) -> set[str]:
+    """The objects that are shards."""
+    from tests.share import hostile
+
+    entries = [json.loads(data) for name, data in hostile.files(remote).items() if name.startswith("commits/")]
+    return {digest for entry in entries for about in entry["arrays"].values() for digest in about["sha256"].values()}
