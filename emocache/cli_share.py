@@ -107,7 +107,7 @@ def pull(
 def list_source(source: str, as_json: bool) -> None:
     """Print what lies at a source."""
     from emocache.share.address import parse_address
-    from emocache.share.pull import offer, versions
+    from emocache.share.offer import listed_versions, offer
 
     address = parse_address(source)
     there = offer(address)
@@ -121,7 +121,7 @@ def list_source(source: str, as_json: bool) -> None:
         named = {level: ranges(sorted(layers)) for level, layers in sorted(levels.items())}
         about = {"features": name, "version": version.name, "made": version.made, "utterances": one.complete, "planned": one.planned}
         rows.append(about | {"levels": named, "dtype": one.dtype, "bytes": sum(one.arrays.values())})
-    known = versions(address) if not address.version else [address.version]
+    known = listed_versions(address) if not address.version else [address.version]
     if as_json:
         typer.echo(json.dumps({"source": address.shown, "versions": known, "features": rows}))
         return

@@ -7,44 +7,22 @@ that came whole under the same numbers, and rows that came by themselves as a ge
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emocache.errors import CacheError
 from emocache.files import link_new, part_file, sync_folder, write_whole
-from emocache.share.fetch import Rows
-from emocache.share.shards import Outline
-from emocache.store import Features
+from emocache.share.adopt_rows import add_rows
+from emocache.share.arrival import Arrival
 from emocache.store.card import check_key, grown, read_card, to_text
 from emocache.store.claims import Use, claim, process
 from emocache.store.index import Array, Index, committed, next_entry, read_index
 from emocache.store.layout import WIDE, WIDE_SUFFIX, Paths, make_arrays, stored_dtype, to_json
-from emocache.store.plan import Generation, Item, write_generation
+from emocache.store.plan import Generation
 from emocache.store.seal import sealed
 from emocache.store.unit import place
-from emocache.store.writer import FeatureWriter
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """What has come of one feature set: its plan and commits, the units that came whole, and rows.
-
-    `alike`: the plan that is here, if any, is the same as far as both go. `objects` is the folder that shards lie in by their
-    SHA-256; `groups` says of utterances what a user may want alone later.
-    """
-
-    features: Features
-    index: Index
-    outlines: Mapping[Array, Outline]
-    whole: Mapping[Array, Sequence[int]]
-    rows: Sequence[Rows]
-    alike: bool
-    objects: Path
-    groups: Mapping[str, str]
 
 
 def alike(mine: Index, other: Index) -> bool:
@@ -104,7 +82,7 @@ def _fill(root: Path, paths: Paths, arrival: Arrival) -> None:
                     write_whole(paths.card, to_text(card))
             _add_units(paths, arrival)
     if any(one.places for one in arrival.rows):
-        _add_rows(root, paths, arrival)
+        add_rows(root, paths, arrival)
 
 
 def _add_plan(paths: Paths, arrival: Arrival) -> None:
@@ -185,75 +163,6 @@ def _link(paths: Paths, entry: Path, text: str) -> None:
         link_new(part, entry)
     sync_folder(entry.parent)
     sync_folder(entry.parent.parent)
-
-
-def _add_rows(root: Path, paths: Paths, arrival: Arrival) -> None:
-    """Utterances of which rows came, as a generation of their own: a unit is of one group, and has the same arrays for all."""
-    arrays: dict[str, list[Array]] = {}
-    for rows in arrival.rows:
-        for at in rows.places:
-            arrays.setdefault(arrival.index.names[at], []).append(rows.outline.array)
-    items = [_item(arrival, name, mine) for name, mine in arrays.items()]
-    wanted: dict[str, list[int]] = {}
-    for level, layer in sorted({array for mine in arrays.values() for array in mine}):
-        wanted.setdefault(level, []).append(layer)
-    gathered = {rows.outline.array: _Gathered(rows) for rows in arrival.rows}
-    card = arrival.features.card
-    with FeatureWriter(root, paths.root.parent.name, paths.root.name, card) as writer:
-        with claim(paths.claims, "plan"):
-            write_generation(paths, len(read_index(paths).generations), items, card.native, card.unit_rows)
-        work = [replace(one, arrays=tuple(a for a in one.arrays if a in arrays[one.ids[0]])) for one in writer.plan(items, wanted)]
-        for one, unit in writer.units([one for one in work if one.arrays]):
-            for array in one.arrays:
-                if any(gathered[array].wide(name) for name in one.ids):
-                    unit.widen(array)
-            for name in one.ids:
-                unit.put(name, {array: gathered[array].read(name) for array in one.arrays})
-            unit.commit()
-
-
-def _item(arrival: Arrival, name: str, arrays: Sequence[Array]) -> Item:
-    """An utterance as the store sees it, with the rows that it has in every level that came."""
-    index, card = arrival.index, arrival.features.card
-    place_ = index.newest[name]
-    rows = {card.native: 0}
-    columns, made_from = {}, {}
-    for level in {rows_.outline.array[0] for rows_ in arrival.rows}:
-        array = next((one for one in arrays if one[0] == level), None)
-        at = int(index.located(array, np.array([place_]))[0]) if array else place_
-        rows[level] = int(index.table(level).length[at])
-        columns[level] = index.columns(level, at)
-        if "@" in level:
-            made_from[level] = bytes(index.made_from(level)[at]).hex()
-    key = "+".join(f"{level}/{layer}" for level, layer in sorted(arrays))
-    return Item(name, index.digest_of(place_), f"{arrival.groups.get(name, '')} {key}", rows, columns, made_from=made_from)
-
-
-class _Gathered:
-    """Rows in their file, by utterance."""
-
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
-        edges = rows.edges
-        self._data = np.memmap(rows.path, np.uint8, "r") if edges[-1] else np.zeros(0, np.uint8)
-        self._at = {rows.index.names[at]: (at, a, b) for at, a, b in zip(rows.places, edges[:-1], edges[1:], strict=True)}
-
-    def wide(self, name: str) -> bool:
-        """Whether the utterance's rows are of a unit that did not fit float16."""
-        return self._stored(self._at[name][0]).endswith(WIDE_SUFFIX)
-
-    def read(self, name: str) -> NDArray[np.floating]:
-        """[rows, dim], as stored."""
-        at, begin, end = self._at[name]
-        outline = self._rows.outline
-        values: NDArray[np.floating] = self._data[begin:end].view(outline.dtype(self._unit(at))).reshape(-1, outline.cut.dim)
-        return values
-
-    def _unit(self, at: int) -> int:
-        return int(self._rows.index.unit_of[at])
-
-    def _stored(self, at: int) -> str:
-        return self._rows.outline.units[self._unit(at)]
 
 
 def _sync(folder: Path) -> None:

@@ -3,14 +3,10 @@
 latest.json -> versions/NAME.json -> the packs of the feature sets wanted -> shards and rows -> the cache
 """
 
-import contextlib
-import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,25 +14,25 @@ from emocache import manifest, places
 from emocache.errors import CacheError, ShareError
 from emocache.share import gate, policy, sharecard
 from emocache.share.address import Address
-from emocache.share.adopt import Arrival, adopt, alike
+from emocache.share.adopt import adopt, alike
+from emocache.share.arrival import Arrival
 from emocache.share.arrived import arrived
 from emocache.share.choice import Here, choose
 from emocache.share.fetch import Rows, bring, small_object
-from emocache.share.format import LATEST, Latest, Object, SharedSet, Version, read_latest, read_version, version_path
+from emocache.share.format import Object, SharedSet
+from emocache.share.offer import Offer, card_of, offer
 from emocache.share.pack import unpacked
-from emocache.share.passing import patiently
-from emocache.share.place import SMALL, Missing, Place, open_place, read_small
+from emocache.share.place import SMALL
 from emocache.share.shards import Outline, Shard, read_table
 from emocache.share.staged import lay_out
+from emocache.share.staging import STAGING, staging
 from emocache.share.wish import Wish, chosen_sets, wanted_arrays, wanted_ids
 from emocache.store import Features
 from emocache.store.index import Index, read_index
-from emocache.store.layout import Paths, make_root, to_json
+from emocache.store.layout import Paths, make_root
 from emocache.store.pulled import Pulled, write_pulled
 from emocache.types import Corpus
 
-STAGING = ".pull"
-"""The folder in a cache that things come into."""
 MOST_PACK = 4 << 30
 """Most bytes of a pack or a table of digests."""
 
@@ -54,137 +50,26 @@ class Came:
     planned: int
 
 
-@dataclass(frozen=True)
-class Offer:
-    """What a place holds: feature set and corpus to the version that is asked for, or that brought them last."""
-
-    place: Place
-    features: Mapping[str, Version]
-    corpora: Mapping[str, Version]
-
-
-def offer(address: Address) -> Offer:
-    """What there is at an address. ShareError when that is no shared cache, or nothing that can be trusted."""
-    place = open_place(address)
-    if address.version:
-        try:
-            version = _version(place, address.version, None)
-            return Offer(place, dict.fromkeys(version.features, version), dict.fromkeys(version.corpora, version))
-        except Missing:
-            place = place.at(address.version)
-    latest = _latest(place, address)
-    if address.version and address.version in latest.versions:
-        raise ShareError(f"{address.shown}: version {address.version} is listed, but it is not there")
-    names = dict.fromkeys([*latest.features.values(), *latest.corpora.values()])
-    versions = {name: _version(place, name, latest.versions[name]) for name in names}
-    features = {one: versions[name] for one, name in latest.features.items()}
-    if lost := [one for one, version in features.items() if one not in version.features]:
-        raise ShareError(f"{place.shown}: {LATEST} names {lost[0]}, which its version has not; it cannot be trusted")
-    return Offer(place, features, {one: versions[name] for one, name in latest.corpora.items() if one in versions[name].corpora})
-
-
-def _latest(place: Place, address: Address) -> Latest:
-    """The list of the latest."""
-    try:
-        return read_latest(patiently(lambda: read_small(place, LATEST)), f"{place.shown}: {LATEST}")
-    except Missing as error:
-        if address.version:
-            raise ShareError(f"{address.shown}: has no version {address.version!r}; `emocache ls {address.shown}` lists them") from None
-        if LATEST not in str(error):
-            raise
-        raise ShareError(f"{place.shown}: is no shared cache (no {LATEST} in it); `emocache push` makes one") from None
-
-
-def _version(place: Place, name: str, sha256: str | None) -> Version:
-    """One version; where its SHA-256 is known, only if it has that."""
-    where = f"{place.shown}: {version_path(name)}"
-    data = patiently(lambda: read_small(place, version_path(name)))
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise ShareError(f"{where}: is not what {LATEST} says (its SHA-256 differs); nothing was changed")
-    version = read_version(data, where)
-    if version.name != name:
-        raise ShareError(f"{where}: calls itself {version.name}; it cannot be trusted")
-    if lost := [one for one in version.features if one.partition("/")[0] not in version.corpora]:
-        raise ShareError(f"{where}: says nothing of the corpus of {lost[0]}; it cannot be trusted")
-    return version
-
-
-def versions(address: Address) -> list[str]:
-    """The versions that a place lists, oldest first."""
-    return list(_latest(open_place(replace(address, version="")), address).versions)
-
-
 def pull(address: Address, root: Path, wish: Wish, audio_root: Path | None, *, dry_run: bool = False) -> list[Came]:
-    """Bring what is wished for into the cache at `root`."""
+    """Bring what is wished for into the cache at `root`; in a dry run only the small files come, and go again."""
+    if dry_run and not root.exists():
+        with tempfile.TemporaryDirectory(prefix="emocache-pull-") as nowhere:
+            return pull(address, Path(nowhere), wish, audio_root, dry_run=True)
     there = offer(address)
     names = chosen_sets(wish, there.features, address.shown)
-    cards = {name: _card(there, name) for name in dict.fromkeys(name.partition("/")[0] for name in names)}
+    cards = {name: card_of(there, name) for name in dict.fromkeys(name.partition("/")[0] for name in names)}
     for corpus, said in cards.items():
         if said.challenge is not None:
             gate.check(said.challenge, corpus, said.licence, audio_root)
-    if dry_run and not root.exists():
-        root = Path(tempfile.gettempdir()) / "emocache-pull-dry-run"
     make_root(root)
-    with _staging(root) as staging:
-        pulls = _Pull(there, root, staging, wish, len(names) == 1)
+    with staging(root) as own:
+        pulls = _Pull(there, root, own, wish, len(names) == 1)
         corpora = {name: pulls.corpus(said) for name, said in cards.items()}
         arrivals = [pulls.arrival(name, corpora[name.partition("/")[0]]) for name in names]
         pulls.check_room(arrivals)
         if not dry_run:
             pulls.bring(arrivals, corpora)
         return [pulls.came(one, dry_run=dry_run) for one in arrivals]
-
-
-def _card(there: Offer, name: str) -> sharecard.SharedCorpus:
-    """What the version's card says of a corpus."""
-    version = there.corpora[name]
-    where = f"{there.place.shown}: the card of {version.name}"
-    try:
-        return sharecard.read(to_json(version.card).encode(), where).corpus(name)
-    except CacheError as error:
-        raise ShareError(str(error)[:400]) from None
-
-
-@contextmanager
-def _staging(root: Path) -> Iterator[Path]:
-    """A folder for what comes, within the cache's; what may be of use to the next pull lies beside it. One pull at a time has it."""
-    folder = root / STAGING
-    with _alone(folder):
-        own = Path(tempfile.mkdtemp(prefix="work-", dir=folder))
-        try:
-            yield own
-        finally:
-            shutil.rmtree(own, ignore_errors=True)
-            for one in (folder / "objects", folder / "rows", folder):
-                if one.is_dir() and not any(one.iterdir()):
-                    one.rmdir()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other pulls out of a folder, where its file system has locks; ShareError when one is in it."""
-    while True:
-        folder.mkdir(exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            handle = os.open(folder, os.O_RDONLY)
-            try:
-                with contextlib.suppress(OSError):
-                    if not _locked(handle):
-                        raise ShareError(f"{folder}: another pull into this cache is at work; wait for it to end, then repeat")
-                if os.path.samestat(os.fstat(handle), folder.stat()):  # it may just have been removed by the one that had it
-                    yield
-                    return
-            finally:
-                os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    """Take the lock; False when somebody else has it."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from emocache.errors import UsageError
 from emocache.layers import parse_layers
-from emocache.share.format import SharedSet, Version
 from emocache.store import Features
 from emocache.store.index import Array
 from emocache.types import Utterance
@@ -83,13 +82,3 @@ def wanted_ids(wish: Wish, utterances: Sequence[Utterance], corpus: str, *, alon
         field = {"session": "session", "fold": "fold", "utterance": "id"}[kind]
         found &= {one.id for one in utterances if not names or getattr(one, field) in names}
     return found
-
-
-def size_of(one: SharedSet) -> int:
-    """Bytes of a feature set's rows."""
-    return sum(one.arrays.values())
-
-
-def sets_of(versions: Mapping[str, Version]) -> dict[str, SharedSet]:
-    """Feature set -> what its version says of it."""
-    return {name: version.features[name] for name, version in versions.items()}
