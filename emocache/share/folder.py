@@ -9,9 +9,10 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from emocache.errors import ShareError
+from emocache.errors import ShareError, UsageError
 from emocache.files import link_new, sync_folder
 from emocache.share.place import Missing
+from emocache.store.layout import MARKER
 
 BLOCK = 1 << 20
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -47,7 +48,9 @@ class Folder:
                 yield piece
 
     def objects(self) -> Mapping[str, int]:
-        """Every object by its name."""
+        """Every object by its name; UsageError for a folder that is a cache itself."""
+        if (self.root / MARKER).exists():
+            raise UsageError(f"{self.root}: is a cache, whose folder holds nothing else; push to another one")
         found = (path for path in (self.root / "objects").glob("??/*") if not path.name.startswith("."))
         return {f"objects/{path.parent.name}/{path.name}": path.lstat().st_size for path in found}
 

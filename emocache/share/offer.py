@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from emocache.errors import CacheError, ShareError
 from emocache.share import sharecard
@@ -10,7 +11,7 @@ from emocache.share.address import Address
 from emocache.share.format import LATEST, Latest, Version, read_latest, read_version, version_path
 from emocache.share.passing import patiently
 from emocache.share.place import Missing, Place, open_place, read_small
-from emocache.store.layout import to_json
+from emocache.store.layout import MARKER, to_json
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def _latest(place: Place, address: Address) -> Latest:
             raise ShareError(f"{address.shown}: has no version {address.version!r}; `emocache ls {address.shown}` lists them") from None
         if LATEST not in str(error):
             raise
+        if address.kind == "folder" and (Path(address.where).expanduser() / MARKER).exists():
+            raise ShareError(f"{place.shown}: is a cache and needs no pull: give it as --cache, or set EMOCACHE_PATH") from None
         raise ShareError(f"{place.shown}: is no shared cache (no {LATEST} in it); `emocache push` makes one") from None
 
 

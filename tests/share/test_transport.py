@@ -2,12 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from emocache.errors import ShareError
+from emocache.share.address import parse_address
+from emocache.share.push import Consent, push
 from emocache.store import open_cache
+from emocache.store.layout import Paths
 from tests.share import servers, small
 from tests.shell import Shell
 
@@ -232,3 +237,38 @@ def _shards(remote: Path) -> set[str]:
 
     entries = [json.loads(data) for name, data in hostile.files(remote).items() if name.startswith("commits/")]
     return {digest for entry in entries for about in entry["arrays"].values() for digest in about["sha256"].values()}
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_of_pushes_at_the_same_moment_all_arrive_and_one_gets_a_name(
+    kind: str, tmp_path: Path, shell: Shell, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("a", "b", "c")
+    for seed, name in enumerate(names):
+        small.make(tmp_path / name, (3, 5, 8), seed=seed, name=name)
+    with place(kind, tmp_path, request, monkeypatch) as (dest, source):
+
+        def pushed(name: str, version: str) -> str:
+            try:
+                return push(parse_address(dest + version), [Paths(tmp_path / name / "corpus" / name)], tmp_path / "none", Consent()).version
+            except ShareError as error:
+                return str(error)
+
+        with ThreadPoolExecutor(len(names)) as pool:
+            made = list(pool.map(lambda name: pushed(name, ""), names))
+            same = list(pool.map(lambda name: pushed(name, "@2026"), names))
+        assert len(set(made)) == len(names)
+        assert sorted(one == "2026" for one in same) == [False, False, True]
+        assert all("2026 of other contents" in one for one in same if one != "2026")
+        assert shell.run(f"pull {source} --cache all") == 0, shell.err
+    for name in names:
+        assert small.rows(tmp_path / "all", name) == small.rows(tmp_path / name, name)
+
+
+def test_a_cache_is_no_place_to_push_to_or_pull_from(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache")
+    small.make(tmp_path / "lab")
+    assert shell.run("push lab") == 2
+    assert "is a cache" in shell.err
+    assert shell.run("pull lab --cache c") == 2
+    assert "set EMOCACHE_PATH" in shell.err
