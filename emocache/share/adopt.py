@@ -166,9 +166,9 @@ def _link(paths: Paths, entry: Path, text: str) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Make everything below a folder durable."""
+    """Make everything below a folder durable; shards were synced when they came."""
     for parent, _, names in os.walk(folder):
-        for name in names:
+        for name in (name for name in names if not name.startswith("c.")):
             with Path(parent, name).open("rb") as file:
                 os.fsync(file.fileno())
         sync_folder(Path(parent))
