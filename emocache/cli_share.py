@@ -47,7 +47,7 @@ def push(
         if paths.root.name in (models or [paths.root.name]) and paths.root.parent.name in (wanted or [paths.root.parent.name])
     ]
     if not sets:
-        raise UsageError(f"no feature set {model!r} of these corpora in the cache; `emocache ls` lists them")
+        raise UsageError("the cache holds no such features to push; `emocache ls` lists what it has")
     consent = Consent(asked=tuple(_names(asked)), columns=tuple(_names(columns)), reason=may_share)
     done = push_sets(address, sets, data, consent, dry_run=dry_run)
     for warning in done.warnings:

@@ -14,8 +14,9 @@ from emocache.share.pack import FILE, packed
 from emocache.share.shards import Outline, Shard, digest_rows
 from emocache.share.staged import lay_out
 from emocache.store import Features
+from emocache.store.card import read_card
 from emocache.store.index import Index, commit_entries, read_index, removed_arrays
-from emocache.store.layout import Paths, to_json
+from emocache.store.layout import FORMAT, Paths, to_json
 from emocache.store.seal import SEALED, sealed
 
 
@@ -69,6 +70,8 @@ def object_of(data: bytes) -> Object:
 def outgoing(paths: Paths, allowed: policy.Allowed, staging: Path) -> Outgoing:
     """A feature set as it is now, less what may not go. CacheError when it holds nothing, or is damaged."""
     name = f"{paths.root.parent.name}/{paths.root.name}"
+    if (found := read_card(paths.card).key.format) != FORMAT:
+        raise CacheError(f"{name}: has format {found}, and format {FORMAT} alone is passed on; run `emocache migrate {name}` first")
     files = small_files(paths, lambda path: policy.goes(path, allowed), lambda path, data: policy.public_bytes(path, data, allowed))
     features = lay_out(files, staging / name, name)
     index = read_index(features.paths)

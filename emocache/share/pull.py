@@ -191,7 +191,8 @@ class _Pull:
             folder.mkdir(parents=True)
             adopt(self._root, one.arrival, folder)
             levels = {level: list(one.arrival.features.layers_of(level)) for level in one.arrival.features.levels}
-            source = f"{self._there.place.shown}@{one.version}"
+            shown = self._there.place.shown
+            source = f"{Path(shown).absolute() if Path(shown).is_dir() else shown}@{one.version}"
             told = Pulled(source=source, arrays=levels, utterances=len(one.arrival.features.ids))
             write_pulled(self._root / one.name, told)
         for path in [*objects.values(), *audio.values(), *(found.path for found in rows)]:

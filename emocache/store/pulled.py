@@ -1,5 +1,6 @@
 """Where a feature set was pulled from, and what more there is: `pulled.json` beside its card."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ class Pulled:
 
     def command(self, corpus: str, name: str) -> str:
         """What brings the rest."""
-        return f"emocache pull {self.source} --corpus {corpus} --model {name}"
+        return shlex.join(["emocache", "pull", self.source, "--corpus", corpus, "--model", name])
 
 
 def read_pulled(root: Path) -> Pulled | None:

@@ -90,7 +90,7 @@ def test_a_partial_cache_says_in_one_line_what_it_lacks_and_where_that_is(tmp_pa
     small.make(tmp_path / "cache")
     assert shell.run("push remote@v1") == 0
     assert shell.run("pull remote --layers last --sessions 0 --cache part") == 0
-    command = "`emocache pull remote@v1 --corpus corpus --model toy`"
+    command = f"`emocache pull {tmp_path / 'remote'}@v1 --corpus corpus --model toy`"
     assert shell.run("ls --cache part") == 0
     assert f"corpus/toy: pulled in part, without frames 0, utterance 0, 7 of 14 utterances; {command} brings the rest" in shell.out
     features = open_cache(tmp_path / "part").features("corpus", "toy")
@@ -272,3 +272,13 @@ def test_a_cache_is_no_place_to_push_to_or_pull_from(tmp_path: Path, shell: Shel
     assert "is a cache" in shell.err
     assert shell.run("pull lab --cache c") == 2
     assert "set EMOCACHE_PATH" in shell.err
+
+
+def test_a_set_of_an_older_format_is_told_to_migrate(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache")
+    path = tmp_path / "cache/corpus/toy/card.json"
+    card = {name: value for name, value in json.loads(path.read_text()).items() if name != "seal"}
+    card["key"]["format"] = 0
+    path.write_text(json.dumps(card))
+    assert shell.run("push remote") == 2
+    assert "run `emocache migrate corpus/toy` first" in shell.err
