@@ -113,7 +113,9 @@ def resample(wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
 
 
 def load_utterance(utterance: Utterance, root: Path) -> NDArray[np.float32]:
-    """The waveform of an utterance whose path is relative to `root`."""
+    """The waveform of an utterance whose path is relative to `root`; AudioError where its corpus is a copy without audio."""
+    if not utterance.path:
+        raise AudioError(f"{utterance.id}: is of a copy that came without its audio; prepare the corpus itself")
     return load(root / utterance.path, start_s=utterance.start_s, end_s=utterance.end_s, channel=utterance.channel)
 
 

@@ -18,10 +18,12 @@ from emocache import (
     __version__,
     cli_align,
     cli_augment,
+    cli_cite,
     cli_corpora,
     cli_encoders,
     cli_exchange,
     cli_pool,
+    cli_share,
     cli_store,
     cli_transcribe,
     manifest,
@@ -32,11 +34,13 @@ from emocache import (
 from emocache import layers as layer_numbers
 from emocache.errors import EmocacheError, UsageError
 from emocache.options import corpora_of
+from emocache.places import CACHE_HELP
 from heads import cli as heads_cli
 from heads import cli_papers, cli_recurrent, cli_results, cli_search, cli_sweep
 
 if TYPE_CHECKING:
     from emocache.pipeline import Job, Outcome
+    from emocache.store import Cache
     from emocache.transcribe import Outcome as Heard
 
 app = typer.Typer(
@@ -54,9 +58,7 @@ def _examples(*lines: str) -> str:
 
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of prepared corpora.")]
-CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")
-]
+CacheOption = Annotated[Path | None, typer.Option("--cache", help=CACHE_HELP)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -89,6 +91,8 @@ app.command("augment", epilog=_examples(*cli_augment.EXAMPLES))(cli_augment.augm
 app.command("transcribe", epilog=_examples(*cli_transcribe.EXAMPLES))(cli_transcribe.transcribe)
 app.command("pool", epilog=_examples(*cli_pool.EXAMPLES))(cli_pool.pool)
 app.command("corpora", epilog=_examples(*cli_corpora.EXAMPLES))(cli_corpora.corpora)
+app.command("push", epilog=_examples(*cli_share.PUSH_EXAMPLES))(cli_share.push)
+app.command("pull", epilog=_examples(*cli_share.PULL_EXAMPLES))(cli_share.pull)
 app.command("fetch", epilog=_examples(*cli_encoders.FETCH_EXAMPLES))(cli_encoders.fetch)
 
 
@@ -105,7 +109,7 @@ def _version(
     epilog=_examples(
         "emocache prepare iemocap /data/IEMOCAP_full_release",
         "emocache prepare cremad /data/CREMA-D --scheme cremad-voted",
-        "emocache prepare csv my.csv --name noise --root /data/wavs",
+        "emocache prepare csv my.csv --name noise --root /data/wavs --licence 'CC BY 4.0' --share free",
     )
 )
 def prepare(
@@ -122,12 +126,23 @@ def prepare(
         str | None,
         typer.Option("--transcribe", metavar="MODEL", help="Then have a Whisper model hear it, as `emocache transcribe` does."),
     ] = None,
+    licence: Annotated[str | None, typer.Option(help="Of a corpus of your own: its licence, in words.")] = None,
+    share: Annotated[
+        str | None, typer.Option(help="Of a corpus of your own: may features be passed on? free, ask (default) or forbidden.")
+    ] = None,
+    passes: Annotated[
+        str | None,
+        typer.Option(help="And with them, of labels,speakers,folds,transcripts,audio (default: the first three; the others only by name)."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read a corpus and write its manifest to DATA/NAME/."""
     from emocache.corpora.prepare import prepare as prepare_corpus
 
-    done = prepare_corpus(reader, root, name=name, data=data, audio_root=audio_root, scheme=scheme, skip_broken=skip_broken)
+    done = prepare_corpus(
+        reader, root, name=name, data=data, audio_root=audio_root, scheme=scheme, skip_broken=skip_broken,
+        licence=licence, share=share, passes=None if passes is None else [kind.strip() for kind in passes.split(",") if kind.strip()],
+    )  # fmt: skip
     corpus = done.corpus
     counts = show.counts(corpus)
     notes = (*corpus.notes, *views.attach(corpus.utterances, done.manifest.with_name(views.FOLDER)).notes)
@@ -199,10 +214,10 @@ def extract(
     """Encode a corpus and store its features; what is there already is not encoded again."""
     from emocache import pipeline
 
-    failed, root = 0, cache.expanduser() if cache else places.cache_root()
+    failed, (*below, root) = 0, places.cache_path(cache)
     for found in corpora_of(data, corpus, every):
         job = pipeline.prepare_job(
-            found, data, model, cache=root, name=name, layers=layers, dtype=dtype, precision=precision,
+            found, data, model, cache=root, below=below, name=name, layers=layers, dtype=dtype, precision=precision,
             levels=[level.strip() for level in levels.split(",")] if levels else (), device=device, batch=batch, window_s=window,
         )  # fmt: skip
         _say("\n".join(show.announcement(job)))
@@ -217,18 +232,28 @@ def extract(
     raise typer.Exit(1 if failed else 0)
 
 
-@app.command("ls", epilog=_examples("emocache ls --cache /lab/emocache"))
-def list_features(cache: CacheOption = None, as_json: JsonOption = False) -> None:
-    """List what is in a cache."""
+@app.command("ls", epilog=_examples("emocache ls --cache /lab/emocache", "emocache ls hf://lab/features"))
+def list_features(
+    source: Annotated[str | None, typer.Argument(metavar="[SOURCE[@VERSION]]", help="A shared cache (default: your own).")] = None,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what is in a cache, or what `emocache pull` could bring from a source."""
     from emocache.store import open_cache
 
+    if source is not None:
+        cli_share.list_source(source, as_json)
+        return
     opened = open_cache(cache)
     rows = [show.summary(opened.features(corpus, model)) for corpus in opened.corpora() for model in opened.names(corpus)]
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    typer.echo(f"cache {opened.root}")
-    typer.echo(show.features_table(rows))
+    typer.echo("\n".join(f"cache {root}" for root in opened.roots))
+    typer.echo(show.features_table(rows, lies_in=len(opened.roots) > 1))
+    for row in rows:
+        if row["lacks"]:
+            typer.echo(f"{row['features']}: {row['lacks']}")
 
 
 @app.command(epilog=_examples("emocache info ravdess/whisper-tiny.en"))
@@ -245,7 +270,7 @@ def info(
         raise UsageError(f"{features!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
     found = open_cache(cache).features(corpus, model)
     about = show.summary(found) | {
-        "path": str(found.paths.root),
+        "path": show.places(found),
         "card": asdict(found.card),
         "failures": dict(found.failures),
         "digest": found.digest,
@@ -255,7 +280,9 @@ def info(
         return
     card = found.card
     typer.echo(f"{about['features']}: {len(found.ids)} of {found.planned} utterances, {show.size(about['bytes'])}")
-    typer.echo(f"path      {found.paths.root}")
+    typer.echo(f"path      {show.places(found)}")
+    if found.lacks:
+        typer.echo(f"lacks     {found.lacks}")
     typer.echo(f"corpus    {card.corpus}, licence {card.corpus_licence}, features may be passed on: {card.corpus_share}")
     typer.echo(f"encoder   {card.encoder} from {card.origin} at {card.revision}, licence {card.encoder_licence}")
     typer.echo(f"digests   of the {'imported rows' if card.digests == 'imported' else card.digests}")
@@ -268,6 +295,39 @@ def info(
     typer.echo("made with " + ", ".join(f"{name} {number}" for name, number in card.made_with.items()))
     for utterance, reason in found.failures.items():
         typer.echo(f"failed    {utterance}: {reason}")
+
+
+@app.command(epilog=_examples(*cli_cite.EXAMPLES))
+def cite(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WHAT]...", help="Encoders, heads, corpora, CORPUS/FEATURES or run folders (default: all in the cache)."),
+    ] = None,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what to cite, as BibTeX. Of what nothing is known is said on stderr."""
+    opened = cli_cite.opened(cache)
+    found: list[cli_cite.Found] = [] if what else cli_cite.everything(opened)
+    for name in what or ():
+        found += _cited(name, opened)
+    entries, unknown = cli_cite.lines(found)
+    typer.echo(json.dumps(entries) if as_json else "\n\n".join(entries))
+    for name in unknown:
+        _say(f"nothing is known to cite for {name}")
+
+
+def _cited(name: str, cache: "Cache | None") -> list[cli_cite.Found]:
+    """What to cite for one name: of heads and runs here, since they are no part of emocache's own modules."""
+    from heads import HEADS, cited
+
+    if name in HEADS:
+        return [(name, cited.entry(name))]
+    if not (Path(name) / "config.json").is_file():
+        return cli_cite.of_name(name, cache)
+    run = cited.of_run(Path(name))
+    features = [cli_cite.of_features(run.corpus, one, cache) for one in run.features]
+    return [(f"head {run.head}", cited.entry(run.head)), *features, cli_cite.of_corpus(run.corpus, cache)]
 
 
 DEMO_ENCODERS = ("whisper-tiny.en", "all-minilm-l6-v2", "ecapa")
@@ -342,10 +402,10 @@ def _report(job: "Job", outcome: "Outcome", as_json: bool) -> None:
     if as_json:
         about = show.summary(features) | {"encoded": outcome.encoded, "failures": dict(outcome.failures), "notes": dict(job.notes)}
         about |= {"remarks": list(outcome.notes), "warnings": show.warnings(job), "segments": show.fallbacks(features, job.levels)}
-        typer.echo(json.dumps(about | {"path": str(features.paths.root), "digest": features.digest}))
+        typer.echo(json.dumps(about | {"path": show.places(features), "digest": features.digest}))
         return
     name, held = f"{features.corpus}/{features.name}", min(len(features.held(level, job.layers)) for level in job.levels)
-    typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {held} in the cache, at {features.paths.root}")
+    typer.echo(f"{name}: {outcome.encoded} utterances encoded now, {held} in the cache, at {show.places(features)}")
     for line in show.fallback_lines(show.fallbacks(features, job.levels)):
         typer.echo(line)
     for note in (*show.noted(job.notes), *outcome.notes):

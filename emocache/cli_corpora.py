@@ -55,7 +55,7 @@ def _row(name: str, info: "CorpusInfo") -> dict[str, Any]:
         }
         for key, scheme in own.items()
     }
-    facts = {"title": info.title, "languages": list(info.languages), "licence": info.licence, "share": info.share}
+    facts = {"title": info.title, "languages": list(info.languages), "licence": info.licence, "share": info.share, "passes": info.passes}
     more = {"citation": info.citation, "home": info.home, "scheme": info.scheme, "broken": dict(info.broken)}
     return {"name": name} | facts | more | {"schemes": schemes}
 
@@ -79,7 +79,7 @@ def _card(row: dict[str, Any]) -> list[str]:
         "corpus": f"{row['name']}: {row['title']}",
         "languages": ", ".join(row["languages"]) or "-",
         "licence": row["licence"],
-        "share": f"features may be passed on: {row['share']}",
+        "share": f"features may be passed on: {row['share']}; with {', '.join(row['passes'])}",
         "cite": row["citation"] or "-",
         "from": row["home"] or "-",
         "prepare": f"emocache prepare {row['name']} PATH; data/README.md says what lies there",

@@ -11,6 +11,7 @@ from emocache import layers as layer_numbers
 from emocache import places, show
 from emocache.errors import UsageError
 from emocache.files import read_ids
+from emocache.places import CACHE_HELP
 
 EXPORT_EXAMPLES = (
     "emocache export iemocap/hubert-large hubert.h5 --layers 12",
@@ -23,9 +24,7 @@ IMPORT_EXAMPLES = (
 LISTED = 20
 """Most utterances that are listed one by one; --json lists all."""
 
-CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")
-]
+CacheOption = Annotated[Path | None, typer.Option("--cache", help=CACHE_HELP)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -108,7 +107,9 @@ def import_(
     from emocache.exchange import imports
     from emocache.exchange.foreign import Said
 
-    root = cache.expanduser() if cache else places.cache_root()
+    *below, root = places.cache_path(cache)
+    if taken := [one for one in below if (one / corpus / name / "card.json").is_file()]:
+        raise UsageError(f"--name {name}: {corpus}/{name} lies in {taken[0]}, which is only read; give another name")
     numbers = layer_numbers.name_layers(layers) if layers else ()
     said = Said(level=level, layers=numbers, hop=hop, modality=modality, encoder=encoder)
     intake = imports.look(

@@ -8,7 +8,7 @@ import typer
 
 from emocache import show
 from emocache.errors import UsageError
-from emocache.options import CacheOption, DataOption, JsonOption, cache_of, say
+from emocache.options import CacheOption, DataOption, JsonOption, say
 
 EXAMPLES = (
     "emocache pool iemocap/hubert-large --levels phone,syllable,word",
@@ -41,13 +41,14 @@ def pool(
     if not name:
         raise UsageError(f"{features!r}: expected CORPUS/FEATURES, as `emocache ls` names them")
     asked = [level.strip() for level in levels.split(",")]
-    done = pool_rows(open_cache(cache_of(cache)).features(corpus, name), data, levels=asked, layers=layers)
+    opened = open_cache(cache)
+    done = pool_rows(opened.features(corpus, name), data, levels=asked, layers=layers, cache=opened)
     counted = show.fallbacks(done.features, done.levels)
     if as_json:
         about = show.summary(done.features) | {"pooled": done.utterances, "segments": counted, "lacking": list(done.lacking)}
-        typer.echo(json.dumps(about | {"path": str(done.features.paths.root), "digest": done.features.digest}))
+        typer.echo(json.dumps(about | {"path": show.places(done.features), "digest": done.features.digest}))
     else:
-        typer.echo(f"{features}: {done.utterances} utterances pooled now, levels {', '.join(done.levels)}, at {done.features.paths.root}")
+        typer.echo(f"{features}: {done.utterances} utterances pooled now, levels {', '.join(done.levels)}, at {show.places(done.features)}")
         typer.echo("\n".join(show.fallback_lines(counted)))
         for lacking in done.lacking:
             say(f"not pooled: {lacking}: has no {done.features.native} in the cache")

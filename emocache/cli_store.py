@@ -1,7 +1,7 @@
 """Care for the cache on the command line: verify, repair, rm, du, gc and migrate."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,20 @@ import typer
 
 from emocache import cli_rm, show, show_store
 from emocache.errors import EmocacheError, UsageError
-from emocache.options import AllArgument, CacheOption, DataOption, DryOption, JsonOption, cache_of, each_of, name_of, root_of, say
+from emocache.options import (
+    AllArgument,
+    CacheOption,
+    DataOption,
+    DryOption,
+    JsonOption,
+    cache_of,
+    each_of,
+    name_of,
+    root_of,
+    roots_of,
+    say,
+    sets_in,
+)
 
 if TYPE_CHECKING:
     from emocache.store.layout import Paths
@@ -28,13 +41,10 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Look whether everything in the cache is as it was written. Exit code 1 when anything is not."""
-    from emocache.care.sets import find_sets, marker_fault
     from emocache.care.verify import verify as verify_set
 
-    root = root_of(cache)
-    marker = marker_fault(root)
-    if marker and not as_json:
-        typer.echo(f"bad   {root / 'emocache.json'}: {marker}; `emocache repair` writes it anew")
+    roots = roots_of(cache, sound=False)
+    markers = _marker_faults(roots, quiet=as_json)
 
     def look(paths: "Paths") -> dict[str, Any]:
         report, proof = verify_set(paths), None
@@ -50,17 +60,18 @@ def verify(
             except EmocacheError as error:
                 refused = error
         if not as_json:
-            typer.echo("\n".join(show_store.report_lines(report, proof)))
+            typer.echo("\n".join([*_heading(paths, roots, told), *show_store.report_lines(report, proof)]))
         if refused is not None:
             raise refused
-        return show_store.report_json(report, proof)
+        return show_store.report_json(report, proof) | {"path": str(paths.root)}
 
-    looked, failed = each_of(find_sets(root, names or ()), look)
+    told: set[Path] = set()
+    looked, failed = each_of([paths for sets in sets_in(roots, names or ()).values() for paths in sets], look)
     if as_json:
-        typer.echo(json.dumps({"marker": marker, "features": looked}))
+        typer.echo(json.dumps({"marker": next(iter(markers), None), "features": looked}))
     elif not looked and not failed:
-        typer.echo(f"{root}: holds no features")
-    bad = marker is not None or not all(one["ok"] for one in looked)
+        typer.echo(f"{', '.join(map(str, roots))}: holds no features")
+    bad = bool(markers) or not all(one["ok"] for one in looked)
     raise typer.Exit(1 if bad else 2 if failed else 0)
 
 
@@ -94,18 +105,18 @@ def repair(
 def du(names: AllArgument = None, cache: CacheOption = None, as_json: JsonOption = False) -> None:
     """Say what the cache takes on disk: by feature set, level and layer."""
     from emocache.care.gc import beside
-    from emocache.care.sets import find_sets
     from emocache.care.usage import usage
 
-    root = cache_of(cache)
-    found, failed = each_of(find_sets(root, names or ()), usage)
-    rows = [show_store.usage_json(one) for one in found]
-    left = sum(one.size for one in beside(root))
+    roots = roots_of(cache)
+    found, failed = each_of([paths for sets in sets_in(roots, names or ()).values() for paths in sets], usage)
+    rows = [show_store.usage_json(one) | {"path": str(one.paths.root)} for one in found]
+    left = sum(one.size for root in roots for one in beside(root))
     if as_json:
         typer.echo(json.dumps({"features": rows, "beside": left}))
     else:
         cells = [cell for row in rows for cell in show_store.usage_cells(row)]
-        typer.echo(show.table(["features", "level", "layer", "size", "files"], cells) if cells else f"{root}: holds no features")
+        empty = f"{', '.join(map(str, roots))}: holds no features"
+        typer.echo(show.table(["features", "level", "layer", "size", "files"], cells) if cells else empty)
         free, dead = left + sum(row["litter"] for row in rows), sum(row["dead"] for row in rows)
         typer.echo(f"`emocache gc` could free {show.size(free)}, with --compact {show.size(dead)} more")
     raise typer.Exit(2 if failed else 0)
@@ -177,6 +188,26 @@ def migrate(
     elif marked:
         typer.echo(f"{root}: is a cache of format {FORMAT} now")
     raise typer.Exit(2 if failed else 0)
+
+
+def _marker_faults(roots: Sequence[Path], *, quiet: bool) -> list[str]:
+    """What is wrong with the files that say that these are caches, said unless `quiet`."""
+    from emocache.care.sets import marker_fault
+
+    faults = {root: fault for root in roots if (fault := marker_fault(root)) is not None}
+    for root, fault in faults.items():
+        if not quiet:
+            typer.echo(f"bad   {root / 'emocache.json'}: {fault}; `emocache repair` writes it anew")
+    return list(faults.values())
+
+
+def _heading(paths: "Paths", roots: Sequence[Path], told: set[Path]) -> list[str]:
+    """The cache that a feature set lies in, where there are several and it was not told yet."""
+    root = paths.root.parents[1]
+    if len(roots) < 2 or root in told:
+        return []
+    told.add(root)
+    return [f"cache {root}"]
 
 
 def _would_free(paths: "Paths") -> dict[str, Any]:

@@ -11,6 +11,7 @@ EmocacheError
 ├── CacheError        a cache that is missing, damaged, or lacks what was asked of it
 │   ├── KeyMismatch   features made in another way than the ones asked for
 │   └── NewerFormat   a cache that a newer release has written
+├── ShareError        a shared cache that cannot be reached, is damaged, or refuses
 └── ProtocolError     a split, label or run that would not be an honest experiment
 """
 
@@ -57,6 +58,10 @@ class KeyMismatch(CacheError):
 
 class NewerFormat(CacheError):
     """A cache or feature set of a format that this release does not know yet."""
+
+
+class ShareError(EmocacheError):
+    """A shared cache that cannot be reached, is damaged, or refuses what was asked of it."""
 
 
 class ProtocolError(EmocacheError):

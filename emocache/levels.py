@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emocache import alignment, pooling
+from emocache.errors import CacheError
 from emocache.store.layout import LEVELS
 from emocache.store.plan import Column
 from emocache.types import Utterance
@@ -107,7 +108,10 @@ def has_segments(native: Native) -> bool:
 
 def _word_of_token(native: Native, utterance: Utterance) -> NDArray[np.int64]:
     """The row of level `word` that each token counts in [tokens], -1 for none; a text without words is one row of all tokens."""
-    word = np.asarray(native.columns(utterance)["word"], np.int64)
+    columns = native.columns(utterance)
+    if "word" not in columns:
+        raise CacheError(f"{utterance.id}: which word each token is of was not passed on with the features, being the transcript")
+    word = np.asarray(columns["word"], np.int64)
     said, rows = np.unique(word[word >= 0], return_inverse=True)
     if not len(said):
         return np.zeros(len(word), np.int64)

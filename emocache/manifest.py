@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 from emocache import heard, views
 from emocache.errors import CorpusError
@@ -76,8 +77,11 @@ LONGEST_PATH, LONGEST_NAME = 4095, 255
 """Bytes of a path, and of each name in it, that a file system takes."""
 
 
-def read_csv(path: Path) -> list[Utterance]:
-    """The utterances of a CSV file, in its order. CorpusError names file and line of whatever does not fit."""
+def read_csv(path: Path, *, pathless: bool = False) -> list[Utterance]:
+    """The utterances of a CSV file, in its order; with `pathless`, their paths may be empty.
+
+    CorpusError names file and line of whatever does not fit.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -97,30 +101,30 @@ def read_csv(path: Path) -> list[Utterance]:
             raise CorpusError(f"{path}: column {columns.index('') + 1} has no name; name it or leave it out (pandas: to_csv(index=False))")
         if repeated := [name for name, count in Counter(columns).items() if count > 1]:
             raise CorpusError(f"{path}: column {', '.join(map(repr, repeated))} stands twice; rename one")
-        utterances.extend(_utterance(row, f"{path}:{reader.line_num}") for row in reader)
+        utterances.extend(_utterance(row, f"{path}:{reader.line_num}", pathless=pathless) for row in reader)
     except csv.Error as error:
         raise CorpusError(f"{path}:{reader.line_num + 1}: not a CSV row ({error}); look for a double quote too many") from None
     check_ids(utterances, path)
     return utterances
 
 
-def _utterance(row: Mapping[str | None, str | list[str] | None], where: str) -> Utterance:
+def _utterance(row: Mapping[str | None, str | list[str] | None], where: str, *, pathless: bool) -> Utterance:
     """One CSV row as an utterance."""
     if None in row or None in row.values():
         raise CorpusError(f"{where}: not as many fields as the header; put text with commas in double quotes")
-    return from_cells({str(name): str(value).strip() for name, value in row.items()}, where)
+    return from_cells({str(name): str(value).strip() for name, value in row.items()}, where, pathless=pathless)
 
 
-def from_cells(cells: Mapping[str, str], where: str) -> Utterance:
+def from_cells(cells: Mapping[str, str], where: str, *, pathless: bool = False) -> Utterance:
     """An utterance from text by column; '' counts as nothing. CorpusError names `where` when a cell does not fit its column."""
-    for name in ("utterance_id", "path"):
+    for name in ("utterance_id",) if pathless else ("utterance_id", "path"):
         if not cells.get(name):
             raise CorpusError(f"{where}: {name} is empty")
     if len(path := os.fsencode(cells["path"])) > LONGEST_PATH or max(map(len, path.split(b"/"))) > LONGEST_NAME:
         raise CorpusError(f"{where}: path has {len(path)} bytes, and no file can be called so; give the path of the audio")
     known = {_FIELD_OF.get(name, name): _parse(name, cells[name], where) for name in COLUMNS if cells.get(name)}
     extra = {name: value for name, value in cells.items() if name not in COLUMNS}
-    return Utterance(**known, extra=extra)  # type: ignore[arg-type]
+    return Utterance(**{"path": "", **known}, extra=extra)  # type: ignore[arg-type]
 
 
 def _parse(column: str, text: str, where: str) -> object:
@@ -204,24 +208,43 @@ def names(data: Path) -> list[str]:
 
 
 def load(data: Path, name: str) -> Corpus:
-    """The prepared corpus `name` with its augmented views; a manifest.csv without corpus.json is taken as it stands."""
+    """The prepared corpus `name` with its augmented views; a manifest.csv without corpus.json is taken as it stands.
+
+    An audio root that is not absolute, as in a copy that was passed on with its audio, counts from the corpus's folder.
+    """
     folder = data / plain_name(name, "corpus")
     if not (folder / MANIFEST).is_file():
         known = ", ".join(names(data)) or "none"
         raise CorpusError(f"no corpus {name!r} in {data} (prepared there: {known}); run `emocache prepare` first")
+    about = _about(folder)
     entries = heard.read(folder / heard.HEARD)
-    originals = read_csv(folder / MANIFEST)
+    originals = read_csv(folder / MANIFEST, pathless="audio" in about.get("lacks", ()))
     attached = views.attach(originals, folder / views.FOLDER)
     utterances = tuple(_with_audio(utterance, entries.get(utterance.id)) for utterance in (*originals, *attached.utterances))
     check_ids(utterances, folder)
-    if not (folder / CORPUS).is_file():
+    if not about:
         return Corpus(name=name, reader="csv", scheme="as-is", audio_root=folder, utterances=utterances, notes=attached.notes)
+    about["notes"] = (*about.get("notes", ()), *attached.notes)
     try:
-        about = json.loads((folder / CORPUS).read_text(encoding="utf-8"))
-        known_fields = {field.name for field in fields(Corpus)} - {"utterances"}
-        about = {key: value for key, value in about.items() if key in known_fields}
-        about |= {"differs": tuple(about.get("differs", ())), "notes": (*about.get("notes", ()), *attached.notes)}
-        about |= {"name": name, "audio_root": Path(about["audio_root"])}
-        return Corpus(utterances=utterances, **about)
+        return Corpus(utterances=utterances, **about | {"name": name})
+    except TypeError as error:
+        raise CorpusError(f"{folder / CORPUS}: damaged ({error}); run `emocache prepare` again") from None
+
+
+_KINDS: Mapping[str, type] = {"passes": tuple, "lacks": tuple, "differs": tuple, "notes": tuple, "left_out": dict, "licence": str}
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """What `corpus.json` says, field by field of a Corpus; nothing where there is none."""
+    if not (folder / CORPUS).is_file():
+        return {}
+    try:
+        found = json.loads((folder / CORPUS).read_text(encoding="utf-8"))
+        known = {field.name for field in fields(Corpus)} - {"utterances"}
+        about: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items() if key in known}
+        if unfit := [key for key, kind in _KINDS.items() if not isinstance(about.get(key, kind()), kind)]:
+            raise ValueError(f"{unfit[0]} is {about[unfit[0]]!r}")
+        root = Path(about["audio_root"])
+        return about | {"audio_root": folder / root if root.parts and not root.is_absolute() else root}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorpusError(f"{folder / CORPUS}: damaged ({error}); run `emocache prepare` again") from None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from emocache import manifest, places
-from emocache.errors import EmocacheError, UsageError
+from emocache.errors import CacheError, EmocacheError, UsageError
+from emocache.places import CACHE_HELP
 
 if TYPE_CHECKING:
     from emocache.store.layout import Paths
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")
-]
+CacheOption = Annotated[Path | None, typer.Option("--cache", help=CACHE_HELP)]
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of prepared corpora.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
@@ -44,17 +43,48 @@ def corpora_of(data: Path, name: str | None, every: bool) -> Iterator["Corpus"]:
 
 
 def root_of(cache: Path | None) -> Path:
-    """The folder of the cache, whatever is in it."""
-    return cache.expanduser() if cache else places.cache_root()
+    """The folder of the cache that is written to, whatever is in it."""
+    root = places.cache_path(cache)[-1]
+    places.open_to_group(root)
+    return root
 
 
 def cache_of(cache: Path | None) -> Path:
-    """The folder of the cache; CacheError when it is none."""
+    """The folder of the cache that is written to; CacheError when it is none."""
     from emocache.store.layout import check_root
 
     root = root_of(cache)
     check_root(root)
     return root
+
+
+def roots_of(cache: Path | None, *, sound: bool = True) -> tuple[Path, ...]:
+    """The folders of all caches that are read; CacheError when one is none, but a single one is not looked at unless `sound`."""
+    from emocache.store import open_cache
+
+    found = places.cache_path(cache)
+    if len(found) == 1 and not sound:
+        return found
+    return tuple(root for root in open_cache(cache).roots if root.exists())
+
+
+def sets_in(roots: Sequence[Path], names: Sequence[str]) -> "dict[Path, list[Paths]]":
+    """The feature sets of these names (by default all) in each of several caches; CacheError for one that is in none."""
+    from emocache.care.sets import find_sets
+
+    if not names:
+        return {root: find_sets(root) for root in roots}
+    found: dict[Path, list[Paths]] = {root: [] for root in roots}
+    for name in names:
+        refused: CacheError | None = None
+        for root in roots:
+            try:
+                found[root] += find_sets(root, [name])
+            except CacheError as error:
+                refused = error
+        if refused and not any(name in {paths.root.parent.name, name_of(paths)} for sets in found.values() for paths in sets):
+            raise refused
+    return found
 
 
 def each_of(sets: "Sequence[Paths]", work: "Callable[[Paths], T]") -> tuple[list[T], bool]:

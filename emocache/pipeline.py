@@ -23,8 +23,9 @@ from emocache.heard import HEARD
 from emocache.levels import Level, Native, kinds_of, levels_of
 from emocache.places import free_bytes, plain_name
 from emocache.segments import choose
-from emocache.store import Features, open_cache, parse_layers, text_digest
+from emocache.store import Cache, Features, parse_layers, text_digest
 from emocache.store.card import Card, Key
+from emocache.store.layered import Part, check_same, still_to_make
 from emocache.store.layout import DTYPES
 from emocache.store.plan import Item, unit_rows
 from emocache.store.writer import FeatureWriter
@@ -34,11 +35,13 @@ UTTERANCE_LEVEL = "utterance"
 RESERVED = (manifest.MANIFEST, manifest.CORPUS)
 MADE_WITH = ("emocache", "torch", "transformers", "tokenizers", "speechbrain", "numpy", "soundfile", "soxr")
 """Packages whose versions a card records."""
+COPIED = {"audio": "audio", "text": "transcripts"}
+"""What an encoder is given, by modality, in the words in which a copy says what it lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One corpus through one encoder: everything that is known before encoding.
+    """One corpus through one encoder: everything that is known before encoding. `below` are caches that are read and not written to.
 
     `unusable` maps the ids of utterances that cannot be encoded to the reason; `notes` those that will be encoded in
     a way a user should know of.
@@ -48,6 +51,7 @@ class Job:
     source: Source
     encoder: Encoder
     cache: Path
+    below: tuple[Path, ...] = ()
     name: str
     rules: Mapping[str, Level]
     layers: tuple[int, ...]
@@ -71,6 +75,11 @@ class Job:
     def levels(self) -> tuple[str, ...]:
         """The levels that are wanted."""
         return tuple(self.rules)
+
+    @property
+    def caches(self) -> Cache:
+        """Where features are looked for."""
+        return Cache(self.cache, self.below)
 
     def size(self) -> dict[str, int]:
         """Bytes of each level, over the wanted layers, when all is stored."""
@@ -128,11 +137,15 @@ class Outcome:
 
 
 def prepare_job(
-    corpus: Corpus, data: Path, model: str, *, cache: Path, name: str | None = None, layers: str = "all", levels: Sequence[str] = (),
+    corpus: Corpus, data: Path, model: str, *, cache: Path, below: Sequence[Path] = (), name: str | None = None,
+    layers: str = "all", levels: Sequence[str] = (),
     dtype: str = "fp16", precision: str = "fp32", device: str | None = None, batch: float | None = None,
     window_s: float | None = None,
 ) -> Job:  # fmt: skip
-    """Load the encoder, look at every utterance, and work out what would be made. Nothing is written to the cache."""
+    """Load the encoder, look at every utterance, and work out what would be made. Nothing is written to the cache.
+
+    What caches `below` hold is not made again.
+    """
     if dtype not in DTYPES or precision not in encoders.PRECISIONS:
         raise UsageError(
             f"--dtype is one of {', '.join(DTYPES)}, --precision one of {', '.join(encoders.PRECISIONS)}; got {dtype}, {precision}"
@@ -153,7 +166,8 @@ def prepare_job(
         first = next(iter(unusable.items()))
         raise CorpusError(f"{corpus.name}: none of its {len(unusable)} utterances can be encoded; first {first[0]}: {first[1]}")
     return Job(
-        corpus=corpus, source=source, encoder=encoder, cache=cache, name=called, dtype=dtype, budget=_budget(encoder, batch),
+        corpus=corpus, source=source, encoder=encoder, cache=cache, below=tuple(below), name=called,
+     dtype=dtype, budget=_budget(encoder, batch),
         rules=rules,
         layers=chosen_layers,
         utterances=tuple(usable), unusable=unusable, notes=notes,
@@ -187,7 +201,7 @@ def check_room(job: Job, max_gb: float | None) -> None:
 def missing_bytes(job: Job) -> int:
     """Bytes that this extraction would add: what is committed already counts no more."""
     try:
-        features = open_cache(job.cache).features(job.corpus.name, job.name)
+        features = job.caches.features(job.corpus.name, job.name)
     except CacheError:
         return sum(job.size().values())
     row = DTYPES[job.dtype].itemsize
@@ -216,26 +230,44 @@ def _smaller(job: Job) -> list[tuple[str, int]]:
 
 
 def extract(job: Job, *, retry: bool = False) -> Outcome:
-    """Encode what is not in the cache yet and commit it unit by unit; an interrupted run goes on where it stopped.
+    """Encode what is not in the cache yet, or in those below it, and commit it unit by unit; an interrupted run goes on where it stopped.
 
-    With `retry`, utterances that failed before are tried again.
+    With `retry`, utterances that failed before are tried again. Where other caches hold all, nothing is written to this one.
     """
     by_id = {u.id: u for u in job.utterances}
     loop = Loop(job.encoder, job.rules, job.corpus.audio_root, job.dtype, job.budget)
-    with FeatureWriter(job.cache, job.corpus.name, job.name, job.card, on_wait=partial(tqdm.write, file=sys.stderr)) as writer:
-        work = writer.plan(job.items, dict.fromkeys(job.levels, job.layers), retry=retry)
-        manifest.save(replace(job.corpus, audio_root=Path()), job.cache)
-        with _progress(job, [by_id[name] for item in work for name in item.ids]) as bar:
-            for utterance in loop.run(writer, work, by_id):
-                bar.update(_weight(utterance, job.encoder))
-    features = open_cache(job.cache).features(job.corpus.name, job.name)
+    done: set[str] = set()
+    if todo := _todo(job):
+        with FeatureWriter(job.cache, job.corpus.name, job.name, job.card, on_wait=partial(tqdm.write, file=sys.stderr)) as writer:
+            planned = [writer.plan(items, arrays, retry=retry) for items, arrays in todo]
+            manifest.save(replace(job.corpus, audio_root=Path()), job.cache)
+            with _progress(job, [by_id[name] for work in planned for item in work for name in item.ids]) as bar:
+                for work in planned:
+                    done |= {name for item in work for name in item.ids}
+                    for utterance in loop.run(writer, work, by_id):
+                        bar.update(_weight(utterance, job.encoder))
+    features = job.caches.features(job.corpus.name, job.name)
     failed = {name: reason for name, reason in features.failures.items() if name in by_id}
-    encoded = len({name for item in work for name in item.ids} - set(failed))
-    return Outcome(encoded, {**job.unusable, **failed}, features, tuple(loop.notes))
+    return Outcome(len(done - set(failed)), {**job.unusable, **failed}, features, tuple(loop.notes))
+
+
+def _todo(job: Job) -> list[Part]:
+    """What other caches do not hold; KeyMismatch where they hold other features under this name."""
+    below = job.caches.beneath(job.corpus.name, job.name)
+    if below is not None:
+        check_same(below, job.card)
+    return still_to_make(
+        job.items, dict.fromkeys(job.levels, job.layers), job.caches.own(job.corpus.name, job.name) if below else None, below
+    )
 
 
 def _look(corpus: Corpus, data: Path, encoder: Encoder) -> tuple[list[Utterance], dict[str, str], dict[str, str]]:
     """The utterances that can be encoded, those that cannot, and notes on some."""
+    if encoder.modality in COPIED and (lacks := COPIED[encoder.modality]) in corpus.lacks:
+        raise CorpusError(
+            f"{corpus.name}: is a copy that came without its {lacks}, so what is there can be trained on and nothing more can be encoded; "
+            "run `emocache prepare` on the corpus itself"
+        )
     utterances: list[Utterance] = list(corpus.utterances)
     unusable: dict[str, str] = {}
     if encoder.modality == "audio":

@@ -14,7 +14,8 @@ from emocache.errors import CacheError, UsageError
 from emocache.levels import Columns, Level, pooled
 from emocache.pipeline import item_of
 from emocache.segments import choose
-from emocache.store import Features, open_cache, parse_layers
+from emocache.store import Cache, Features, parse_layers
+from emocache.store.layered import still_to_make
 from emocache.store.unit import UnitWriter
 from emocache.store.writer import FeatureWriter, Work
 from emocache.types import Utterance
@@ -58,8 +59,10 @@ class Pooled:
     features: Features
 
 
-def pool(features: Features, data: Path, *, levels: Sequence[str], layers: str = "all") -> Pooled:
+def pool(features: Features, data: Path, *, levels: Sequence[str], layers: str = "all", cache: Cache | None = None) -> Pooled:
     """Add levels to a feature set that holds its encoder's own rows; `layers` 'all' is all that are cached.
+
+    What is made is written to `cache`, by default to where the features lie.
 
     Alignments, and what utterances there are, come from the prepared corpus in `data`. CacheError when the rows were made from
     other audio or text, UsageError for levels that cannot be.
@@ -76,17 +79,29 @@ def pool(features: Features, data: Path, *, levels: Sequence[str], layers: str =
     rules = choose(rows, levels, data, features.corpus)
     if features.native in rules:
         raise UsageError(f"--levels {features.native}: these are the encoder's own rows; give levels that are pooled from them")
-    root = features.paths.root.parent
-    with FeatureWriter(root.parent, features.corpus, features.name, features.card) as writer:
-        work = writer.plan([item_of(u, rows, rules) for u in utterances], dict.fromkeys(rules, chosen))
-        by_id = {u.id: u for u in utterances}
-        todo = sum(len(one.ids) for one in work)
-        with tqdm(total=todo, desc=f"pool {_name(features)}", unit="utterance", delay=1) as bar, closing(writer.units(work)) as units:
-            for one, unit in units:
-                for utterance in _fill(features, one, unit, rules, by_id):
-                    bar.update(utterance is not None)
+    cache = cache or Cache(features.paths.root.parents[1])
+    below = cache.beneath(features.corpus, features.name)
+    items, wanted = [item_of(u, rows, rules) for u in utterances], dict.fromkeys(rules, chosen)
+    made: set[str] = set()
+    for some, arrays in still_to_make(items, wanted, cache.own(features.corpus, features.name) if below else None, below):
+        with FeatureWriter(cache.root, features.corpus, features.name, features.card) as writer:
+            work = writer.plan(some, arrays)
+            made |= _make(features, writer, work, rules, {u.id: u for u in utterances})
     lacking = tuple(u.id for u in corpus.utterances if u.id not in held)
-    return Pooled(todo, tuple(rules), lacking, open_cache(root.parent).features(features.corpus, features.name))
+    return Pooled(len(made), tuple(rules), lacking, cache.features(features.corpus, features.name))
+
+
+def _make(
+    features: Features, writer: FeatureWriter, work: Sequence[Work], rules: Mapping[str, Level], by_id: Mapping[str, Utterance]
+) -> set[str]:
+    """Make and commit units; the utterances that were pooled."""
+    todo = [name for one in work for name in one.ids]
+    title = f"pool {_name(features)}"
+    with tqdm(total=len(todo), desc=title, unit="utterance", delay=1) as bar, closing(writer.units(work)) as units:
+        for one, unit in units:
+            for utterance in _fill(features, one, unit, rules, by_id):
+                bar.update(utterance is not None)
+    return set(todo)
 
 
 def _check(features: Features, utterances: Sequence[Utterance]) -> None:

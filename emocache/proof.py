@@ -130,7 +130,7 @@ def prove(
 def at_hand(features: Features, data: Path) -> Corpus:
     """The prepared corpus of a feature set; CorpusError when it, or its audio, is not there."""
     corpus = manifest.load(data, features.corpus)
-    if features.card.modality == "audio" and not corpus.audio_root.is_dir():
+    if features.card.modality == "audio" and ("audio" in corpus.lacks or not corpus.audio_root.is_dir()):
         raise CorpusError(f"{corpus.audio_root}: the audio of {features.corpus} is not there")
     return corpus
 

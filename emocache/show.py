@@ -30,6 +30,7 @@ def announcement(job: "Job") -> list[str]:
         f"encoder  {job.source.name} from {job.source.origin} at {job.source.revision}, {encoder.precision} on {encoder.device}",
         f"stored   {', '.join(f'{level} {size(amount)}' for level, amount in sizes.items())} as {job.dtype}, layers {numbers}",
         f"cache    {job.cache} (free: {size(free_bytes(job.cache))})",
+        *(f"reads    {root}, where nothing is written" for root in job.below),
     ]
     if encoder.device.type == "cuda" and encoder.precision == "fp32" and not job.source.computed:
         lines.append("hint     --precision bf16 computes faster and less exactly, as another feature set")
@@ -99,13 +100,20 @@ def summary(features: "Features") -> dict[str, Any]:
         "layers": layers.ranges(features.layers),
         "dtype": features.card.key.dtype,
         "precision": features.card.key.precision,
-        "bytes": sum(path.stat().st_size for path in features.paths.zarr.rglob("*") if path.is_file()),
+        "bytes": sum(path.stat().st_size for place in features.places for path in (place / "features.zarr").rglob("*") if path.is_file()),
+        "places": [str(place) for place in features.places],
+        "lacks": features.lacks,
     }
 
 
-def features_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Summaries of feature sets, one a line."""
-    header = ["features", "utterances", "levels", "layers", "stored", "computed", "size"]
+def places(features: "Features") -> str:
+    """The folders that a feature set lies in."""
+    return ", ".join(map(str, features.places))
+
+
+def features_table(rows: Sequence[Mapping[str, Any]], *, lies_in: bool = False) -> str:
+    """Summaries of feature sets, one a line; with `lies_in`, the caches that each lies in."""
+    header = ["features", "utterances", "levels", "layers", "stored", "computed", "size", *(["lies in"] if lies_in else [])]
     cells = [
         [
             row["features"],
@@ -115,6 +123,7 @@ def features_table(rows: Sequence[Mapping[str, Any]]) -> str:
             row["dtype"],
             row["precision"],
             size(row["bytes"]),
+            *([", ".join(str(Path(place).parents[1]) for place in row["places"])] if lies_in else []),
         ]
         for row in rows
     ]

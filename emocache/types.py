@@ -50,6 +50,12 @@ class Utterance:
         return value or None
 
 
+PASSABLE = ("labels", "speakers", "folds", "transcripts", "audio")
+"""What of a corpus may be passed on with its features, by the names that licences are described with."""
+USUAL = PASSABLE[:3]
+"""What goes with features unless a corpus says otherwise: what a head is trained on."""
+SHARES = ("free", "ask", "forbidden")
+"""Whether features of a corpus may be passed on, the strictest last."""
 LABEL_FIELDS = ("emotion", "speaker", "gender", "session", "fold", "split", "dialogue", "language")
 """Fields of an utterance that can serve as a label or group; every extra column can too."""
 
@@ -58,7 +64,8 @@ LABEL_FIELDS = ("emotion", "speaker", "gender", "session", "fold", "split", "dia
 class CorpusInfo:
     """What is known of a corpus apart from its files.
 
-    `share` says whether features may be passed on: 'free', 'ask' or 'forbidden'. `home` is where to get the corpus.
+    `share` says whether features may be passed on (of SHARES), `passes` what may go with them (of PASSABLE). `home` is where
+    to get the corpus.
     `expected` holds the published number of utterances by label scheme and class, `expected_splits` by scheme, split and
     class; known broken ones are counted in both. `broken` maps the ids of known broken utterances to what is wrong with them.
     Utterances that last longer than `longest_s` are pointed out. `alignment` says how the alignments that it brings were made.
@@ -69,6 +76,7 @@ class CorpusInfo:
     share: str
     citation: str
     scheme: str
+    passes: tuple[str, ...] = USUAL
     languages: tuple[str, ...] = ()
     home: str = ""
     expected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -98,7 +106,8 @@ class Corpus:
 
     `differs` lists in words how the counts differ from what is expected (empty: as expected, or nothing known).
     `left_out` counts what was left out: by label for the label scheme, and audio that cannot be used. `notes` say in words
-    what else whoever uses the corpus must know.
+    what else whoever uses the corpus must know. `lacks` names what a copy was passed on without (of PASSABLE): of a corpus that
+    lies here whole, nothing.
     """
 
     name: str
@@ -109,6 +118,8 @@ class Corpus:
     licence: str = "unknown"
     share: str = "ask"
     citation: str = ""
+    passes: tuple[str, ...] = USUAL
+    lacks: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

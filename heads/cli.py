@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from emocache.errors import UsageError
+from emocache.places import CACHE_HELP
 from heads import HEADS
 
 MOST_SEEDS = 1_000_000
@@ -40,7 +41,7 @@ FoldsOption = Annotated[int | None, typer.Option(help="How many speaker-folds (d
 TestSplitOption = Annotated[str | None, typer.Option(help="With given: which of several test splits, such as test1.")]
 RunsOption = Annotated[Path, typer.Option(help="Folder that runs are written to.")]
 DataOption = Annotated[Path, typer.Option(help="Folder of prepared corpora.")]
-CacheOption = Annotated[Path | None, typer.Option(help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")]
+CacheOption = Annotated[Path | None, typer.Option(help=CACHE_HELP)]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")]
 JobsOption = Annotated[int, typer.Option(min=1, help="Processes that share the folds, and the GPUs where there are several.")]
 AllowCountsOption = Annotated[bool, typer.Option("--allow-counts", help="Train although the corpus is not as published.")]

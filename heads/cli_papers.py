@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from emocache.errors import UsageError
-from emocache.places import cache_root
+from emocache.places import CACHE_HELP, cache_path, join
 from heads import HEADS
 from heads.cli import JobsOption, NoWeightsOption, parse_seeds
 from heads.recipes.recipe import CELLS
@@ -48,7 +48,7 @@ def reproduce(
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder that runs are written to, and finished ones taken from.")] = Path("runs"),
     data: Annotated[Path, typer.Option(help="Folder of prepared corpora.")] = Path("data"),
-    cache: Annotated[Path | None, typer.Option(help="Folder of the cache (default: $EMOCACHE_HOME, else the user's cache folder).")] = None,
+    cache: Annotated[Path | None, typer.Option(help=CACHE_HELP)] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
     jobs: JobsOption = 1,
     allow_counts: Annotated[bool, typer.Option("--allow-counts", help="Run although the corpus is not as published.")] = False,
@@ -84,7 +84,7 @@ def reproduce(
         test_text=test_text,
         runs=runs,
         data=data,
-        cache=cache.expanduser() if cache else cache_root(),
+        cache=join(cache_path(cache)),
         device=device,
         allow_counts=allow_counts,
         allow_missing=allow_missing,

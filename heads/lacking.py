@@ -55,7 +55,5 @@ def _extract(features: Features, levels: Sequence[str], layers: str) -> list[str
     """The extraction of levels as the feature set was made; CacheError for an imported one, of which not all is known."""
     arrays = [(level, layer) for level in levels for layer in wanted_layers(features, layers)]
     if not (lines := features.card.commands(features.name, arrays)):
-        raise CacheError(
-            f"{features.corpus}/{features.name}: {', '.join(levels)} not complete; {features.card.again(features.name, arrays)}"
-        )
+        raise CacheError(f"{features.corpus}/{features.name}: {', '.join(levels)} not complete; {features.again(arrays)}")
     return lines

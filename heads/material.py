@@ -83,7 +83,7 @@ def _layers(features: Features, level: str, asked: str) -> tuple[int, ...]:
         there = ", ".join(map(str, cached))
         raise CacheError(
             f"{features.corpus}/{features.name}: layer {missing[0]} of {level} is not cached (there are {there}); "
-            f"{features.card.again(features.name, [(level, layer) for layer in wanted])}"
+            f"{features.again([(level, layer) for layer in wanted])}"
         )
     return wanted
 
@@ -230,7 +230,7 @@ def _with_features(
         held = set(features.held(one.level, one.layers))
         missing = [utterance.id for utterance in utterances if utterance.id not in held]
         if missing and (not allow_missing or len(missing) == len(utterances)):
-            again = features.card.again(features.name, [(one.level, layer) for layer in one.layers])
+            again = features.again([(one.level, layer) for layer in one.layers])
             raise CacheError(
                 f"{features.corpus}/{features.name}: no features for {len(missing)} of {len(utterances)} labelled utterances, "
                 f"first {missing[0]}; {again}, or leave them out with --allow-missing"

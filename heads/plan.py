@@ -123,7 +123,7 @@ def plan(ask: Experiment, cache: Cache) -> Plan:
     kind = "-random-labels" if ask.random_labels else ""
     target = runfolder.place(ask.runs, ask.name or f"{ask.head}-{ask.corpus}-{ask.protocol}{kind}-{digest[:8]}", digest)
     return Plan(
-        ask=ask, cache=cache.root, head=head, config=config, sets=sets, inputs=inputs, material=material,
+        ask=ask, cache=cache.path, head=head, config=config, sets=sets, inputs=inputs, material=material,
         folds=folds, about=about, digest=digest, runs_digest=_digest(about, {}, material), target=target, tested=other, remarks=remarks,
     )  # fmt: skip
 

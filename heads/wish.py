@@ -8,6 +8,7 @@ from pathlib import Path
 import heads
 from emocache import manifest
 from emocache.errors import CacheError, UsageError
+from emocache.places import cache_path
 from emocache.store import Cache, open_cache
 from emocache.store.layout import MARKER, SOURCE
 from heads import lacking
@@ -121,7 +122,7 @@ def _check_settings(wish: Wish, rows: Sequence[Row]) -> None:
 
 def check_features(wish: Wish, rows: Sequence[Row]) -> None:
     """CacheError with one command a line when the cache lacks anything that the rows need."""
-    cache = open_cache(wish.cache) if (wish.cache / MARKER).is_file() else None
+    cache = open_cache(wish.cache) if any((root / MARKER).is_file() for root in cache_path(wish.cache)) else None
     needed: dict[str, list[str]] = {}
     for source in dict.fromkeys(source for row in rows for source in row.sources):
         needed.setdefault(wish.encoder(source), []).append(wish.level(source))

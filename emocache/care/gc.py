@@ -60,3 +60,6 @@ def _beside(root: Path) -> Iterator[Path]:
             stale = path.name.endswith(".part") and time.time() - path.lstat().st_mtime > STALE_S
             if stale or (REMOVED in path.name and path.is_dir()):
                 yield path
+    pulls = root / ".pull"  # what interrupted pulls have so far
+    if pulls.is_dir() and time.time() - max(path.lstat().st_mtime for path in [pulls, *pulls.rglob("*")]) > STALE_S:
+        yield pulls

@@ -19,6 +19,7 @@ from emocache.files import sync_folder
 from emocache.store.claims import Use
 from emocache.store.index import Index, read_index
 from emocache.store.layout import Paths
+from emocache.store.pulled import PULLED
 from emocache.store.reader import Features
 
 
@@ -42,6 +43,8 @@ def rewrite(paths: Paths) -> None:
             raise
         for folder in (made.claims, made.parts):
             shutil.rmtree(folder)
+        if (paths.root / PULLED).exists():
+            shutil.copyfile(paths.root / PULLED, made.root / PULLED)
         sync_folder(made.root)
         paths.root.rename(paths.old)
         _take_place(paths)

@@ -16,7 +16,7 @@ from pathlib import Path
 from emocache.corpora import tables
 from emocache.corpora.tables import csv_rows, find, recordings
 from emocache.errors import CorpusError
-from emocache.types import CorpusInfo, LeftOut, Utterance
+from emocache.types import PASSABLE, CorpusInfo, LeftOut, Utterance
 
 SENTENCES: Mapping[str, str] = {
     "IEO": "It's eleven o'clock", "TIE": "That is exactly what happened", "IOM": "I'm on my way to the meeting",
@@ -39,6 +39,7 @@ INFO = CorpusInfo(
     title="CREMA-D",
     licence="Open Database License (ODbL) 1.0",
     share="free",
+    passes=PASSABLE,
     citation="Cao et al. (2014), CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset, "
     "IEEE Transactions on Affective Computing 5(4): 377-390",
     scheme="cremad-6",

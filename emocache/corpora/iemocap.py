@@ -21,7 +21,7 @@ from emocache.alignments.formats import FORMATS
 from emocache.alignments.gather import NO_FILE, gather
 from emocache.alignments.tiers import Tier
 from emocache.errors import CorpusError
-from emocache.types import CorpusInfo, Utterance
+from emocache.types import PASSABLE, SHARES, USUAL, CorpusInfo, Utterance
 
 INFO = CorpusInfo(
     title="IEMOCAP",
@@ -60,8 +60,8 @@ _KINDS = {"impro": "improvised", "script": "scripted"}
 def info(root: Path) -> CorpusInfo:
     """INFO, or what `INFO.json` beside the sessions says of a corpus made in IEMOCAP's layout.
 
-    The file holds title, licence, share and citation; language, scheme, expected and alignment (how its ForcedAlignment was
-    made) are optional. CorpusError when it is damaged.
+    The file holds title, licence, share and citation; passes, language, scheme, expected and alignment (how its ForcedAlignment
+    was made) are optional. CorpusError when it is damaged.
     """
     path = _release(root) / "INFO.json"
     if not path.is_file():
@@ -74,6 +74,7 @@ def info(root: Path) -> CorpusInfo:
             share=about["share"],
             citation=about["citation"],
             scheme=about.get("scheme", INFO.scheme),
+            passes=tuple(map(str, about.get("passes", USUAL))),
             languages=(about.get("language", "en"),),
             alignment=about.get("alignment", UNSAID),
             expected={
@@ -82,8 +83,10 @@ def info(root: Path) -> CorpusInfo:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorpusError(f"{path}: damaged ({error}); it needs title, licence, share and citation, and may have expected counts") from None
-    if described.share not in {"free", "ask", "forbidden"}:
-        raise CorpusError(f"{path}: share is {described.share!r}, expected 'free', 'ask' or 'forbidden'")
+    if described.share not in SHARES:
+        raise CorpusError(f"{path}: share is {described.share!r}, expected one of {', '.join(SHARES)}")
+    if unknown := [name for name in described.passes if name not in PASSABLE]:
+        raise CorpusError(f"{path}: passes has {unknown[0]!r}, expected some of {', '.join(PASSABLE)}")
     return described
 
 

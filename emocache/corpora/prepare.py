@@ -11,7 +11,7 @@ from emocache.corpora import CORPORA, published
 from emocache.errors import CorpusError, UsageError
 from emocache.heard import HEARD
 from emocache.places import plain_name
-from emocache.types import SAMPLE_RATE, Corpus, CorpusInfo, LeftOut, Utterance
+from emocache.types import PASSABLE, SAMPLE_RATE, SHARES, Corpus, CorpusInfo, LeftOut, Utterance
 
 SKIPPED = "(audio missing or broken)"
 """What `left_out` calls utterances left out by name for their audio."""
@@ -49,6 +49,9 @@ def prepare(
     audio_root: Path | None = None,
     scheme: str | None = None,
     skip_broken: bool = False,
+    licence: str | None = None,
+    share: str | None = None,
+    passes: Sequence[str] | None = None,
 ) -> Prepared:
     """Read the corpus at `root` and write its manifest to `data/NAME/`; an earlier one is replaced.
 
@@ -58,10 +61,11 @@ def prepare(
     it is known to be so from the publishers, or `skip_broken` leaves it out by name. Alignments that the corpus brings are
     written again, for these utterances; who has none is listed in them. One of the same name that was made otherwise is
     kept, and the corpus's notes say so. When something is raised, nothing is written but that memory. UsageError for an
-    unknown reader or scheme, or a name that cannot be.
+    unknown reader or scheme, or a name that cannot be. `licence`, `share` and `passes` (see CorpusInfo) are those of a corpus
+    of one's own; of a known one they can only be stricter.
     """
     module, name = _reader(reader), _corpus_name(reader, name)
-    info: CorpusInfo = module.info(root)
+    info = _on_terms(reader, module.info(root), licence, share, passes)
     chosen = scheme or info.scheme
     spoken = [replace(utterance, language=utterance.language or info.language) for utterance in module.read(root)]
     kept, left_out = _labelled(spoken, chosen, root)
@@ -80,6 +84,7 @@ def prepare(
         utterances=tuple(heard),
         licence=info.licence,
         share=info.share,
+        passes=info.passes,
         citation=info.citation,
         differs=published.differs(info, chosen, [*heard, *absent]),
         left_out=labels.counted(left_out) | {what: count for what, count in ((SKIPPED, len(skipped)), (STRAY, len(stray))) if count},
@@ -105,6 +110,22 @@ def _corpus_name(reader: str, name: str | None) -> str:
     if name is None and reader in NAMELESS:
         raise UsageError(f"{reader} does not say what its corpus is called; give --name")
     return plain_name(reader if name is None else name, "--name")
+
+
+def _on_terms(reader: str, info: CorpusInfo, licence: str | None, share: str | None, passes: Sequence[str] | None) -> CorpusInfo:
+    """What is known of a corpus, with what its user says of passing it on. UsageError for what cannot be, or is looser than is known."""
+    if share is not None and share not in SHARES:
+        raise UsageError(f"--share {share}: expected one of {', '.join(SHARES)}")
+    if unknown := [kind for kind in passes or () if kind not in PASSABLE]:
+        raise UsageError(f"--passes {unknown[0]}: expected some of {', '.join(PASSABLE)}")
+    share, passes = share or info.share, info.passes if passes is None else tuple(passes)
+    looser = SHARES.index(share) < SHARES.index(info.share) or not set(passes) <= set(info.passes)
+    if reader not in NAMELESS and (licence is not None or looser):
+        raise UsageError(
+            f"{reader}: its licence is known ({info.licence}; {info.share}, with {', '.join(info.passes)}); --share and --passes can "
+            "only be stricter, and --licence is for corpora of your own"
+        )
+    return replace(info, licence=licence or info.licence, share=share, passes=passes)
 
 
 def _take_up(brought: Alignment, data: Path, name: str) -> tuple[Alignment, str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emocache.errors import CorpusError
-from emocache.types import CorpusInfo, Utterance
+from emocache.types import PASSABLE, CorpusInfo, Utterance
 
 EMOTIONS: Mapping[str, str] = {
     "01": "neutral", "02": "calm", "03": "happy", "04": "sad",
@@ -27,6 +27,7 @@ INFO = CorpusInfo(
     title="RAVDESS, speech audio-only",
     licence="CC BY-NC-SA 4.0",
     share="free",
+    passes=PASSABLE,
     citation="Livingstone and Russo (2018), The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 13(5): e0196391",
     scheme="ravdess-8",
     languages=("en",),

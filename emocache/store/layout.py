@@ -4,6 +4,7 @@ CACHE/emocache.json                          {"format": 1}
 CACHE/ravdess/manifest.csv corpus.json       the corpus as it was when features were last extracted
 CACHE/ravdess/whisper-tiny.en/               one feature set
     card.json                                its key and description
+    pulled.json                              where it was pulled from, and what more there is (pulled.py)
     plan/0/ids.npy digests.npy units.npy     generation 0: the utterances, fixed before any encoding
     plan/0/frames/start.npy length.npy shard.npy     where each one's rows lie in level `frames`, and each unit's shards
     plan/0/sha256.json plan/0/frames/sha256.json     the checksums of these files
@@ -18,6 +19,7 @@ CACHE/ravdess/whisper-tiny.en/               one feature set
     claims/17.lock  parts/                   work in progress
 CACHE/ravdess/.whisper-tiny.en.rewrite/ .whisper-tiny.en.old/    a rewriting at work, and what it puts aside (care/rewrite.py)
 CACHE/ravdess/.whisper-tiny.en.removed.1a2b3c4d/                 being deleted
+CACHE/.pull/                                 what a pull brings, until it is taken in (share/fetch.py)
 
 Card, commit entries and the small files beside them end in a seal, the SHA-256 of what stands before it. FORMAT 0, from
 before the first release, has no seals, no `sha256.json`, and a folder for each shard (`frames/3/c/17/0`); it is read, and

@@ -1,4 +1,4 @@
-"""Reading a cache: corpora, feature sets, and rows as numpy arrays."""
+"""Reading one feature set: rows as numpy arrays."""
 
 import hashlib
 from collections import deque
@@ -13,22 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emocache import manifest
 from emocache.errors import CacheError
-from emocache.places import cache_root
+from emocache.layers import ranges
 from emocache.store.card import IMPORTED, read_card
 from emocache.store.index import SUPERSEDED, Array, Places, Table, read_index
-from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, check_not_aside, check_root, kind_of, stored_dtype
+from emocache.store.layout import WIDE_SUFFIX, Level, Paths, array_name, kind_of, stored_dtype
 from emocache.store.plan import Column
+from emocache.store.pulled import Pulled, read_pulled
 from emocache.store.rows import Pinned, Request, RowReader, Source, stretches
-from emocache.types import Corpus, Utterance
-
-
-def open_cache(path: str | Path | None = None) -> "Cache":
-    """The cache in a folder (by default `cache_root()`); CacheError when there is none."""
-    root = cache_root() if path is None else Path(path).expanduser()
-    check_root(root)
-    return Cache(root)
+from emocache.types import Utterance
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,39 +34,6 @@ class Packed:
 
     values: NDArray[Any]
     offsets: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Cache:
-    """A folder of corpora, each with feature sets."""
-
-    root: Path
-
-    def corpora(self) -> list[str]:
-        """Corpora that have features here."""
-        return sorted(folder.name for folder in _folders(self.root) if self.names(folder.name))
-
-    def names(self, corpus: str) -> list[str]:
-        """Names of the feature sets of a corpus."""
-        return sorted(one.name for one in _folders(self.root / corpus) if (one / "card.json").is_file())
-
-    def features(self, corpus: str, model: str) -> "Features":
-        """The feature set of that name, or the only one made by the encoder of that name; else the choices are listed."""
-        check_not_aside(Paths(self.root / corpus / model))
-        if corpus not in self.corpora():
-            raise CacheError(f"{self.root}: no corpus {corpus!r}; there are: {', '.join(self.corpora()) or 'none'}")
-        names = self.names(corpus)
-        if model in names:
-            return Features(Paths(self.root / corpus / model))
-        made_by = [name for name in names if read_card(self.root / corpus / name / "card.json").encoder == model]
-        if len(made_by) == 1:
-            return Features(Paths(self.root / corpus / made_by[0]))
-        choices = ", ".join(made_by or names)
-        raise CacheError(f"{self.root}: {len(made_by) or 'no'} feature sets {model!r} of {corpus}; choose one of: {choices}")
-
-    def corpus(self, name: str) -> Corpus:
-        """The corpus as it was when features were last extracted: labels, speakers, folds; where its audio lay is not kept."""
-        return manifest.load(self.root, name)
 
 
 class Features:
@@ -94,6 +54,11 @@ class Features:
 
     def __reduce__(self) -> tuple[type["Features"], tuple[Paths]]:
         return Features, (self.paths,)
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders that it lies in."""
+        return (self.paths.root,)
 
     def __repr__(self) -> str:
         return f"<Features {self.corpus}/{self.name}: {len(self.ids)} utterances, levels {', '.join(self.levels) or 'none'}>"
@@ -122,6 +87,11 @@ class Features:
         stored = sorted(self._index.commits.stored)
         return {level: tuple(layer for name, layer in stored if name == level) for level in self.levels}
 
+    @property
+    def _arrays(self) -> list[Array]:
+        """Every level and layer with anything committed."""
+        return list(self._index.commits.stored)
+
     def dim(self, level: str) -> int:
         """Width of a row."""
         return self._level(level).dim
@@ -129,7 +99,7 @@ class Features:
     @cached_property
     def ids(self) -> list[str]:
         """Utterances with rows in every array that has anything committed."""
-        return self._held(list(self._index.commits.stored))
+        return self._held(self._arrays)
 
     def held(self, level: str, layers: Sequence[int]) -> list[str]:
         """Utterances with rows in these layers of a level, whatever else is there or under way."""
@@ -169,6 +139,40 @@ class Features:
         """Changes when anything that a reader could see changes."""
         return hashlib.sha256(f"{self.card.key}{self._index.digest}".encode()).hexdigest()
 
+    @cached_property
+    def pulled(self) -> Pulled | None:
+        """Where the feature set was pulled from, and what there is."""
+        return read_pulled(self.paths.root)
+
+    def again(self, arrays: Iterable[Array] = ()) -> str:
+        """What to do for rows of some arrays that are not here: pull them where they came from, else as the card says."""
+        wanted = list(arrays)
+        if self._elsewhere(wanted):
+            return f"it was pulled in part: run `{self._pull()}`"
+        return self.card.again(self.name, wanted)
+
+    @property
+    def lacks(self) -> str | None:
+        """In one line what the source that it was pulled from has and the cache does not; None where that is nothing."""
+        if self.pulled is None:
+            return None
+        levels = {level: sorted(set(layers) - set(self._layers_of.get(level, ()))) for level, layers in sorted(self.pulled.arrays.items())}
+        parts = [f"{level} {ranges(layers)}" for level, layers in levels.items() if layers]
+        if (missing := self.pulled.utterances - len(self.ids)) > 0:
+            parts.append(f"{missing} of {self.pulled.utterances} utterances")
+        return f"pulled in part, without {', '.join(parts)}; `{self._pull()}` brings the rest" if parts else None
+
+    def _elsewhere(self, arrays: Sequence[Array]) -> str:
+        """What to add to an error where all of these arrays are at the source that the feature set was pulled from; else ''."""
+        there = self.pulled.arrays if self.pulled else {}
+        if not arrays or any(layer not in there.get(level, ()) for level, layer in arrays):
+            return ""
+        return f"; it was pulled in part: run `{self._pull()}`"
+
+    def _pull(self) -> str:
+        """What brings the rest."""
+        return self.pulled.command(self.corpus, self.name) if self.pulled else ""
+
     def made_from(self, name: str) -> str:
         """Hex digest of what an utterance's newest features were made from (decoded audio, or text)."""
         place = self._index.newest.get(name)
@@ -184,13 +188,13 @@ class Features:
         if self.card.digests == IMPORTED:
             return
         text = self.card.digests == "text"
-        known = self._index.newest
+        known = set(self.planned_ids)
         now = {u.id: text_digest(u) if text else u.audio_sha256 for u in utterances if u.id in known}
         stale = [name for name, digest in now.items() if digest not in {None, self.made_from(name)}]
         if stale:
             raise CacheError(
                 f"{self.corpus}/{self.name}: features of {len(stale)} utterances (first {stale[0]!r}) were made from other "
-                f"{self.card.digests} than the corpus now has; {self.card.again(self.name, self._index.commits.stored)}"
+                f"{self.card.digests} than the corpus now has; {self.card.again(self.name, self._arrays)}"
             )
 
     def read(self, name: str, level: str | None = None, layers: Sequence[int] | None = None) -> NDArray[Any]:
@@ -203,18 +207,14 @@ class Features:
         Raises CacheError that names the first id, level or layer that is not there.
         """
         cut = self._level(level or self.native)
-        there = self._layers_of[cut.name]
-        chosen = there if layers is None else tuple(layers)
-        if unknown := [layer for layer in chosen if layer not in there]:
-            raise CacheError(f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(there)}")
+        chosen = self._chosen(cut, layers)
         table, newest = self._table(cut.name), self._newest(ids)
         places = [self._located((cut.name, layer), ids, newest) for layer in chosen]
         for at in places[1:]:
             if at is not places[0] and (other := table.length[at] != table.length[places[0]]).any():
                 name = ids[int(np.argmax(other))]
                 raise CacheError(
-                    f"{self.corpus}/{self.name}: the layers of {name} have different numbers of rows; "
-                    f"{self.card.again(self.name, self._index.commits.stored)}"
+                    f"{self.corpus}/{self.name}: the layers of {name} have different numbers of rows; {self.again(self._arrays)}"
                 )
         lengths = table.length[places[0]].tolist() if places else [0] * len(newest)
         edges = list(accumulate(lengths, initial=0))
@@ -234,6 +234,15 @@ class Features:
                     self._read_apart(source, start, edges, target, range(len(start)) if which is None else which.tolist())
         self._reader.read(direct)
         return Packed(values, np.array(edges, np.int64))
+
+    def _chosen(self, cut: Level, layers: Sequence[int] | None) -> tuple[int, ...]:
+        """The layers asked for, by default all that there are; CacheError for another."""
+        there = self._layers_of[cut.name]
+        chosen = there if layers is None else tuple(layers)
+        if unknown := [layer for layer in chosen if layer not in there]:
+            more = self._elsewhere([(cut.name, unknown[0])])
+            raise CacheError(f"{self.corpus}/{self.name}: no layer {unknown[0]} in level {cut.name}; there are: {_numbers(there)}{more}")
+        return chosen
 
     def load(self, level: str | None = None, layers: Sequence[int] | None = None, ids: Sequence[str] | None = None) -> Packed:
         """Many utterances in one array; by default all of `ids`, all layers, the encoder's own level. Otherwise as `read_many`."""
@@ -315,7 +324,8 @@ class Features:
     def _level(self, name: str) -> Level:
         """The cut of a level that has anything committed."""
         if (cut := self._cuts.get(name)) is None:
-            raise CacheError(f"{self.corpus}/{self.name}: no level {name!r}; there are: {', '.join(self.levels) or 'none yet'}")
+            more = self._elsewhere([(name, layer) for layer in self.pulled.arrays.get(name, ())] if self.pulled else [])
+            raise CacheError(f"{self.corpus}/{self.name}: no level {name!r}; there are: {', '.join(self.levels) or 'none yet'}{more}")
         return cut
 
     @cached_property
@@ -334,12 +344,15 @@ class Features:
         """Where the rows of utterances are in an array, or CacheError that says why the first one's are not there."""
         places = self._index.located(array, newest)
         if places is not newest and places.min() < 0:
-            name = ids[int(np.argmin(places))]
-            where = f"{self.corpus}/{self.name}"
-            if reason := self.failures.get(name):
-                raise CacheError(f"{where}: {name} could not be encoded: {reason}")
-            raise CacheError(f"{where}: {name} has no {array[0]}/{array[1]} yet; {self.card.again(self.name, self._index.commits.stored)}")
+            raise self._lacks(array, ids[int(np.argmin(places))])
         return places
+
+    def _lacks(self, array: Array, name: str) -> CacheError:
+        """Why the rows of an utterance are not there."""
+        where = f"{self.corpus}/{self.name}"
+        if reason := self.failures.get(name):
+            return CacheError(f"{where}: {name} could not be encoded: {reason}")
+        return CacheError(f"{where}: {name} has no {array[0]}/{array[1]} yet; {self.again(self._arrays)}")
 
     def _dtype(self, source: Source) -> np.dtype[Any]:
         """What a Zarr array is stored as."""
@@ -378,11 +391,6 @@ class Features:
         self._reader.read([Request(source, stretches([start[i] for i in which], inner, source.level.shard_rows), rows)])
         for i, (first, last) in zip(which, pairwise(inner), strict=True):
             target[edges[i] : edges[i + 1]] = rows[first:last]
-
-
-def _folders(root: Path) -> list[Path]:
-    """The folders in a folder, less the hidden ones of a rewriting or removal."""
-    return [one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")] if root.is_dir() else []
 
 
 def text_digest(utterance: Utterance) -> str:

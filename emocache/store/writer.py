@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from emocache.errors import CacheError
 from emocache.files import create_whole, write_whole
+from emocache.places import open_to_group
 from emocache.store.background import Background
 from emocache.store.card import Card, check_key, grown, read_card, to_text
 from emocache.store.claims import Use, claim, runs
@@ -46,6 +47,8 @@ class Work:
 class FeatureWriter:
     """One feature set, opened for writing; made if it is not there yet. While it is open, nobody removes or rewrites it.
 
+    What the process makes until it is closed is open to the group, where the cache's folder is (places.open_to_group).
+
     Raises KeyMismatch when features of this name were made in another way, CacheError where nothing can be written.
     """
 
@@ -55,6 +58,7 @@ class FeatureWriter:
         self.paths = Paths(root / corpus / name)
         self.levels: dict[str, Level] = {}
         self._use: Use | None = None
+        self._umask = open_to_group(root)
         self._generations: list[Generation] = []
         if not self.paths.card.exists():
             check_not_aside(self.paths)
@@ -82,7 +86,8 @@ class FeatureWriter:
         self.close()
 
     def close(self) -> None:
-        """Let others remove or rewrite."""
+        """Let others remove or rewrite, and make files as before."""
+        os.umask(self._umask)
         if self._use is not None:
             self._use.close()
             self._use = None

@@ -232,5 +232,5 @@ def test_a_damaged_description_is_named(scaled: Path, text: str) -> None:
 
 def test_a_way_of_sharing_that_does_not_exist_is_refused(scaled: Path) -> None:
     describe(scaled, share="maybe")
-    with pytest.raises(CorpusError, match=r"INFO\.json: share is 'maybe', expected 'free', 'ask' or 'forbidden'"):
+    with pytest.raises(CorpusError, match=r"INFO\.json: share is 'maybe', expected one of free, ask, forbidden"):
         iemocap.info(scaled)

@@ -1,0 +1,222 @@
+"""Having features brought: what is wanted is worked out from plan and commits, comes into a hidden folder, and is taken in when whole.
+
+latest.json -> versions/NAME.json -> the packs of the feature sets wanted -> shards and rows -> the cache
+"""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from emocache import manifest, places
+from emocache.errors import CacheError, ShareError
+from emocache.share import gate, policy, sharecard
+from emocache.share.address import Address
+from emocache.share.adopt import adopt, alike
+from emocache.share.arrival import Arrival
+from emocache.share.arrived import arrived
+from emocache.share.choice import Here, choose
+from emocache.share.fetch import Rows, bring, small_object
+from emocache.share.format import Object, SharedSet
+from emocache.share.offer import Offer, card_of, offer
+from emocache.share.pack import unpacked
+from emocache.share.place import SMALL
+from emocache.share.shards import Outline, Shard, read_table
+from emocache.share.staged import lay_out
+from emocache.share.staging import STAGING, staging
+from emocache.share.wish import Wish, chosen_sets, wanted_arrays, wanted_ids
+from emocache.store import Features
+from emocache.store.index import Index, read_index
+from emocache.store.layout import Paths, make_root
+from emocache.store.pulled import Pulled, write_pulled
+from emocache.types import Corpus
+
+MOST_PACK = 4 << 30
+"""Most bytes of a pack or a table of digests."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Came:
+    """What a pull did for one feature set: the bytes that had to come, units and rows, and what the cache holds of it now."""
+
+    features: str
+    version: str
+    bytes: int
+    units: int
+    rows: int
+    utterances: int
+    planned: int
+
+
+def pull(address: Address, root: Path, wish: Wish, audio_root: Path | None, *, dry_run: bool = False) -> list[Came]:
+    """Bring what is wished for into the cache at `root`; in a dry run only the small files come, and go again."""
+    if dry_run and not root.exists():
+        with tempfile.TemporaryDirectory(prefix="emocache-pull-") as nowhere:
+            return pull(address, Path(nowhere), wish, audio_root, dry_run=True)
+    there = offer(address)
+    names = chosen_sets(wish, there.features, address.shown)
+    cards = {name: card_of(there, name) for name in dict.fromkeys(name.partition("/")[0] for name in names)}
+    for corpus, said in cards.items():
+        if said.challenge is not None:
+            gate.check(said.challenge, corpus, said.licence, audio_root)
+    make_root(root)
+    with staging(root) as own:
+        pulls = _Pull(there, root, own, wish, len(names) == 1)
+        corpora = {name: pulls.corpus(said) for name, said in cards.items()}
+        arrivals = [pulls.arrival(name, corpora[name.partition("/")[0]]) for name in names]
+        pulls.check_room(arrivals)
+        if not dry_run:
+            pulls.bring(arrivals, corpora)
+        return [pulls.came(one, dry_run=dry_run) for one in arrivals]
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One feature set that is to come, and what of it."""
+
+    name: str
+    version: str
+    shared: SharedSet
+    arrival: Arrival
+
+    @property
+    def shards(self) -> list[Shard]:
+        """The shards that come whole."""
+        return [one for array, units in self.arrival.whole.items() for unit in units for one in self.arrival.outlines[array].shards(unit)]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of the rows that come by themselves."""
+        return sum(rows.edges[-1] for rows in self.arrival.rows)
+
+    @property
+    def bytes(self) -> int:
+        """All that comes, less the small files."""
+        return self.row_bytes + sum(one.size for one in self.shards)
+
+
+class _Pull:
+    """One pull: what came so far, and where it lies."""
+
+    def __init__(self, there: Offer, root: Path, staging: Path, wish: Wish, alone: bool) -> None:
+        self._there, self._root, self._staging, self._wish, self._alone = there, root, staging, wish, alone
+        self._objects = root / STAGING / "objects"
+        self._audio: dict[str, dict[str, Object]] = {}
+        self._saved: dict[str, Corpus] = {}
+
+    def corpus(self, said: sharecard.SharedCorpus) -> Corpus:
+        """A corpus as it came, held against its card."""
+        files = self._there.corpora[said.name].corpora[said.name]
+        folder = self._staging / "corpora"
+        (folder / said.name).mkdir(parents=True)
+        for name in (manifest.MANIFEST, manifest.CORPUS):
+            if name not in files:
+                raise ShareError(f"{self._there.place.shown}: has no {name} of {said.name}; it cannot be trusted")
+            (folder / said.name / name).write_bytes(small_object(self._there.place, files[name], SMALL * 16))
+        try:
+            found = arrived(folder, said)
+        except CacheError as error:
+            raise ShareError(f"{self._there.place.shown}: {str(error)[:300]}") from None
+        self._audio[said.name] = {name: one for name, one in files.items() if name.startswith(f"{policy.AUDIO}/")}
+        if not self._wish.audio or not self._audio[said.name]:
+            self._audio[said.name] = {}
+            bare = tuple(replace(one, path="") for one in found.utterances)
+            lacks = tuple(dict.fromkeys((*found.lacks, policy.AUDIO)))
+            found = replace(found, utterances=bare, audio_root=Path(), lacks=lacks)
+        return found
+
+    def arrival(self, name: str, corpus: Corpus) -> Incoming:
+        """What has to come of a feature set."""
+        version = self._there.features[name]
+        shared = version.features[name]
+        where = f"{self._there.place.shown}: {name}"
+        files = unpacked(small_object(self._there.place, shared.pack, MOST_PACK), where)
+        features = lay_out(files, self._staging / "sets" / name, where)
+        index = read_index(features.paths)
+        if features.card.corpus != features.corpus:
+            raise ShareError(f"{where}: is of corpus {features.card.corpus[:80]!a} by its card; it cannot be trusted")
+        ids = wanted_ids(self._wish, corpus.utterances, corpus.name, alone=True)
+        outlines = {one: Outline(features, index, one) for one in wanted_arrays(self._wish, features, self._alone)}
+        here = self._here(name, features, index.digest)
+        choice = choose(outlines, index, here, ids)
+        rows = [self._rows(shared, name, outlines[array], index, places_) for array, places_ in choice.rows.items() if places_]
+        groups = {one.id: one.session or one.fold or one.split or "" for one in corpus.utterances}
+        arrival = Arrival(features, index, outlines, choice.whole, rows, here is None or here.alike, self._objects, groups)
+        return Incoming(name, version.name, shared, arrival)
+
+    def _here(self, name: str, features: Features, digest: str) -> Here | None:
+        """The feature set that is in the cache already; CacheError when it was made in another way."""
+        paths = Paths(self._root / name)
+        if not paths.card.exists():
+            return None
+        from emocache.store.card import check_key
+
+        mine = Features(paths)
+        check_key(mine.card, features.card, name)
+        index = read_index(mine.paths)
+        return Here(mine, index, index.digest == digest or alike(index, read_index(features.paths)))
+
+    def _rows(self, shared: SharedSet, name: str, outline: Outline, index: Index, wanted: Sequence[int]) -> Rows:
+        """The rows of some utterances of one array, and the file that they are gathered in: the same one after an interruption."""
+        array = "/".join(map(str, outline.array))
+        if array not in shared.rows:
+            raise ShareError(f"{self._there.place.shown}: has no digests of the rows of {name} {array}; pull it whole")
+        digests = shared.rows[array]
+        table = read_table(small_object(self._there.place, digests, MOST_PACK), len(index.names), f"{self._there.place.shown}: {name}")
+        key = hashlib.sha256(f"{digests.sha256} {list(wanted)}".encode()).hexdigest()[:16]
+        return Rows(self._root / STAGING / "rows" / f"{key}.{array.replace('/', '.')}", outline, index, wanted, table)
+
+    def check_room(self, arrivals: Sequence[Incoming]) -> None:
+        """ShareError when the disk cannot take what is to come; nothing of it was asked for yet."""
+        audio = sum(one.size for files in self._audio.values() for one in files.values())
+        needed, free = audio + sum(one.bytes + one.row_bytes for one in arrivals), places.free_bytes(self._root)
+        if needed > free:
+            raise ShareError(
+                f"{self._root}: {needed / 1e9:.3g} GB are to come and {free / 1e9:.3g} GB are free; "
+                "free some space, or ask for less with --layers, --levels or --sessions"
+            )
+
+    def bring(self, arrivals: Sequence[Incoming], corpora: Mapping[str, Corpus]) -> None:
+        """Bring it all, then take it in: corpora first, so that no feature set is without labels."""
+        objects = {Object(shard.sha256, shard.size): self._objects / shard.sha256 for one in arrivals for shard in one.shards}
+        audio = {found: self._objects / found.sha256 for files in self._audio.values() for found in files.values()}
+        rows = [found for one in arrivals for found in one.arrival.rows]
+        bring(self._there.place, objects | audio, rows, f"pull {self._there.place.shown}")
+        for name, corpus in corpora.items():
+            self._save(name, corpus)
+        for one in arrivals:
+            folder = self._staging / "new" / one.name.replace("/", "--")
+            folder.mkdir(parents=True)
+            adopt(self._root, one.arrival, folder)
+            levels = {level: list(one.arrival.features.layers_of(level)) for level in one.arrival.features.levels}
+            shown = self._there.place.shown
+            source = f"{Path(shown).absolute() if Path(shown).is_dir() else shown}@{one.version}"
+            told = Pulled(source=source, arrays=levels, utterances=len(one.arrival.features.ids))
+            write_pulled(self._root / one.name, told)
+        for path in [*objects.values(), *audio.values(), *(found.path for found in rows)]:
+            path.unlink(missing_ok=True)
+
+    def _save(self, name: str, corpus: Corpus) -> None:
+        """Write a corpus into the cache, unless it has been there with its audio, or with more utterances."""
+        if (self._root / name / manifest.MANIFEST).is_file():
+            mine = manifest.load(self._root, name)
+            if not mine.lacks or not {one.id for one in mine.utterances} <= {one.id for one in corpus.utterances}:
+                return
+        for file, one in self._audio[name].items():
+            path = self._root / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self._objects / one.sha256, path)
+        manifest.save(corpus, self._root)
+
+    def came(self, one: Incoming, *, dry_run: bool) -> Came:
+        """What was done for a feature set."""
+        whole = sum(map(len, one.arrival.whole.values()))
+        rows = sum(len(found.places) for found in one.arrival.rows)
+        paths = Paths(self._root / one.name)
+        held = Features(paths) if not dry_run and paths.card.exists() else None
+        return Came(
+            features=one.name, version=one.version, bytes=one.bytes, units=whole, rows=rows,
+            utterances=len(held.ids) if held else 0, planned=held.planned if held else one.arrival.features.planned,
+        )  # fmt: skip
