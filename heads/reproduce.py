@@ -11,6 +11,7 @@ from heads.paper_table import PROTOCOL, Line, Ours, Table
 from heads.plan import Plan
 from heads.recipes.recipe import CELLS, Row
 from heads.report import to_json
+from heads.views import originals
 from heads.wish import Wish, built, config_of, plans
 
 NOT_BUILT = "head not built yet"
@@ -115,7 +116,7 @@ def _reduced(wish: Wish, row: Row, planned: Plan, found: Mapping[str, Any]) -> I
         (len(found["seeds"]), len(recipe.seeds), "seeds"),
         (len({run["fold"] for run in found["runs"]}), recipe.folds_of(row), "folds"),
         (planned.config.epochs, config_of(row).epochs, "epochs at most"),
-        (len(planned.material.utterances), recipe.utterances, "utterances"),
+        (len(originals(planned.material.utterances)), recipe.utterances, "utterances"),
     ]
     for one, source in zip(planned.inputs, row.sources, strict=True):
         sizes += [
