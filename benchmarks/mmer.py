@@ -159,9 +159,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.cached:
         print("| epochs trained | loss | weighted value | gradient norm | cosine with cross-entropy's |\n|---|---|---|---|---|")
-        for epoch, found in while_trained(options):
+        for trained, found in while_trained(options):
             for name, (value, norm, cosine) in found.items():
-                print(f"| {epoch} | {name} | {value:.3f} | {norm:.3f} | {cosine:.3f} |", flush=True)
+                print(f"| {trained} | {name} | {value:.3f} | {norm:.3f} | {cosine:.3f} |", flush=True)
         return
     examples = made(options.utterances, torch.device(options.device))
     print(f"{options.utterances} utterances, {options.device}, {torch.get_num_threads()} threads, {options.precision}\n")
