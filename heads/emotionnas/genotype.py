@@ -14,7 +14,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from emocache.errors import UsageError
-from emocache.files import first_line
 
 OPERATIONS = (
     "none",
@@ -127,8 +126,10 @@ def _literal(node: ast.expr) -> object:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords:
             return list(range(*(_state(ast.literal_eval(one)) for one in node.args))[: INPUTS + MOST_NODES])
         return ast.literal_eval(node)
-    except (ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise UsageError(f"genotype: {first_line(error)}; expected lists, numbers and range(2, 6)") from None
+    except (RecursionError, MemoryError):
+        raise UsageError("genotype: is nested too deeply; expected lists, numbers and range(2, 6)") from None
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"genotype: {error}; expected lists, numbers and range(2, 6)") from None
 
 
 def decode(normal: Float[Tensor, "edges operations"], reduce: Float[Tensor, "edges operations"]) -> Genotype:
