@@ -34,7 +34,7 @@ def transcribe(
         str | None, typer.Option(help="What to call the corpus in these words (default: CORPUS-MODEL, or CORPUS-TABLE).")
     ] = None,
     language: Annotated[str | None, typer.Option(help="Which language is spoken, such as en (default: as Whisper hears).")] = None,
-    batch: Annotated[int, typer.Option(help="Recordings that are heard at once.")] = BATCH,
+    batch: Annotated[int | None, typer.Option(help=f"Recordings that are heard at once (default: {BATCH}).")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: a GPU if there is one).")] = None,
     data: DataOption = Path("data"),
     as_json: JsonOption = False,
@@ -46,12 +46,13 @@ def transcribe(
     """
     if (model is None) == (table is None):
         raise UsageError("give --model, which hears, or --from, which reads a table: one of the two")
-    if batch < 1:
+    if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: expected 1 or more")
-    if table is not None and (language or device):
-        raise UsageError(f"{'--language' if language else '--device'} does nothing with --from; leave it out")
+    hearing = {"--language": language, "--batch": batch, "--device": device}
+    if table is not None and (idle := [option for option, value in hearing.items() if value is not None]):
+        raise UsageError(f"{idle[0]} does nothing with --from; leave it out")
     (found,) = corpora_of(data, names_of(data, corpus, every=False)[0], every=False)
-    outcome = run(found, data, model, table, name, language, batch, device)
+    outcome = run(found, data, model, table, name, language, batch or BATCH, device)
     if as_json:
         typer.echo(json.dumps(about(outcome, found)))
     else:

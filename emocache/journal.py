@@ -35,7 +35,7 @@ def about(path: Path) -> str | None:
     try:
         with path.open(encoding="utf-8") as file:
             return str(json.loads(file.readline())["about"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -65,6 +65,8 @@ def _line(entry: Entry) -> str:
 def _entry(line: str) -> Entry | None:
     """A line as an entry; None for one that is damaged."""
     try:
-        return Entry(**json.loads(line))
-    except (ValueError, TypeError):
+        entry = Entry(**json.loads(line))
+        _line(entry).encode()
+    except (ValueError, TypeError, RecursionError):
         return None
+    return entry if all(isinstance(value, str) for value in asdict(entry).values()) else None

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emocache import languages
 from emocache.devices import out_of_memory
 from emocache.encoders import configuration, find
 from emocache.encoders.base import AS_IT_LIES, from_pretrained, weights_digest
 from emocache.encoders.snapshot import has_tokenizer
 from emocache.encoders.torchaudio_shim import make_torchaudio_importable
-from emocache.errors import EncoderError
+from emocache.errors import EncoderError, UsageError
 from emocache.files import first_line
 from emocache.types import SAMPLE_RATE
 
@@ -43,10 +44,18 @@ class Recogniser:
         self._model = from_pretrained(WhisperForConditionalGeneration, str(folder), f"{model} as Whisper", TIED).to(device)
         self._window = self._extract.n_samples
         several = bool(getattr(self._model.generation_config, "is_multilingual", False))
+        language = None if language is None else self._known(model, languages.code(language), several=several)
         self._asked: dict[str, Any] = {"language": language, "task": "transcribe"} if several else {}
         spoken = f", language {language or 'as heard'}" if several else ""
         self.name = source.name
         self.about = f"{source.origin} at {source.revision[:12]} (sha256 {weights_digest(self._model, TIED)[:16]}), greedy{spoken}"
+
+    def _known(self, model: str, language: str, *, several: bool) -> str:
+        """The language, if the model hears it; UsageError."""
+        marks = getattr(self._model.generation_config, "lang_to_id", None) or {}
+        if language not in ({mark.strip("<|>") for mark in marks} if several else {"en"}):
+            raise UsageError(f"--language {language}: {model} does not hear it; give a code that it knows{'' if several else ', en alone'}")
+        return language
 
     def hear(self, waves: Sequence[NDArray[np.float32]]) -> list[str]:
         """The text of each; longer ones than a window are heard window by window, by Whisper's own marks of time."""

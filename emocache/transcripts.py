@@ -37,6 +37,8 @@ def read_csv(path: Path) -> dict[str, str]:
     try:
         if missing := [name for name in COLUMNS if name not in (rows.fieldnames or [])]:
             raise CorpusError(f"{path}: no column {', '.join(missing)}; needed are {' and '.join(COLUMNS)}")
+        if twice := [name for name in COLUMNS if (rows.fieldnames or []).count(name) > 1]:
+            raise CorpusError(f"{path}: two columns are called {twice[0]}; leave one")
         pairs = [_pair(row, f"{path}:{rows.line_num}") for row in rows]
     except csv.Error as error:
         raise CorpusError(f"{path}:{rows.line_num + 1}: not a CSV row ({error}); look for a double quote too many") from None
@@ -61,8 +63,13 @@ def check_name(corpus: Corpus, name: str, data: Path) -> None:
     """UsageError when a corpus with other words cannot be called so, because that is another one."""
     if name == corpus.name:
         raise UsageError(f"--name {name}: is the corpus itself, whose transcripts are kept; give another name")
-    if name in manifest.names(data) and not any(note.startswith(NOTE.format(corpus.name, "")) for note in manifest.load(data, name).notes):
+    if name in manifest.names(data) and not _made_of(corpus, manifest.load(data, name)):
         raise UsageError(f"--name {name}: {data / name} is another corpus; give another name")
+
+
+def _made_of(corpus: Corpus, other: Corpus) -> bool:
+    """Whether the other is this one in other words; of several steps the last counts."""
+    return any(note.startswith(NOTE.format(corpus.name, "")) for note in other.notes[-1:])
 
 
 def in_other_words(corpus: Corpus, texts: Mapping[str, str], name: str, whose: str) -> Corpus:

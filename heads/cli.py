@@ -116,6 +116,8 @@ def train(
     from heads.experiment import run
     from heads.plan import Experiment
 
+    if genotype and any(one.partition("=")[0].strip() == "genotype" for one in settings or ()):
+        raise UsageError("--genotype and --set genotype=... each name a cell; leave one of them out")
     if tensorboard:
         events.writer()
     ask = Experiment(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from emocache import manifest, transcribe, transcripts
-from emocache.errors import CorpusError, EncoderError
+from emocache.errors import CorpusError, EncoderError, UsageError
 from emocache.recogniser import Recogniser
 from tests import checkpoints, small_corpus
 from tests.shell import Shell
@@ -151,3 +151,51 @@ def test_errors_are_counted_by_words_whatever_their_case_and_punctuation(tmp_pat
     assert transcribe.errors_of(spoken, {"u0": "I do NOT know.", "u1": "kids, talking"}) == (1, 7)
     with pytest.raises(CorpusError, match="cannot be read"):
         transcripts.read_csv(tmp_path / "none.csv")
+
+
+def test_damaged_lines_of_the_journal_count_as_none(tmp_path: Path, shell: Shell, model: Path) -> None:
+    small_corpus.make(tmp_path)
+    path = tmp_path / "data" / "tiny-whisper-tiny" / "journal.jsonl"
+    assert shell.run(f"transcribe --corpus tiny --model {model}") == 0
+    whole = (path.parent / "manifest.csv").read_bytes()
+    lines = path.read_text().split("\n")
+    first = json.loads(lines[1])
+    damaged = [json.dumps(first | change) for change in ({"text": 7}, {"text": None}, {"id": ["u"]}, {"text": "\ud800"})]
+    path.write_text("\n".join([lines[0], *lines[2:], *damaged, "[" * 100_000, ""]))
+    assert shell.run(f"transcribe --corpus tiny --model {model}") == 0
+    assert "1 heard now" in shell.out
+    assert (path.parent / "manifest.csv").read_bytes() == whole
+    path.write_text("[" * 100_000 + "\n" + "\n".join(lines[1:]))
+    assert shell.run(f"transcribe --corpus tiny --model {model}") == 0
+    assert "6 heard now" in shell.out
+
+
+def test_a_language_that_the_model_does_not_hear_is_refused(model: Path) -> None:
+    for language in ("fr", "klingon", ""):
+        with pytest.raises(UsageError, match="does not hear it; give a code that it knows, en alone"):
+            Recogniser(str(model), CPU, language)
+    assert Recogniser(str(model), CPU, "English").about == Recogniser(str(model), CPU).about
+
+
+@pytest.mark.parametrize("option", ["--language en", "--batch 3", "--device cpu"])
+def test_what_hears_is_not_asked_for_with_a_table(tmp_path: Path, shell: Shell, option: str) -> None:
+    small_corpus.make(tmp_path)
+    (tmp_path / "asr.csv").write_text(TABLE)
+    assert shell.run(f"transcribe --corpus tiny --from asr.csv {option}") == 2
+    assert f"{option.split()[0]} does nothing with --from" in shell.err
+
+
+def test_words_of_one_corpus_are_not_replaced_by_those_of_what_it_was_made_of(tmp_path: Path, shell: Shell) -> None:
+    small_corpus.make(tmp_path)
+    (tmp_path / "asr.csv").write_text(TABLE)
+    assert shell.run("transcribe --corpus tiny --from asr.csv --name once") == 0
+    assert shell.run("transcribe --corpus once --from asr.csv --name twice") == 0
+    assert shell.run("transcribe --corpus tiny --from asr.csv --name twice") == 2
+    assert "is another corpus" in shell.err
+    assert shell.run("transcribe --corpus once --from asr.csv --name twice") == 0
+
+
+def test_a_table_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "asr.csv").write_text("utterance_id,transcript,transcript\nu0,a,b\n")
+    with pytest.raises(CorpusError, match="two columns are called transcript"):
+        transcripts.read_csv(tmp_path / "asr.csv")

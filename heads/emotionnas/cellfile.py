@@ -3,7 +3,8 @@
     {"format": 1, "kind": "convolutional", "cell": {"normal": [["sep_conv_3x3", 0], ...], ...}, "found": {"corpus": ...}}
 
 `kind` is `convolutional` (a genotype of the DARTS space) or `recurrent` (a recipe of NAS-Bench-NLP). `found` tells where the cell is
-from and decides nothing: a network is made of `kind` and `cell` alone, and these are part of the settings of a run.
+from and decides nothing: a network is made of `kind` and `cell` alone, and these are part of the settings of a run. What others have
+published is read as it is: a genotype as DARTS prints it, a recipe of NAS-Bench-NLP as JSON or as a Python literal.
 """
 
 import hashlib
@@ -19,6 +20,10 @@ from heads.emotionnas import genotype, recipe
 
 FORMAT = 1
 KINDS = ("convolutional", "recurrent")
+MOST_CHARACTERS = 10_000_000
+"""Of a file; that of a cell has a few thousand."""
+
+EXPECTED = "no searched cell: expected JSON with format, kind and cell, Genotype(...), or a recipe of NAS-Bench-NLP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Cell:
 
     @classmethod
     def parse(cls, text: str) -> "Cell":
-        """Of a setting: the file's own JSON, a genotype as DARTS prints it, or the path of a file that holds either."""
+        """Of a setting: the file's own JSON or a published form, or the path of a file that holds one of them."""
         return from_text(text) if _inline(text) else load(Path(text)).cell
 
     @property
@@ -76,11 +81,14 @@ def save(path: Path, one: Found) -> None:
 def load(path: Path) -> Found:
     """Read a file; UsageError for one that is not there, or is no searched cell."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MOST_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'no text'}); give a file that a search wrote"
         ) from None
+    if len(text) > MOST_CHARACTERS:
+        raise UsageError(f"{path}: no searched cell: is longer than {MOST_CHARACTERS} characters")
     try:
         return _read(text)
     except UsageError as error:
@@ -98,14 +106,19 @@ def _inline(text: str) -> bool:
 
 
 def _read(text: str) -> Found:
-    """The cell of JSON or of DARTS's form; UsageError says what is wrong."""
+    """The cell of JSON or of a published form; UsageError says what is wrong."""
     if text.lstrip().startswith("Genotype("):
         return Found(cell=Cell.of("convolutional", genotype.to_json(genotype.from_text(text))))
     try:
-        about = json.loads(text)
+        about: Any = recipe.value_of(text)
+    except UsageError:
+        raise UsageError(EXPECTED) from None
+    if recipe.published(about):
+        return Found(cell=Cell.of("recurrent", recipe.of_json(about).to_json()))
+    try:
         version, kind, cell = about["format"], about["kind"], dict(about["cell"])
     except (ValueError, KeyError, TypeError):
-        raise UsageError("no searched cell: expected JSON with format, kind and cell, or Genotype(...)") from None
+        raise UsageError(EXPECTED) from None
     if version != FORMAT:
         raise UsageError(f"format {version} of searched cells is not known; this version reads format {FORMAT}")
     if kind not in KINDS:

@@ -32,6 +32,8 @@ EDGES = sum(INPUTS + node for node in range(NODES))
 """Of a cell in the search: 14."""
 KEPT = 2
 """Edges that a node keeps."""
+MOST_NODES = 64
+"""Of a cell in a file; those of the search have 4."""
 PARTS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
 Edge = tuple[str, int]
@@ -63,17 +65,18 @@ class Genotype:
 
 def _check(name: str, edges: Sequence[Edge], concat: Sequence[int]) -> None:
     """UsageError for a cell with an operation or a state that is not there."""
-    if not edges or len(edges) % KEPT:
-        raise UsageError(f"genotype: {name} has {len(edges)} edges, expected {KEPT} for each node")
+    if not edges or len(edges) % KEPT or len(edges) > KEPT * MOST_NODES:
+        raise UsageError(f"genotype: {name} has {len(edges)} edges, expected {KEPT} for each of 1 to {MOST_NODES} nodes")
     for number, (operation, source) in enumerate(edges):
         if operation not in OPERATIONS:
-            raise UsageError(f"genotype: {name} has the operation {operation!r}; there are: {', '.join(OPERATIONS)}")
+            raise UsageError(f"genotype: {name} has the operation {operation[:50]!r}; there are: {', '.join(OPERATIONS)}")
         if not 0 <= source < INPUTS + number // KEPT:
             raise UsageError(
                 f"genotype: node {number // KEPT} of {name} takes state {source}; there are 0 to {INPUTS + number // KEPT - 1}"
             )
-    if not concat or not all(0 <= state < INPUTS + len(edges) // KEPT for state in concat):
-        raise UsageError(f"genotype: {name}_concat is {list(concat)}; states are 0 to {INPUTS + len(edges) // KEPT - 1}")
+    first, end = INPUTS if name == "reduce" else 0, INPUTS + len(edges) // KEPT  # what a reduction is given has larger sides
+    if not concat or len(set(concat)) < len(concat) or not all(first <= state < end for state in concat):
+        raise UsageError(f"genotype: {name}_concat is {list(concat[:9])}; states are {first} to {end - 1}, each once")
 
 
 def to_json(genotype: Genotype) -> dict[str, Any]:
@@ -109,7 +112,7 @@ def from_text(text: str) -> Genotype:
     """
     try:
         call = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise UsageError("genotype: expected Genotype(normal=[('sep_conv_3x3', 0), ...], reduce=[...])") from None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "Genotype":
         raise UsageError("genotype: expected Genotype(normal=[('sep_conv_3x3', 0), ...], reduce=[...])")
@@ -121,8 +124,10 @@ def _literal(node: ast.expr) -> object:
     """A literal, or the numbers of a range."""
     try:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords:
-            return list(range(*(_state(ast.literal_eval(one)) for one in node.args)))
+            return list(range(*(_state(ast.literal_eval(one)) for one in node.args))[: INPUTS + MOST_NODES])
         return ast.literal_eval(node)
+    except (RecursionError, MemoryError):
+        raise UsageError("genotype: is nested too deeply; expected lists, numbers and range(2, 6)") from None
     except (ValueError, TypeError) as error:
         raise UsageError(f"genotype: {error}; expected lists, numbers and range(2, 6)") from None
 

@@ -102,17 +102,26 @@ class CellRecipe:
 
 
 def read(text: str, where: str = "recipe") -> CellRecipe:
-    """The recipe in a text: JSON, or a Python literal as published logs have it, which is read and never evaluated. UsageError."""
+    """The recipe in a text: JSON, or a Python literal as published logs have it. UsageError."""
+    return of_json(value_of(text, where), where)
+
+
+def value_of(text: str, where: str = "recipe") -> object:
+    """What JSON, or a Python literal, says; it is read and never evaluated. UsageError for a text that is neither."""
     try:
-        found = json.loads(text)
+        return json.loads(text)
     except ValueError:
         try:
-            found = ast.literal_eval(text)
+            return ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
             raise UsageError(f"{where}: is neither JSON nor a Python literal; give a recipe as NAS-Bench-NLP writes it") from None
     except RecursionError:
         raise UsageError(f"{where}: is nested too deeply to be a recipe") from None
-    return of_json(found, where)
+
+
+def published(found: object) -> bool:
+    """Whether a value has the form of a published recipe, right or wrong, rather than that of a file of ours."""
+    return isinstance(found, Mapping) and "format" not in found and any(name in found for name in (OUTPUT, "recipe", "recepie"))
 
 
 def of_json(found: object, where: str = "recipe") -> CellRecipe:

@@ -117,3 +117,37 @@ def test_a_picture_is_well_formed_and_shows_every_edge_of_both_cells():
     for operation, _ in (*GENOTYPE.normal, *GENOTYPE.reduce):
         assert words.count(operation) == [name for name, _ in (*GENOTYPE.normal, *GENOTYPE.reduce)].count(operation)
     assert words.count("cₖ₋₂") == 2
+
+
+CUT = "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], reduce=[('skip_connect', 0), ('skip_connect', 1)], normal_concat={})"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "no searched cell|nested"),
+        ("Genotype(normal=" + "-" * 5000 + "1, reduce=[])", "expected"),
+        ("Genotype(normal=" + "+".join(["1"] * 20_000) + ", reduce=[])", "expected"),
+        ("Genotype(normal='\ud800', reduce=[])", "expected Genotype"),
+        (CUT.format("range(2, 1000000000000)"), "states are 0 to 2, each once"),
+        (CUT.format("[2, 2]"), "states are 0 to 2, each once"),
+        (CUT.format("[2], reduce_concat=[1, 2]"), "reduce_concat is .1, 2.; states are 2 to 2"),
+        (json.dumps({"format": 1, "kind": "convolutional", "cell": {"normal": [["none", 0]] * 1000, "reduce": []}}), "1 to 64 nodes"),
+    ],
+    ids=["deep", "minus", "plus", "surrogate", "endless", "twice", "larger", "many"],
+)
+def test_a_hostile_text_is_one_short_line(text: str, said: str):
+    with pytest.raises(UsageError, match=said) as error:
+        cellfile.from_text(text)
+    assert len(str(error.value)) < 300
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_without_an_end_is_not_read_to_it():
+    with pytest.raises(UsageError, match="no searched cell"):
+        cellfile.load(Path("/dev/zero"))
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path):
+    (tmp_path / "cell.json").write_text(CELL.setting, encoding="utf-8-sig")
+    assert cellfile.load(tmp_path / "cell.json").cell == CELL

@@ -36,6 +36,7 @@ def test_nodes_stand_after_what_they_need_whatever_the_order_of_the_file() -> No
 @pytest.mark.parametrize("text", [json.dumps(RNN), repr(RNN), json.dumps({"seed": 1, "recepie": RNN})], ids=["json", "python", "published"])
 def test_published_forms_are_read(text: str) -> None:
     assert recipe.read(text) == recipe.of_json(RNN)
+    assert cellfile.from_text(text) == cellfile.from_text(Cell.of("recurrent", RNN).setting), "as a file of `train cell --genotype`"
 
 
 def test_a_python_text_is_read_and_never_evaluated() -> None:

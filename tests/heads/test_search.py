@@ -223,6 +223,14 @@ def test_retraining_settings_with_nothing_to_retrain_are_one_line(searched: tupl
     assert "--search-only trains none" in said.stderr
 
 
+def test_a_cell_is_named_once():
+    said = emocache(
+        "train", "cell", "--genotype", "a.json", "--set", "genotype=b.json", "--corpus", "toy", "--encoders", "enc", "--protocol", "loso"
+    )
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert "--genotype and --set genotype=... each name a cell" in said.stderr
+
+
 def test_a_genotype_goes_with_the_head_cell_alone(searched: tuple[dict[str, object], Path]):
     _, folder = searched
     file = folder / "runs" / "s" / "cells" / "0-0.json"
