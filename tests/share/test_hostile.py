@@ -139,6 +139,12 @@ def test_a_server_that_misbehaves_is_one_line_without_anything_secret(what: str,
     assert toy_store.tree(mine) == before
 
 
+@pytest.mark.usefixtures("no_waiting")
+def test_a_server_that_is_not_there_cannot_be_reached(shell: Shell) -> None:
+    assert shell.run(f"ls http://127.0.0.1:{servers.free_port()}/cache") == 2
+    assert "cannot be reached" in shell.err
+
+
 def test_a_password_goes_to_the_host_of_the_url_alone(tmp_path: Path, shell: Shell) -> None:
     asked: list[str | None] = []
 

@@ -185,7 +185,7 @@ def test_a_manifest_that_says_otherwise_is_refused(card: ShareCard, corpus: Corp
 
 
 @pytest.mark.parametrize(
-    "about", [b"[]", b'{"lacks": 5, "audio_root": "."}', b'{"audio_root": 7}', b'{"left_out": [1], "audio_root": "."}']
+    "about", [b"[]", b'{"lacks": 5, "audio_root": "."}', b'{"audio_root": 7}', b'{"left_out": [1], "audio_root": "."}', b"[" * 100_000]
 )
 def test_a_corpus_json_that_cannot_be_is_refused(card: ShareCard, corpus: Corpus, tmp_path: Path, about: bytes) -> None:
     path = policy.write_public(corpus, policy.allowed(corpus, reason="x"), tmp_path / "came")
@@ -198,5 +198,8 @@ def test_transcripts_that_the_card_does_not_tell_of_are_refused(card: ShareCard,
     path = policy.write_public(corpus, policy.allowed(corpus, reason="x"), tmp_path / "came")
     header, *rows = path.read_text().splitlines()
     path.write_text("\n".join([f"{header},transcript", *(f"{row},yes" for row in rows)]) + "\n")
-    with pytest.raises(CacheError, match="transcript, which its card does not tell of"):
+    with pytest.raises(CacheError, match="'transcript', which its card does not tell of"):
+        arrived(tmp_path / "came", card.corpora[0])
+    path.write_text("\n".join([f"{header},notes", *(f"{row},yes" for row in rows)]) + "\n")
+    with pytest.raises(CacheError, match="'notes', which its card does not tell of"):
         arrived(tmp_path / "came", card.corpora[0])
