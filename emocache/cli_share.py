@@ -102,6 +102,8 @@ def pull(
         verb = "would come" if dry_run else "came"
         held = "" if dry_run else f"; {one.utterances} of {one.planned} utterances are in the cache"
         typer.echo(f"{one.features}@{one.version}: {show.size(one.bytes)} {verb}{held}")
+        if one.labels:
+            say(f"mind: {one.features}: labels are those of version {one.labels}, whose manifest has other utterances or labels")
 
 
 def list_source(source: str, as_json: bool) -> None:

@@ -115,6 +115,18 @@ def test_two_versions_of_two_people_both_arrive(tmp_path: Path, shell: Shell) ->
     assert small.rows(tmp_path / "both", "two") == small.rows(tmp_path / "b", "two")
 
 
+def test_who_pushes_a_few_utterances_last_hides_no_others_labels(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "a", name="one")
+    small.make(tmp_path / "b", name="two", lengths=small.LENGTHS[:5])
+    for name in ("a", "b"):
+        assert shell.run(f"push remote@{name} --cache {name}") == 0, shell.err
+    assert shell.run("pull remote --cache both --sessions 0") == 0, shell.err
+    assert {key[2] for key in small.rows(tmp_path / "both", "one")} == {f"u{i}" for i in range(0, 14, 2)}
+    assert {key[2] for key in small.rows(tmp_path / "both", "two")} == {"u0", "u2", "u4"}
+    assert len(open_cache(tmp_path / "both").corpus("corpus").utterances) == 14
+    assert "corpus/two: labels are those of version a" in shell.err
+
+
 def test_a_version_never_changes(tmp_path: Path, shell: Shell) -> None:
     small.make(tmp_path / "a")
     small.make(tmp_path / "b", seed=4)
