@@ -99,6 +99,9 @@ def pull(
         typer.echo(json.dumps([asdict(one) for one in came]))
         return
     for one in came:
+        if one.left_out:
+            typer.echo(f"{one.features}@{one.version}: left out, since it has none of these levels and layers")
+            continue
         verb = "would come" if dry_run else "came"
         held = "" if dry_run else f"; {one.utterances} of {one.planned} utterances are in the cache"
         typer.echo(f"{one.features}@{one.version}: {show.size(one.bytes)} {verb}{held}")

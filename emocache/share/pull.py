@@ -26,7 +26,7 @@ from emocache.share.place import SMALL
 from emocache.share.shards import Outline, Shard, read_table
 from emocache.share.staged import lay_out
 from emocache.share.staging import STAGING, staging
-from emocache.share.wish import Wish, chosen_sets, wanted_arrays, wanted_ids
+from emocache.share.wish import Wish, check_found, chosen_sets, wanted_arrays, wanted_ids
 from emocache.store import Features
 from emocache.store.index import Index, read_index
 from emocache.store.layout import Paths, make_root
@@ -41,6 +41,7 @@ MOST_PACK = 4 << 30
 class Came:
     """What a pull did for one feature set: the bytes that had to come, units and rows, and what the cache holds of it now.
 
+    `left_out`: it has none of the levels and layers that were asked for, so nothing of it is taken in.
     `labels` is the version that its corpus's manifest came from, where that is not the set's own and says otherwise.
     """
 
@@ -51,6 +52,7 @@ class Came:
     rows: int
     utterances: int
     planned: int
+    left_out: bool = False
     labels: str = ""
 
 
@@ -71,6 +73,12 @@ def pull(address: Address, root: Path, wish: Wish, audio_root: Path | None, *, d
         pulls = _Pull(there, root, own, wish, len(names) == 1)
         corpora = {origin: pulls.corpus(said, origins[origin]) for origin, said in cards.items()}
         arrivals = [pulls.arrival(name, corpora[name.partition("/")[0], there.features[name].name]) for name in names]
+        check_found(
+            wish,
+            (level for one in arrivals for level in one.arrival.features.levels),
+            any(one.arrival.outlines for one in arrivals),
+            address.shown,
+        )
         kept = widest(corpora, origins)
         pulls.check_room(arrivals, kept)
         if not dry_run:
@@ -191,7 +199,7 @@ class _Pull:
         bring(self._there.place, objects | audio, rows, f"pull {self._there.place.shown}")
         for origin, corpus in corpora.items():
             save(self._root, corpus, {name: self._objects / one.sha256 for name, one in self._audio[origin].items()})
-        for one in arrivals:
+        for one in (one for one in arrivals if one.arrival.outlines):
             folder = self._staging / "new" / one.name.replace("/", "--")
             folder.mkdir(parents=True)
             adopt(self._root, one.arrival, folder)
@@ -212,4 +220,5 @@ class _Pull:
         return Came(
             features=one.name, version=one.version, bytes=one.bytes, units=whole, rows=rows,
             utterances=len(held.ids) if held else 0, planned=held.planned if held else one.arrival.features.planned,
+            left_out=not one.arrival.outlines,
         )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emocache import audio
+from emocache.corpora import CORPORA
 from emocache.errors import CacheError, EmocacheError, NewerFormat
 from emocache.share import citing, gate, policy, sharecard, typed
 from emocache.share.arrived import arrived
@@ -74,6 +75,14 @@ def test_the_page_says_licence_reason_proof_warnings_and_what_to_cite(card: Shar
     assert "- words may be revealed" in page
     assert "@misc{corpus-corpus, title = {{A corpus}}, author = {Doe and others}" in page
     assert "| corpus/toy | toy | frames 0-1; utterance 0-1 | 2 | fp16 | fp32 | 1.2 kB |" in page
+
+
+def test_where_a_corpus_is_had_is_said_of_it_and_not_of_a_look_alike(corpus: Corpus) -> None:
+    info = CORPORA["cremad"].INFO
+    real = replace(corpus, reader="cremad", share="free", citation=info.citation)
+    alike = replace(real, citation="Synthesised")
+    homes = [sharecard.shared_corpus(one, policy.allowed(one), None).home for one in (real, alike)]
+    assert homes == [info.home, ""]
 
 
 def test_a_corpus_that_is_not_free_has_no_card_without_proof_being_asked_for(corpus: Corpus) -> None:

@@ -1,6 +1,8 @@
 """A cache goes to a place and comes back from it, whole and in part, by real servers."""
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -127,6 +129,21 @@ def test_who_pushes_a_few_utterances_last_hides_no_others_labels(tmp_path: Path,
     assert "corpus/two: labels are those of version a" in shell.err
 
 
+def test_of_several_sets_each_gives_the_layers_that_it_has(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache", name="one", wanted={"frames": [0, 1]})
+    small.make(tmp_path / "cache", name="two", wanted={"frames": [0], "utterance": [0]})
+    assert shell.run("push remote") == 0, shell.err
+    assert shell.run("pull remote --cache c --layers 1-6") == 0, shell.err
+    assert "corpus/two" in shell.out
+    assert "left out" in shell.out
+    assert open_cache(tmp_path / "c").names("corpus") == ["one"]
+    assert {key[1] for key in small.rows(tmp_path / "c", "one")} == {1}
+    for wrong in ("--layers 7", "--layers six", "--levels frames,word", "--levels utterance --layers 1"):
+        assert shell.run(f"pull remote --cache d {wrong}") == 2, wrong
+        assert shell.err.count("\n") == 2
+        assert open_cache(tmp_path / "d").corpora() == []
+
+
 def test_a_version_never_changes(tmp_path: Path, shell: Shell) -> None:
     small.make(tmp_path / "a")
     small.make(tmp_path / "b", seed=4)
@@ -193,6 +210,18 @@ def test_what_does_not_fit_the_disk_is_not_begun(tmp_path: Path, shell: Shell, m
     assert shell.run("pull remote --cache c") == 2
     assert "are to come and 1e-06 GB are free" in shell.err
     assert not (tmp_path / "c/corpus").exists()
+
+
+def test_a_push_to_a_full_disk_names_it_and_leaves_no_part(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    small.make(tmp_path / "cache")
+    monkeypatch.setattr("emocache.share.folder.os.fsync", full)
+    assert shell.run("push remote") == 2
+    assert shell.err.startswith("emocache: remote: ")
+    assert "No space left" in shell.err
+    assert not list((tmp_path / "remote").rglob("*.part"))
 
 
 def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
