@@ -13,6 +13,7 @@ import pytest
 from emocache.errors import ShareError
 from emocache.share.address import parse_address
 from emocache.share.push import Consent, push
+from emocache.share.staging import staging
 from emocache.store import open_cache
 from emocache.store.layout import Paths
 from tests.share import servers, small
@@ -213,11 +214,12 @@ def test_what_does_not_fit_the_disk_is_not_begun(tmp_path: Path, shell: Shell, m
 
 
 def test_a_push_to_a_full_disk_names_it_and_leaves_no_part(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(handle: int) -> None:
+    def full(data: object) -> Iterator[bytes]:
+        yield b"a part"
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     small.make(tmp_path / "cache")
-    monkeypatch.setattr("emocache.share.folder.os.fsync", full)
+    monkeypatch.setattr("emocache.share.folder._pieces", full)
     assert shell.run("push remote") == 2
     assert shell.err.startswith("emocache: remote: ")
     assert "No space left" in shell.err
@@ -240,6 +242,20 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path, shell: She
         assert any(ranged for ranged in running.ranges)
     assert small.rows(tmp_path / "c") == small.rows(tmp_path / "cache")
     assert not (tmp_path / "c/.pull").exists()
+
+
+def test_what_a_killed_pull_was_at_is_cleared_away(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache")
+    assert shell.run("push remote") == 0, shell.err
+    (tmp_path / "c/.pull/work-killed/sets").mkdir(parents=True)
+    (tmp_path / "c/emocache.json").write_bytes((tmp_path / "cache/emocache.json").read_bytes())
+    assert shell.run("pull remote --cache c") == 0, shell.err
+    assert not (tmp_path / "c/.pull").exists()
+
+
+def test_a_file_that_vanishes_during_a_pull_is_told_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="vanished"), staging(tmp_path):
+        raise FileNotFoundError("vanished")
 
 
 def test_a_second_pull_into_the_same_cache_is_told_of_the_first(tmp_path: Path, shell: Shell) -> None:
