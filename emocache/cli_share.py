@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emocache import show
+from emocache import places, show
 from emocache.errors import UsageError
 from emocache.files import read_ids
 from emocache.layers import ranges
@@ -48,6 +48,8 @@ def push(
     ]
     if not sets:
         raise UsageError("the cache holds no such features to push; `emocache ls` lists what it has")
+    if address.kind == "folder":
+        places.open_to_group(Path(address.where).expanduser())
     consent = Consent(asked=tuple(_names(asked)), columns=tuple(_names(columns)), reason=may_share)
     done = push_sets(address, sets, data, consent, dry_run=dry_run)
     for warning in done.warnings:

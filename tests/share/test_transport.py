@@ -213,6 +213,19 @@ def test_what_does_not_fit_the_disk_is_not_begun(tmp_path: Path, shell: Shell, m
     assert not (tmp_path / "c/corpus").exists()
 
 
+def test_what_is_pushed_to_a_folder_of_a_group_is_the_groups(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache")
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab").chmod(0o2775)
+    before = os.umask(0o022)
+    try:
+        assert shell.run("push lab/remote") == 0, shell.err
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o7777 for path in (tmp_path / "lab").rglob("*")}
+    assert modes == {0o2775, 0o664}
+
+
 def test_a_push_to_a_full_disk_names_it_and_leaves_no_part(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(data: object) -> Iterator[bytes]:
         yield b"a part"
