@@ -1,6 +1,7 @@
 """Shared caches on the command line: push, pull, and what lies at a source."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -60,7 +61,8 @@ def push(
     verb = "would send" if dry_run else "sent"
     typer.echo(f"{address.shown}: {verb} {done.objects} objects, {show.size(done.bytes)}; {done.there} were there")
     if not dry_run:
-        typer.echo(f"version {done.version}: {', '.join(done.features)}; `emocache pull {address.shown}@{done.version}` brings it")
+        command = shlex.join(["emocache", "pull", address.typed(done.version)])
+        typer.echo(f"version {done.version}: {', '.join(done.features)}; `{command}` brings it")
 
 
 def pull(

@@ -70,7 +70,7 @@ def pull(address: Address, root: Path, wish: Wish, audio_root: Path | None, *, d
             gate.check(said.challenge, corpus, said.licence, audio_root)
     make_root(root)
     with staging(root) as own:
-        pulls = _Pull(there, root, own, wish, len(names) == 1)
+        pulls = _Pull(address, there, root, own, wish, len(names) == 1)
         corpora = {origin: pulls.corpus(said, origins[origin]) for origin, said in cards.items()}
         arrivals = [pulls.arrival(name, corpora[name.partition("/")[0], there.features[name].name]) for name in names]
         check_found(
@@ -114,9 +114,9 @@ class Incoming:
 class _Pull:
     """One pull: what came so far, and where it lies."""
 
-    def __init__(self, there: Offer, root: Path, staging: Path, wish: Wish, alone: bool) -> None:
+    def __init__(self, address: Address, there: Offer, root: Path, staging: Path, wish: Wish, alone: bool) -> None:
         self._there, self._root, self._staging, self._wish, self._alone = there, root, staging, wish, alone
-        self._objects = root / STAGING / "objects"
+        self._address, self._objects = address, root / STAGING / "objects"
         self._audio: dict[Origin, dict[str, Object]] = {}
 
     def corpus(self, said: sharecard.SharedCorpus, version: Version) -> Corpus:
@@ -204,9 +204,7 @@ class _Pull:
             folder.mkdir(parents=True)
             adopt(self._root, one.arrival, folder)
             levels = {level: list(one.arrival.features.layers_of(level)) for level in one.arrival.features.levels}
-            shown = self._there.place.shown
-            source = f"{Path(shown).absolute() if Path(shown).is_dir() else shown}@{one.version}"
-            told = Pulled(source=source, arrays=levels, utterances=len(one.arrival.features.ids))
+            told = Pulled(source=self._address.typed(one.version), arrays=levels, utterances=len(one.arrival.features.ids))
             write_pulled(self._root / one.name, told)
         for path in [*objects.values(), *audio.values(), *(found.path for found in rows)]:
             path.unlink(missing_ok=True)
