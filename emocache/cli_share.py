@@ -1,6 +1,7 @@
 """Shared caches on the command line: push, pull, and what lies at a source."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emocache import show
+from emocache import places, show
 from emocache.errors import UsageError
 from emocache.files import read_ids
 from emocache.layers import ranges
@@ -48,6 +49,8 @@ def push(
     ]
     if not sets:
         raise UsageError("the cache holds no such features to push; `emocache ls` lists what it has")
+    if address.kind == "folder":
+        places.open_to_group(Path(address.where).expanduser())
     consent = Consent(asked=tuple(_names(asked)), columns=tuple(_names(columns)), reason=may_share)
     done = push_sets(address, sets, data, consent, dry_run=dry_run)
     for warning in done.warnings:
@@ -58,7 +61,8 @@ def push(
     verb = "would send" if dry_run else "sent"
     typer.echo(f"{address.shown}: {verb} {done.objects} objects, {show.size(done.bytes)}; {done.there} were there")
     if not dry_run:
-        typer.echo(f"version {done.version}: {', '.join(done.features)}; `emocache pull {address.shown}@{done.version}` brings it")
+        command = shlex.join(["emocache", "pull", address.typed(done.version)])
+        typer.echo(f"version {done.version}: {', '.join(done.features)}; `{command}` brings it")
 
 
 def pull(
@@ -99,9 +103,14 @@ def pull(
         typer.echo(json.dumps([asdict(one) for one in came]))
         return
     for one in came:
+        if one.left_out:
+            typer.echo(f"{one.features}@{one.version}: left out, since it has none of these levels and layers")
+            continue
         verb = "would come" if dry_run else "came"
         held = "" if dry_run else f"; {one.utterances} of {one.planned} utterances are in the cache"
         typer.echo(f"{one.features}@{one.version}: {show.size(one.bytes)} {verb}{held}")
+        if one.labels:
+            say(f"mind: {one.features}: labels are those of version {one.labels}, whose manifest has other utterances or labels")
 
 
 def list_source(source: str, as_json: bool) -> None:

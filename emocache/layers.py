@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from emocache.errors import UsageError
 
+GRAMMAR = "all, last or numbers such as 0-3,6"
+
 
 def parse_layers(text: str, available: Sequence[int]) -> tuple[int, ...]:
     """'all', 'last', or numbers and ranges as layers out of those available, rising; UsageError for anything else.
@@ -17,11 +19,23 @@ def parse_layers(text: str, available: Sequence[int]) -> tuple[int, ...]:
     if text == "last":
         return (available[-1],)
     there, wanted = set(available), set()
-    for number in _numbers(text, "all, last or numbers such as 0-3,6"):
+    for number in _numbers(text, GRAMMAR):
         if number not in there:  # so a range ends where the layers do, however far it reaches
             raise UsageError(f"--layers {text}: no layer {number}; there are {ranges(sorted(there))}")
         wanted.add(number)
     return tuple(sorted(wanted))
+
+
+def matching_layers(text: str, available: Sequence[int]) -> tuple[int, ...]:
+    """The same grammar where several feature sets are meant, each with layers of its own: those of `available` that are named.
+
+    >>> matching_layers("3-6", range(5))
+    (3, 4)
+    """
+    if text in {"all", "last"}:
+        return parse_layers(text, available)
+    runs = _runs(text, GRAMMAR)
+    return tuple(layer for layer in available if any(first <= layer <= last for first, last in runs))
 
 
 def name_layers(text: str, most: int = 10_000) -> tuple[int, ...]:
@@ -52,9 +66,14 @@ def ranges(layers: Sequence[int]) -> str:
 
 def _numbers(text: str, expected: str) -> Iterator[int]:
     """The numbers of '0-3,6' in their order, one at a time; the whole text is looked at before the first is given."""
+    for first, last in _runs(text, expected):
+        yield from range(first, last + 1)
+
+
+def _runs(text: str, expected: str) -> list[tuple[int, int]]:
+    """The first and last numbers of the runs of '0-3,6'."""
     parts = [re.fullmatch(r"\s*([0-9]{1,18})(?:-([0-9]{1,18}))?\s*", part) for part in text.split(",")]
     runs = [(int(part[1]), int(part[2] or part[1])) for part in parts if part]
     if not all(parts) or any(first > last for first, last in runs):
         raise UsageError(f"--layers {text!r}: expected {expected}")
-    for first, last in runs:
-        yield from range(first, last + 1)
+    return runs

@@ -246,5 +246,5 @@ def _about(folder: Path) -> dict[str, Any]:
             raise ValueError(f"{unfit[0]} is {about[unfit[0]]!r}")
         root = Path(about["audio_root"])
         return about | {"audio_root": folder / root if root.parts and not root.is_absolute() else root}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorpusError(f"{folder / CORPUS}: damaged ({error}); run `emocache prepare` again") from None

@@ -27,6 +27,16 @@ class Address:
         """The place without user, password and signature."""
         return redacted(self.where)
 
+    def typed(self, version: str) -> str:
+        """A version of the place, as it is typed; whoever needs a user or signature for it gives their own.
+
+        >>> Address("http", "https://me:secret@host?sig=abc").typed("v1")
+        'https://host/@v1'
+        """
+        place = Path(self.where).expanduser().absolute() if self.kind == "folder" else self.shown.replace("***@", "", 1).partition("?")[0]
+        slash = "/" if str(place).endswith(f"://{str(place).rpartition('/')[2]}") else ""
+        return f"{place}{slash}@{version}"
+
 
 def parse_address(text: str) -> Address:
     """A folder, s3://BUCKET/PREFIX, http(s)://HOST/PATH or hf://OWNER/NAME, each with or without @VERSION; else UsageError.
@@ -59,6 +69,8 @@ def _checked(address: Address) -> Address:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
+    if address.kind == "s3" and "@" in parts.netloc:
+        raise UsageError(f"{address.shown}: expected {expected}, or s3://BUCKET/@VERSION; credentials come from AWS_PROFILE and its kin")
     if not host or (
         address.kind == "hub" and not re.fullmatch(r"(datasets/|models/)?[\w.-]+/[\w.-]+", address.where.removeprefix("hf://"))
     ):

@@ -9,6 +9,7 @@ from emocache.errors import CacheError, CorpusError
 from emocache.share.policy import AUDIO, FIELDS
 from emocache.share.sharecard import SharedCorpus
 from emocache.types import PASSABLE, Corpus, Utterance
+from emocache.views import VOICE
 
 _FILE = re.compile(r"[0-9]{7}(?:\.[a-z0-9]{1,8})?")
 """What audio that was passed on is called."""
@@ -40,8 +41,9 @@ def _check(utterance: Utterance, said: SharedCorpus) -> None:
     if utterance.path and not (AUDIO in said.passes and _FILE.fullmatch(utterance.path)):
         raise CacheError(f"{said.name}: its manifest names files outside of the copy, at {utterance.id!a}; it is not used")
     untold = [name for kind in PASSABLE if kind not in said.passes for name in FIELDS[kind] if getattr(utterance, name) is not None]
+    untold += [name for name in utterance.extra if name not in {*said.columns, *((VOICE,) if "speakers" in said.passes else ())}]
     if untold:
-        raise CacheError(f"{said.name}: its manifest holds {untold[0]}, which its card does not tell of; it is not used")
+        raise CacheError(f"{said.name}: its manifest holds {untold[0][:80]!a}, which its card does not tell of; it is not used")
     texts = [value for one in fields(utterance) if isinstance(value := getattr(utterance, one.name), str)]
     for text in (*texts, *utterance.extra, *utterance.extra.values()):
         _line(text, said)

@@ -14,8 +14,8 @@ from emocache.share.shards import Outline, Shard
 from emocache.store import Features
 from emocache.store.index import Array, Index
 
-NEARLY = 0.95
-"""From so much of a unit's rows on, it comes whole."""
+NEARLY = 1 / 1.05
+"""From so much of a unit's rows on, it comes whole: with a twentieth more than was asked for at most."""
 GAPS = 0.04
 """Most bytes between wanted rows that come along to save requests, as a part of what is wanted."""
 

@@ -111,8 +111,10 @@ class Folder:
                     file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
-        except BaseException:
+        except BaseException as error:
             part.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise ShareError(f"{self.shown}: {path.name} cannot be written ({error.strerror})") from None
             raise
         return part
 

@@ -223,7 +223,8 @@ def _text(value: object, pattern: str) -> str:
 
 
 def _plain(value: object) -> dict[str, Any]:
-    """An object of which sharecard.py knows more."""
+    """An object of which sharecard.py knows more. JSON can name halves of letters (surrogates), which no file can hold."""
     if not isinstance(value, dict):
         raise _UnfitError("its card is none")
+    to_json(value).encode()
     return value

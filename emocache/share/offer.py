@@ -16,11 +16,10 @@ from emocache.store.layout import MARKER, to_json
 
 @dataclass(frozen=True)
 class Offer:
-    """What a place holds: feature set and corpus to the version that is asked for, or that brought them last."""
+    """What a place holds: feature sets to the version that is asked for, or that brought them last."""
 
     place: Place
     features: Mapping[str, Version]
-    corpora: Mapping[str, Version]
 
 
 def offer(address: Address) -> Offer:
@@ -29,18 +28,18 @@ def offer(address: Address) -> Offer:
     if address.version:
         try:
             version = _version(place, address.version, None)
-            return Offer(place, dict.fromkeys(version.features, version), dict.fromkeys(version.corpora, version))
+            return Offer(place, dict.fromkeys(version.features, version))
         except Missing:
             place = place.at(address.version)
     latest = _latest(place, address)
     if address.version and address.version in latest.versions:
         raise ShareError(f"{address.shown}: version {address.version} is listed, but it is not there")
-    names = dict.fromkeys([*latest.features.values(), *latest.corpora.values()])
+    names = dict.fromkeys(latest.features.values())
     versions = {name: _version(place, name, latest.versions[name]) for name in names}
     features = {one: versions[name] for one, name in latest.features.items()}
     if lost := [one for one, version in features.items() if one not in version.features]:
         raise ShareError(f"{place.shown}: {LATEST} names {lost[0]}, which its version has not; it cannot be trusted")
-    return Offer(place, features, {one: versions[name] for one, name in latest.corpora.items() if one in versions[name].corpora})
+    return Offer(place, features)
 
 
 def _latest(place: Place, address: Address) -> Latest:
@@ -76,10 +75,9 @@ def listed_versions(address: Address) -> list[str]:
     return list(_latest(open_place(replace(address, version="")), address).versions)
 
 
-def card_of(there: Offer, name: str) -> sharecard.SharedCorpus:
-    """What the version's card says of a corpus."""
-    version = there.corpora[name]
-    where = f"{there.place.shown}: the card of {version.name}"
+def card_of(place: Place, version: Version, name: str) -> sharecard.SharedCorpus:
+    """What a version's card says of a corpus."""
+    where = f"{place.shown}: the card of {version.name}"
     try:
         return sharecard.read(to_json(version.card).encode(), where).corpus(name)
     except CacheError as error:

@@ -4,9 +4,8 @@ latest.json -> versions/NAME.json -> the packs of the feature sets wanted -> sha
 """
 
 import hashlib
-import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,15 +17,16 @@ from emocache.share.adopt import adopt, alike
 from emocache.share.arrival import Arrival
 from emocache.share.arrived import arrived
 from emocache.share.choice import Here, choose
+from emocache.share.corpora import Origin, others_labels, save, widest
 from emocache.share.fetch import Rows, bring, small_object
-from emocache.share.format import Object, SharedSet
+from emocache.share.format import Object, SharedSet, Version
 from emocache.share.offer import Offer, card_of, offer
 from emocache.share.pack import unpacked
 from emocache.share.place import SMALL
 from emocache.share.shards import Outline, Shard, read_table
 from emocache.share.staged import lay_out
 from emocache.share.staging import STAGING, staging
-from emocache.share.wish import Wish, chosen_sets, wanted_arrays, wanted_ids
+from emocache.share.wish import Wish, check_found, chosen_sets, wanted_arrays, wanted_ids
 from emocache.store import Features
 from emocache.store.index import Index, read_index
 from emocache.store.layout import Paths, make_root
@@ -39,7 +39,11 @@ MOST_PACK = 4 << 30
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Came:
-    """What a pull did for one feature set: the bytes that had to come, units and rows, and what the cache holds of it now."""
+    """What a pull did for one feature set: the bytes that had to come, units and rows, and what the cache holds of it now.
+
+    `left_out`: it has none of the levels and layers that were asked for, so nothing of it is taken in.
+    `labels` is the version that its corpus's manifest came from, where that is not the set's own and says otherwise.
+    """
 
     features: str
     version: str
@@ -48,6 +52,8 @@ class Came:
     rows: int
     utterances: int
     planned: int
+    left_out: bool = False
+    labels: str = ""
 
 
 def pull(address: Address, root: Path, wish: Wish, audio_root: Path | None, *, dry_run: bool = False) -> list[Came]:
@@ -57,19 +63,27 @@ def pull(address: Address, root: Path, wish: Wish, audio_root: Path | None, *, d
             return pull(address, Path(nowhere), wish, audio_root, dry_run=True)
     there = offer(address)
     names = chosen_sets(wish, there.features, address.shown)
-    cards = {name: card_of(there, name) for name in dict.fromkeys(name.partition("/")[0] for name in names)}
-    for corpus, said in cards.items():
+    origins = {(name.partition("/")[0], there.features[name].name): there.features[name] for name in names}
+    cards = {origin: card_of(there.place, version, origin[0]) for origin, version in origins.items()}
+    for (corpus, _), said in cards.items():
         if said.challenge is not None:
             gate.check(said.challenge, corpus, said.licence, audio_root)
     make_root(root)
     with staging(root) as own:
-        pulls = _Pull(there, root, own, wish, len(names) == 1)
-        corpora = {name: pulls.corpus(said) for name, said in cards.items()}
-        arrivals = [pulls.arrival(name, corpora[name.partition("/")[0]]) for name in names]
-        pulls.check_room(arrivals)
+        pulls = _Pull(address, there, root, own, wish, len(names) == 1)
+        corpora = {origin: pulls.corpus(said, origins[origin]) for origin, said in cards.items()}
+        arrivals = [pulls.arrival(name, corpora[name.partition("/")[0], there.features[name].name]) for name in names]
+        check_found(
+            wish,
+            (level for one in arrivals for level in one.arrival.features.levels),
+            any(one.arrival.outlines for one in arrivals),
+            address.shown,
+        )
+        kept = widest(corpora, origins)
+        pulls.check_room(arrivals, kept)
         if not dry_run:
-            pulls.bring(arrivals, corpora)
-        return [pulls.came(one, dry_run=dry_run) for one in arrivals]
+            pulls.bring(arrivals, {origin: corpora[origin] for origin in kept})
+        return [replace(pulls.came(one, dry_run=dry_run), labels=others_labels(one.name, one.version, kept, origins)) for one in arrivals]
 
 
 @dataclass(frozen=True)
@@ -100,16 +114,15 @@ class Incoming:
 class _Pull:
     """One pull: what came so far, and where it lies."""
 
-    def __init__(self, there: Offer, root: Path, staging: Path, wish: Wish, alone: bool) -> None:
+    def __init__(self, address: Address, there: Offer, root: Path, staging: Path, wish: Wish, alone: bool) -> None:
         self._there, self._root, self._staging, self._wish, self._alone = there, root, staging, wish, alone
-        self._objects = root / STAGING / "objects"
-        self._audio: dict[str, dict[str, Object]] = {}
-        self._saved: dict[str, Corpus] = {}
+        self._address, self._objects = address, root / STAGING / "objects"
+        self._audio: dict[Origin, dict[str, Object]] = {}
 
-    def corpus(self, said: sharecard.SharedCorpus) -> Corpus:
-        """A corpus as it came, held against its card."""
-        files = self._there.corpora[said.name].corpora[said.name]
-        folder = self._staging / "corpora"
+    def corpus(self, said: sharecard.SharedCorpus, version: Version) -> Corpus:
+        """A corpus as a version has it, held against its card."""
+        files, origin = version.corpora[said.name], (said.name, version.name)
+        folder = self._staging / "corpora" / version.name
         (folder / said.name).mkdir(parents=True)
         for name in (manifest.MANIFEST, manifest.CORPUS):
             if name not in files:
@@ -119,9 +132,9 @@ class _Pull:
             found = arrived(folder, said)
         except CacheError as error:
             raise ShareError(f"{self._there.place.shown}: {str(error)[:300]}") from None
-        self._audio[said.name] = {name: one for name, one in files.items() if name.startswith(f"{policy.AUDIO}/")}
-        if not self._wish.audio or not self._audio[said.name]:
-            self._audio[said.name] = {}
+        self._audio[origin] = {name: one for name, one in files.items() if name.startswith(f"{policy.AUDIO}/")}
+        if not self._wish.audio or not self._audio[origin]:
+            self._audio[origin] = {}
             bare = tuple(replace(one, path="") for one in found.utterances)
             lacks = tuple(dict.fromkeys((*found.lacks, policy.AUDIO)))
             found = replace(found, utterances=bare, audio_root=Path(), lacks=lacks)
@@ -168,9 +181,9 @@ class _Pull:
         key = hashlib.sha256(f"{digests.sha256} {list(wanted)}".encode()).hexdigest()[:16]
         return Rows(self._root / STAGING / "rows" / f"{key}.{array.replace('/', '.')}", outline, index, wanted, table)
 
-    def check_room(self, arrivals: Sequence[Incoming]) -> None:
+    def check_room(self, arrivals: Sequence[Incoming], kept: Iterable[Origin]) -> None:
         """ShareError when the disk cannot take what is to come; nothing of it was asked for yet."""
-        audio = sum(one.size for files in self._audio.values() for one in files.values())
+        audio = sum(one.size for origin in kept for one in self._audio[origin].values())
         needed, free = audio + sum(one.bytes + one.row_bytes for one in arrivals), places.free_bytes(self._root)
         if needed > free:
             raise ShareError(
@@ -178,37 +191,23 @@ class _Pull:
                 "free some space, or ask for less with --layers, --levels or --sessions"
             )
 
-    def bring(self, arrivals: Sequence[Incoming], corpora: Mapping[str, Corpus]) -> None:
+    def bring(self, arrivals: Sequence[Incoming], corpora: Mapping[Origin, Corpus]) -> None:
         """Bring it all, then take it in: corpora first, so that no feature set is without labels."""
         objects = {Object(shard.sha256, shard.size): self._objects / shard.sha256 for one in arrivals for shard in one.shards}
-        audio = {found: self._objects / found.sha256 for files in self._audio.values() for found in files.values()}
+        audio = {found: self._objects / found.sha256 for origin in corpora for found in self._audio[origin].values()}
         rows = [found for one in arrivals for found in one.arrival.rows]
         bring(self._there.place, objects | audio, rows, f"pull {self._there.place.shown}")
-        for name, corpus in corpora.items():
-            self._save(name, corpus)
-        for one in arrivals:
+        for origin, corpus in corpora.items():
+            save(self._root, corpus, {name: self._objects / one.sha256 for name, one in self._audio[origin].items()})
+        for one in (one for one in arrivals if one.arrival.outlines):
             folder = self._staging / "new" / one.name.replace("/", "--")
             folder.mkdir(parents=True)
             adopt(self._root, one.arrival, folder)
             levels = {level: list(one.arrival.features.layers_of(level)) for level in one.arrival.features.levels}
-            shown = self._there.place.shown
-            source = f"{Path(shown).absolute() if Path(shown).is_dir() else shown}@{one.version}"
-            told = Pulled(source=source, arrays=levels, utterances=len(one.arrival.features.ids))
+            told = Pulled(source=self._address.typed(one.version), arrays=levels, utterances=len(one.arrival.features.ids))
             write_pulled(self._root / one.name, told)
         for path in [*objects.values(), *audio.values(), *(found.path for found in rows)]:
             path.unlink(missing_ok=True)
-
-    def _save(self, name: str, corpus: Corpus) -> None:
-        """Write a corpus into the cache, unless it has been there with its audio, or with more utterances."""
-        if (self._root / name / manifest.MANIFEST).is_file():
-            mine = manifest.load(self._root, name)
-            if not mine.lacks or not {one.id for one in mine.utterances} <= {one.id for one in corpus.utterances}:
-                return
-        for file, one in self._audio[name].items():
-            path = self._root / name / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._objects / one.sha256, path)
-        manifest.save(corpus, self._root)
 
     def came(self, one: Incoming, *, dry_run: bool) -> Came:
         """What was done for a feature set."""
@@ -219,4 +218,5 @@ class _Pull:
         return Came(
             features=one.name, version=one.version, bytes=one.bytes, units=whole, rows=rows,
             utterances=len(held.ids) if held else 0, planned=held.planned if held else one.arrival.features.planned,
+            left_out=not one.arrival.outlines,
         )  # fmt: skip

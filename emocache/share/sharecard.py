@@ -114,12 +114,13 @@ def shared_corpus(corpus: Corpus, allowed: Allowed, challenge: Challenge | None)
     """What the card says of a corpus; `challenge` is needed where the corpus is not free."""
     if allowed.share != policy.FREE and challenge is None:
         raise UsageError(f"{corpus.name}: is not free, so its card must ask for proof that the audio is held")
+    known = CORPORA[corpus.reader].INFO if corpus.reader in CORPORA else None
     return SharedCorpus(
         name=corpus.name,
         licence=one_line(allowed.licence),
         share=allowed.share,
         citation=one_line(allowed.citation),
-        home=CORPORA[corpus.reader].INFO.home if corpus.reader in CORPORA else "",
+        home=known.home if known and known.citation == corpus.citation else "",  # a look-alike is read as its model is
         reason=without_folders(one_line(allowed.reason)),
         utterances=len(corpus.utterances),
         passes=allowed.kinds,

@@ -55,6 +55,8 @@ class Web:
         try:
             with self._get(self.url(name), ranged) as answer:
                 yield from self._body(answer, name, start if ranged else 0, stop)
+        except ConnectionRefusedError as error:
+            raise Passing(f"{self.shown}: cannot be reached ({told(error)})") from None
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
             raise Passing(f"{self.shown}: {name} did not come whole ({told(error)})") from None
         except OSError as error:

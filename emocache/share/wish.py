@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from emocache.errors import UsageError
-from emocache.layers import parse_layers
+from emocache.layers import matching_layers, parse_layers
 from emocache.store import Features
 from emocache.store.index import Array
 from emocache.types import Utterance
@@ -47,16 +47,17 @@ def wanted_arrays(wish: Wish, features: Features, alone: bool) -> list[Array]:
     levels = features.levels
     if wish.levels:
         levels = tuple(features.find_level(name) for name in wish.levels) if alone else tuple(_there(wish.levels, features.levels))
-    found: list[Array] = []
-    for level in levels:
-        there = features.layers_of(level)
-        try:
-            found += [(level, layer) for layer in parse_layers(wish.layers, there)]
-        except UsageError:
-            if alone:
-                raise
-            found += [(level, layer) for layer in there if str(layer) in wish.layers.split(",")]
-    return sorted(set(found))
+    layers = parse_layers if alone else matching_layers
+    return sorted({(level, layer) for level in levels for layer in layers(wish.layers, features.layers_of(level))})
+
+
+def check_found(wish: Wish, levels: Iterable[str], found: bool, shown: str) -> None:
+    """UsageError when of several feature sets, which have `levels`, none has a level that is wanted, or none of the layers."""
+    there = sorted(set(levels))
+    if unknown := [name for name in wish.levels if not any(_there([name], there))]:
+        raise UsageError(f"{shown}: no feature set has level {unknown[0]!r}; there are: {', '.join(there) or 'none'}")
+    if not found:
+        raise UsageError(f"{shown}: no feature set has layers {wish.layers} of what is asked for; `emocache ls {shown}` lists them")
 
 
 def _there(names: Sequence[str], levels: Sequence[str]) -> Iterable[str]:

@@ -65,6 +65,23 @@ def said(field: str, value: object) -> Change:
     return lambda remote: version(remote, lambda found: found["features"]["corpus/toy"]["pack"].update({field: value}))
 
 
+def half_a_letter(remote: Path) -> None:
+    """A text of the card is half of a pair of UTF-16, which JSON can say and UTF-8 cannot."""
+    found = read(remote / "versions/v1.json")
+    found["card"]["corpora"][0]["licence"] = "\ud800"
+    publish(remote, sealed(json.dumps(found, indent=1, sort_keys=True) + "\n").encode(), found["features"])
+
+
+def corpus_json(data: bytes) -> Change:
+    """The corpus.json of the corpus is something else."""
+
+    def make(remote: Path) -> None:
+        one = put(remote, data)
+        version(remote, lambda found: found["corpora"]["corpus"].update({"corpus.json": one}))
+
+    return make
+
+
 def files(remote: Path) -> dict[str, bytes]:
     """The files of the pack."""
     one = read(next((remote / "versions").iterdir()))["features"]["corpus/toy"]["pack"]["sha256"]
@@ -199,6 +216,9 @@ REMOTES: dict[str, Change] = {
     "a manifest with files outside": corpus("utterance_id,path,emotion\nu0,../../../etc/passwd,sad\n"),
     "a manifest with control characters": corpus(f"utterance_id,path,emotion\nu0,,{ESCAPE}\n"),
     "a manifest with what its card does not tell of": corpus("utterance_id,path,emotion,transcript\nu0,,sad,secret\n"),
+    "a manifest with a column that its card does not tell of": corpus("utterance_id,path,emotion,words\nu0,,sad,secret\n"),
+    "a corpus.json that is nested 100,000 deep": corpus_json(b"[" * 100_000),
+    "half a letter in the card": half_a_letter,
     "a shard of other bytes": shard(lambda path: path.write_bytes(bytes(path.stat().st_size)) and None),
     "a shard that goes on": shard(lambda path: path.write_bytes(path.read_bytes() * 100) and None),
     "a shard that ends early": shard(lambda path: path.write_bytes(path.read_bytes()[:-100]) and None),

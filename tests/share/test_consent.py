@@ -99,6 +99,32 @@ def test_audio_and_transcripts_travel_by_name_alone(heard: Corpus, tmp_path: Pat
     assert [one.audio_sha256 for one in found] == [one.audio_sha256 for one in heard.utterances]
 
 
+def test_a_later_pull_takes_neither_audio_nor_transcripts_away(heard: Corpus, tmp_path: Path, shell: Shell) -> None:
+    free = replace(heard, share="free", passes=(*heard.passes, "transcripts", "audio"))
+    manifest.save(free, tmp_path / "cache")
+    manifest.save(free, tmp_path / "data")
+    assert shell.run("push remote@full --with transcripts,audio") == 0, shell.err
+    assert shell.run("push remote@heard --with audio") == 0, shell.err
+    assert shell.run("push remote@bare") == 0, shell.err
+    assert shell.run("pull remote@heard --cache c --audio") == 0, shell.err
+    for version in ("bare", "full", "bare"):
+        assert shell.run(f"pull remote@{version} --cache c") == 0, shell.err
+    came = open_cache(tmp_path / "c").corpus("corpus")
+    found, _ = audio.scan(came.utterances, came.audio_root)
+    assert [one.audio_sha256 for one in found] == [one.audio_sha256 for one in heard.utterances]
+    assert [one.transcript for one in came.utterances] == [one.transcript for one in heard.utterances]
+    assert came.lacks == ()
+
+
+def test_every_feature_set_comes_with_the_consent_that_its_own_version_asks_for(heard: Corpus, tmp_path: Path, shell: Shell) -> None:
+    assert shell.run("push remote@asks --i-may-share form-of-2026") == 0, shell.err
+    small.make(tmp_path / "loose", name="other")
+    assert shell.run("push remote@free --cache loose") == 0, shell.err
+    assert shell.run("pull remote --cache c") == 2
+    assert "--audio-root" in shell.err
+    assert shell.run("pull remote --cache c --model other") == 0, shell.err
+
+
 def test_what_the_rows_of_text_and_segments_stand_for_stays(tmp_path: Path, shell: Shell) -> None:
     levels = {"word": "one row per word", **toy_store.CARD.levels}
     card = replace(toy_store.CARD, levels=levels, dims=dict.fromkeys(levels, 8))

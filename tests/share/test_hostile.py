@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from emocache.share.address import parse_address
 from tests import toy_store
 from tests.share import hostile, servers, small
 from tests.shell import Shell
@@ -137,6 +138,37 @@ def test_a_server_that_misbehaves_is_one_line_without_anything_secret(what: str,
     assert "pass-word" not in shell.err
     assert "signed-secret" not in shell.err
     assert toy_store.tree(mine) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("https://me:secret@host/cache?sig=abc", "https://host/cache@v1"),
+        ("http://host:80", "http://host:80/@v1"),
+        ("s3://lab", "s3://lab/@v1"),
+        ("s3://lab/prefix@old", "s3://lab/prefix@v1"),
+        ("hf://owner/name", "hf://owner/name@v1"),
+        ("/mnt/usb", "/mnt/usb@v1"),
+    ],
+)
+def test_an_address_that_is_shown_can_be_typed_and_holds_nothing_secret(text: str, typed: str) -> None:
+    assert parse_address(text).typed("v1") == typed
+    again = parse_address(typed)
+    assert again.version == "v1"
+    assert again.typed("v1") == typed
+
+
+def test_a_version_behind_a_bucket_alone_is_not_taken_for_a_bucket(shell: Shell) -> None:
+    for text in ("s3://lab@2026-11", "s3://key:topsecret@lab/prefix"):
+        assert shell.run(f"ls {text}") == 2
+        assert "s3://BUCKET/@VERSION" in shell.err
+        assert "topsecret" not in shell.err
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_server_that_is_not_there_cannot_be_reached(shell: Shell) -> None:
+    assert shell.run(f"ls http://127.0.0.1:{servers.free_port()}/cache") == 2
+    assert "cannot be reached" in shell.err
 
 
 def test_a_password_goes_to_the_host_of_the_url_alone(tmp_path: Path, shell: Shell) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emocache import audio
+from emocache.corpora import CORPORA
 from emocache.errors import CacheError, EmocacheError, NewerFormat
 from emocache.share import citing, gate, policy, sharecard, typed
 from emocache.share.arrived import arrived
@@ -74,6 +75,14 @@ def test_the_page_says_licence_reason_proof_warnings_and_what_to_cite(card: Shar
     assert "- words may be revealed" in page
     assert "@misc{corpus-corpus, title = {{A corpus}}, author = {Doe and others}" in page
     assert "| corpus/toy | toy | frames 0-1; utterance 0-1 | 2 | fp16 | fp32 | 1.2 kB |" in page
+
+
+def test_where_a_corpus_is_had_is_said_of_it_and_not_of_a_look_alike(corpus: Corpus) -> None:
+    info = CORPORA["cremad"].INFO
+    real = replace(corpus, reader="cremad", share="free", citation=info.citation)
+    alike = replace(real, citation="Synthesised")
+    homes = [sharecard.shared_corpus(one, policy.allowed(one), None).home for one in (real, alike)]
+    assert homes == [info.home, ""]
 
 
 def test_a_corpus_that_is_not_free_has_no_card_without_proof_being_asked_for(corpus: Corpus) -> None:
@@ -185,7 +194,7 @@ def test_a_manifest_that_says_otherwise_is_refused(card: ShareCard, corpus: Corp
 
 
 @pytest.mark.parametrize(
-    "about", [b"[]", b'{"lacks": 5, "audio_root": "."}', b'{"audio_root": 7}', b'{"left_out": [1], "audio_root": "."}']
+    "about", [b"[]", b'{"lacks": 5, "audio_root": "."}', b'{"audio_root": 7}', b'{"left_out": [1], "audio_root": "."}', b"[" * 100_000]
 )
 def test_a_corpus_json_that_cannot_be_is_refused(card: ShareCard, corpus: Corpus, tmp_path: Path, about: bytes) -> None:
     path = policy.write_public(corpus, policy.allowed(corpus, reason="x"), tmp_path / "came")
@@ -198,5 +207,8 @@ def test_transcripts_that_the_card_does_not_tell_of_are_refused(card: ShareCard,
     path = policy.write_public(corpus, policy.allowed(corpus, reason="x"), tmp_path / "came")
     header, *rows = path.read_text().splitlines()
     path.write_text("\n".join([f"{header},transcript", *(f"{row},yes" for row in rows)]) + "\n")
-    with pytest.raises(CacheError, match="transcript, which its card does not tell of"):
+    with pytest.raises(CacheError, match="'transcript', which its card does not tell of"):
+        arrived(tmp_path / "came", card.corpora[0])
+    path.write_text("\n".join([f"{header},notes", *(f"{row},yes" for row in rows)]) + "\n")
+    with pytest.raises(CacheError, match="'notes', which its card does not tell of"):
         arrived(tmp_path / "came", card.corpora[0])

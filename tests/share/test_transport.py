@@ -1,6 +1,8 @@
 """A cache goes to a place and comes back from it, whole and in part, by real servers."""
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ import pytest
 from emocache.errors import ShareError
 from emocache.share.address import parse_address
 from emocache.share.push import Consent, push
+from emocache.share.staging import staging
 from emocache.store import open_cache
 from emocache.store.layout import Paths
 from tests.share import servers, small
@@ -115,6 +118,33 @@ def test_two_versions_of_two_people_both_arrive(tmp_path: Path, shell: Shell) ->
     assert small.rows(tmp_path / "both", "two") == small.rows(tmp_path / "b", "two")
 
 
+def test_who_pushes_a_few_utterances_last_hides_no_others_labels(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "a", name="one")
+    small.make(tmp_path / "b", name="two", lengths=small.LENGTHS[:5])
+    for name in ("a", "b"):
+        assert shell.run(f"push remote@{name} --cache {name}") == 0, shell.err
+    assert shell.run("pull remote --cache both --sessions 0") == 0, shell.err
+    assert {key[2] for key in small.rows(tmp_path / "both", "one")} == {f"u{i}" for i in range(0, 14, 2)}
+    assert {key[2] for key in small.rows(tmp_path / "both", "two")} == {"u0", "u2", "u4"}
+    assert len(open_cache(tmp_path / "both").corpus("corpus").utterances) == 14
+    assert "corpus/two: labels are those of version a" in shell.err
+
+
+def test_of_several_sets_each_gives_the_layers_that_it_has(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache", name="one", wanted={"frames": [0, 1]})
+    small.make(tmp_path / "cache", name="two", wanted={"frames": [0], "utterance": [0]})
+    assert shell.run("push remote") == 0, shell.err
+    assert shell.run("pull remote --cache c --layers 1-6") == 0, shell.err
+    assert "corpus/two" in shell.out
+    assert "left out" in shell.out
+    assert open_cache(tmp_path / "c").names("corpus") == ["one"]
+    assert {key[1] for key in small.rows(tmp_path / "c", "one")} == {1}
+    for wrong in ("--layers 7", "--layers six", "--levels frames,word", "--levels utterance --layers 1"):
+        assert shell.run(f"pull remote --cache d {wrong}") == 2, wrong
+        assert shell.err.count("\n") == 2
+        assert open_cache(tmp_path / "d").corpora() == []
+
+
 def test_a_version_never_changes(tmp_path: Path, shell: Shell) -> None:
     small.make(tmp_path / "a")
     small.make(tmp_path / "b", seed=4)
@@ -183,6 +213,32 @@ def test_what_does_not_fit_the_disk_is_not_begun(tmp_path: Path, shell: Shell, m
     assert not (tmp_path / "c/corpus").exists()
 
 
+def test_what_is_pushed_to_a_folder_of_a_group_is_the_groups(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache")
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab").chmod(0o2775)
+    before = os.umask(0o022)
+    try:
+        assert shell.run("push lab/remote") == 0, shell.err
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o7777 for path in (tmp_path / "lab").rglob("*")}
+    assert modes == {0o2775, 0o664}
+
+
+def test_a_push_to_a_full_disk_names_it_and_leaves_no_part(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(data: object) -> Iterator[bytes]:
+        yield b"a part"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    small.make(tmp_path / "cache")
+    monkeypatch.setattr("emocache.share.folder._pieces", full)
+    assert shell.run("push remote") == 2
+    assert shell.err.startswith("emocache: remote: ")
+    assert "No space left" in shell.err
+    assert not list((tmp_path / "remote").rglob("*.part"))
+
+
 def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     small.make(tmp_path / "cache")
     assert shell.run("push remote") == 0
@@ -199,6 +255,20 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path, shell: She
         assert any(ranged for ranged in running.ranges)
     assert small.rows(tmp_path / "c") == small.rows(tmp_path / "cache")
     assert not (tmp_path / "c/.pull").exists()
+
+
+def test_what_a_killed_pull_was_at_is_cleared_away(tmp_path: Path, shell: Shell) -> None:
+    small.make(tmp_path / "cache")
+    assert shell.run("push remote") == 0, shell.err
+    (tmp_path / "c/.pull/work-killed/sets").mkdir(parents=True)
+    (tmp_path / "c/emocache.json").write_bytes((tmp_path / "cache/emocache.json").read_bytes())
+    assert shell.run("pull remote --cache c") == 0, shell.err
+    assert not (tmp_path / "c/.pull").exists()
+
+
+def test_a_file_that_vanishes_during_a_pull_is_told_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="vanished"), staging(tmp_path):
+        raise FileNotFoundError("vanished")
 
 
 def test_a_second_pull_into_the_same_cache_is_told_of_the_first(tmp_path: Path, shell: Shell) -> None:
