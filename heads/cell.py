@@ -49,6 +49,11 @@ class Config(NormClipping):
     patience: int = 50
     normalise: Normalise = "none"
 
+    @property
+    def of_all_folds(self) -> str:
+        """A search on the same corpus has seen what some folds test."""
+        return "one cell for all folds: if it was searched for on this corpus, tested utterances may have had a say in it"
+
     def following(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a kind of cell is trained with, where the cell before was of another kind."""
         kind = changes.get("genotype", self.genotype).kind
@@ -105,11 +110,12 @@ RECURRENT_SIZES = ((1, 128), (2, 256))
 """Layers and widths of the paper's table 4."""
 INPUT_OF = {"convolutional": ("spectrogram-140", "a spectrogram of 140 x 140"), "recurrent": ("wav2vec1-large", "wav2vec 1.0 large")}
 """Kind of cell -> the encoder of the paper, and what it prints of it."""
-SOURCES = UNPRINTED | {
-    "schedule": "the search", "clip": "our choice", "clip_norm": "DARTS's code", "patience": "our choice", "batch": "DARTS's code",
-    "tested": "our choice",
-}  # fmt: skip
-"""Where a default is from that the paper does not print."""
+OURS = UNPRINTED | dict.fromkeys(("clip", "patience", "normalise", "accumulate"), "our choice")
+SOURCES = {
+    "convolutional": OURS | dict.fromkeys(("optimiser", "lr", "schedule", "weight_decay", "batch", "epochs", "clip_norm"), "the search"),
+    "recurrent": OURS | dict.fromkeys(("weight_decay", "batch", "clip_norm"), "our choice") | {"bidirectional": "our reading of its sizes"},
+}
+"""Kind of cell -> where a default is from that the paper does not print for its network."""
 
 
 def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
@@ -120,9 +126,10 @@ def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
 def _changed(config: Config) -> Iterator[str]:
     """Settings that are not the default of this kind of cell."""
     usual = {**vars(Config()), **OWN.get(config.genotype.kind, {})}
+    sources = SOURCES.get(config.genotype.kind, OURS)
     for name, value in usual.items():
         if name not in {*NO_NUMBER, "genotype", "layers", "width"} and getattr(config, name) != value:
-            yield f"{name} is {getattr(config, name)}; {SOURCES.get(name, 'the paper')} has {value}"
+            yield f"{name} is {getattr(config, name)}; {sources.get(name, 'the paper')} has {value}"
 
 
 def _of_kind(config: Config) -> Iterator[str]:
@@ -131,6 +138,7 @@ def _of_kind(config: Config) -> Iterator[str]:
         yield "derived network, trained from the start; the paper's parameter counts are those of the network of the search"
     if config.genotype.kind == "recurrent":
         yield "the paper's cell is one of NAS-Bench-NLP's, whose list is not at hand; ours is from a file or drawn after its rules"
+        yield "both directions, attention by one vector, and dense layers to half the width and to the classes: our reading of the sizes"
         if (config.layers, config.width) not in RECURRENT_SIZES:
             yield f"{config.layers} layers of {config.width}; the paper has {' and '.join(f'{a} of {b}' for a, b in RECURRENT_SIZES)}"
 

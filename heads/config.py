@@ -61,6 +61,11 @@ class Training:
         """Whether a view is drawn beside each utterance that has any, for heads that need them."""
         return False
 
+    @property
+    def of_all_folds(self) -> str:
+        """What a reader must know where all folds have these settings; "" where that is nothing."""
+        return ""
+
     def following(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
         """Defaults of further settings that follow from settings that are changed."""
         return {}
@@ -114,7 +119,8 @@ class Needs:
     standardise it and to normalise each row, which can be done once for a fold. `buckets`: it pads, so batches are better made of
     utterances of about one length. `views`: views of utterances are drawn beside these, and not learnt from by themselves.
     `longest`: it must know how long the longest utterance is. `fuses`: what it says of the parts that it learnt from is kept, for a
-    fusion that learns from that. `resumes`: epochs are long, so that what it takes to go on after each is kept until a run is done.
+    fusion that learns from that. `learns_validation`: the validation part moves its weights, so it cannot be the test part.
+    `resumes`: epochs are long, so that what it takes to go on after each is kept until a run is done.
     `targets` makes whole numbers of a transcript, for heads that learn to say it.
     """
 
@@ -127,6 +133,7 @@ class Needs:
     views: bool = False
     longest: bool = False
     fuses: bool = False
+    learns_validation: bool = False
     resumes: bool = False
     targets: Callable[[str], Sequence[int]] | None = None
 

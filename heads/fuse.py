@@ -58,6 +58,8 @@ def fuse(first: Path, second: Path, runs: Path, name: str | None = None, learns:
 
 def _shares(both: Sequence[StoredRun], learns: str) -> NDArray[np.float64]:
     """What the fusion says of every tested utterance, in the order of the predictions."""
+    for run in both:
+        _check_apart(run)
     tested = torch.from_numpy(np.concatenate([shares_of(one) for one in both], axis=1)).float()
     found = both[0].predictions
     where = list(zip(found.seeds.tolist(), found.folds, strict=True))
@@ -69,6 +71,14 @@ def _shares(both: Sequence[StoredRun], learns: str) -> NDArray[np.float64]:
         judged = parts["validation"] if learns == "train" else None
         answers[which] = fusion.predict(fusion.train(parts[learns], judged, answers.shape[1], seed), tested[which])
     return answers
+
+
+def _check_apart(run: StoredRun) -> None:
+    """UsageError where a run's validation part is its test part, or one that it learnt from as from any other."""
+    if run.result.get("selected_on_test"):
+        raise UsageError(f"{run.path} validated on its test part (--select test), and the fusion would learn from that; train it without")
+    if run.config.get("config", {}).get("refit"):
+        raise UsageError(f"{run.path} learnt from its validation part too (refit=true), which cannot judge the fusion; train it without")
 
 
 def _numbers(splits: Sequence[dict[str, Any]]) -> dict[tuple[int, str], int]:

@@ -86,7 +86,8 @@ def deviations(config: Config, inputs: Sequence[Input]) -> list[str]:
 
 def _of_training(config: Config) -> Iterator[str]:
     """How it is trained, of which the paper prints nothing."""
-    yield f"training is our choice: Adam with lr {config.lr}, batch {config.batch}, at most {config.epochs} epochs"
+    how = f"{config.optimiser} with lr {config.lr}, batch {config.batch}, at most {config.epochs} epochs"
+    yield f"training is our choice: {how}, {config.patience} without a lower validation loss, gradients no longer than {config.clip_norm:g}"
 
 
 def _of_input(one: Input) -> Iterator[str]:

@@ -21,6 +21,7 @@ def notes(planned: Plan, configs: Configs, overlap: splits.TextOverlap, weights:
         *material.notes,
         *_notes(ask, material, overlap),
         *by_fold({names: list(_of_config(planned, config)) for names, config in configs.items()}),
+        *(config.of_all_folds for names, config in configs.items() if not names and config.of_all_folds),
         *_unused(first),
         *views.notes(first, {one.id: one for one in material.utterances}),
         *tested.notes(planned.tested, planned.inputs),

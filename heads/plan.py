@@ -112,7 +112,7 @@ def plan(ask: Experiment, cache: Cache) -> Plan:
     material = gather(
         cache, ask.corpus, sets, inputs, label=ask.label, data=ask.data, allow_counts=ask.allow_counts, allow_missing=ask.allow_missing
     )  # fmt: skip
-    _check_asked(ask, config, material)
+    _check_asked(ask, head, config, material)
     inputs = with_longest(inputs, sets, material) if head.NEEDS.longest else inputs
     other = tested.others(cache, ask.test_text, sets, inputs, material)
     folds = {seed: _folds(ask, head.NEEDS, material, seed) for seed in ask.seeds}
@@ -128,8 +128,10 @@ def plan(ask: Experiment, cache: Cache) -> Plan:
     )  # fmt: skip
 
 
-def _check_asked(ask: Experiment, config: Training, material: Material) -> None:
-    """UsageError for an option that this protocol would pass over."""
+def _check_asked(ask: Experiment, head: HeadModule, config: Training, material: Material) -> None:
+    """UsageError for an option that this protocol would pass over, or with which the head would learn from the test part."""
+    if ask.select == "test" and head.NEEDS.learns_validation:
+        raise UsageError(f"--select test: {ask.head} learns from the validation part, and would from the test part; leave it out")
     if ask.select == "test" and (ask.validation or config.refit):
         other = f"--validation {ask.validation}" if ask.validation else "refit=true"
         raise UsageError(f"--select test makes the test part the validation part, so {other} cannot go with it; leave one of them out")
@@ -223,7 +225,7 @@ def _departures(ask: Experiment, head: HeadModule) -> Iterator[str]:
         yield splits.SELECTED_ON_TEST
     if ask.protocol not in head.PAPER.splits:
         yield f"protocol {ask.protocol}; the paper has {' or '.join(head.PAPER.splits)}"
-    if ask.validation == "speaker":
+    if ask.validation == "speaker" and not any(splits.PROTOCOLS[one].validates for one in head.PAPER.splits):
         yield "validation on one held-out speaker; the paper takes a random tenth"
 
 

@@ -68,6 +68,8 @@ def prepare(wish: Wish, cache: Cache, *, quiet: bool = False) -> Sweep:
         raise UsageError(f"--recipes {wish.recipes}: expected 1 to {MOST}")
     if any(one.partition("=")[0] == SETTING for one in wish.ask.settings):
         raise UsageError("--set genotype: a search draws its cells; leave it out")
+    if wish.ask.select == "test":
+        raise UsageError("--select test: the cells would be chosen on the test part; leave it out")
     device = pick_device(wish.ask.device)
     cells = [Cell.of(KIND, one.to_json()) for one in sampling.sample(wish.recipes, wish.ask.seeds[0], wish.family)]
     space = Space(fixed=wish.ask.settings, tried={SETTING: tuple(cell.setting for cell in cells)})

@@ -50,12 +50,13 @@ def _ours(wish: Wish, row: Row, planned: Plan, *, jobs: int, quiet: bool) -> Our
     elif not reused:
         experiment.carry_out(planned, jobs=jobs, quiet=quiet)
     found: dict[str, Any] = json.loads((target / runfolder.RESULT).read_text(encoding="utf-8"))
-    deviations = (*_deviations(wish, row), *row.deviations, *found["deviations"])
+    more = tuple(_more(wish, planned))
+    deviations = (*_deviations(wish, row), *more, *row.deviations, *found["deviations"])
     return Ours(
         result=found,
         run=target,
         reused=reused,
-        others=tuple(_others(wish, row)),
+        others=(*_others(wish, row), *(["utterances"] if more else [])),
         reduced=tuple(_reduced(wish, row, planned, found)),
         deviations=tuple(dict.fromkeys(deviations)),
     )
@@ -69,9 +70,9 @@ def _combined(wish: Wish, row: Row, parts: Sequence[Ours]) -> Ours:
         result=to_json(found),
         run=found.path,
         reused=first.reused and second.reused,
-        others=tuple(_others(wish, row)),
+        others=tuple(dict.fromkeys([*_others(wish, row), *(name for part in parts for name in part.others)])),
         reduced=tuple(dict.fromkeys(text for part in parts for text in part.reduced)),
-        deviations=tuple(dict.fromkeys([*row.deviations, *(text for part in parts for text in part.deviations)])),
+        deviations=tuple(dict.fromkeys([*row.deviations, *(text for part in parts for text in part.deviations), *found.deviations])),
     )
 
 
@@ -94,6 +95,13 @@ def _others(wish: Wish, row: Row) -> Iterator[str]:
         yield PROTOCOL
     if wish.settings_of(row):
         yield "settings"
+
+
+def _more(wish: Wish, planned: Plan) -> Iterator[str]:
+    """Where the paper's corpus was prepared with more than the paper has of it."""
+    count = len(originals(planned.material.utterances))
+    if wish.corpus == wish.recipe.corpus and count > wish.recipe.utterances:
+        yield f"{count} utterances; the paper has {wish.recipe.utterances}: see `emocache prepare --scheme`"
 
 
 def _deviations(wish: Wish, row: Row) -> Iterator[str]:

@@ -62,6 +62,8 @@ class Searched:
 def search(wish: Wish, *, jobs: int = 1, quiet: bool = False) -> Searched:
     """Search, write the cells, and train the derived networks; finished parts are not done again. Raises what `plan` does."""
     pick_device(wish.ask.device)
+    if wish.ask.select == "test":
+        raise UsageError("--select test: the cells would be chosen on the test part; leave it out")
     planned = plan(wish.ask, open_cache(wish.ask.cache))
     if planned.config.kept == "best":
         raise UsageError("kept=best: the cell is that of the last epoch, whose weights would not be kept; leave it out")
@@ -83,7 +85,10 @@ def cells_of(planned: Plan) -> dict[At, Found]:
 def _cell_of(planned: Plan, seed: int, number: int) -> Found:
     """Of one run."""
     assert isinstance(planned.config, Search)
-    with safe_open(finished.file_of(planned.target / runfolder.CHECKPOINTS, number, seed), "pt") as file:
+    path = finished.file_of(planned.target / runfolder.CHECKPOINTS, number, seed)
+    if not finished.has_weights(path):
+        raise UsageError(f"{path} lacks the weights that a cell is read from: an earlier call had --no-weights; give another --runs")
+    with safe_open(path, "pt") as file:
         alphas = file.get_tensor("last/alphas")
         curve = finished.curve_of(file.metadata())
     settings = {name: getattr(planned.config, name) for name in ("layers", "channels", "order", "epochs", "frames", "batch")}

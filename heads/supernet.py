@@ -16,7 +16,7 @@ from heads.emotionnas.search import Searcher
 __all__ = ["LEARNER", "NEEDS", "PAPER", "Config", "build", "deviations"]
 
 PAPER = emotionnas.PAPER
-NEEDS = Needs(least=1, most=1, fuses=True, resumes=True)
+NEEDS = Needs(least=1, most=1, fuses=True, learns_validation=True, resumes=True)
 LEARNER = Searcher
 
 

@@ -88,6 +88,8 @@ def plans(wish: Wish) -> dict[str, Plan]:
         raise UsageError(f"{recipe.name}: no head of these rows is built yet; there are: {', '.join(heads.HEADS)}")
     trained = {one.name: one for row in _with_text(wish, picked) for one in recipe.trained(row)}
     _check_settings(wish, list(trained.values()))
+    if wish.no_weights and (searched := [row.name for row in trained.values() if row.search == "spectrogram"]):
+        raise UsageError(f"--no-weights: the cells of {', '.join(searched)} are read from the weights of a search; leave it out")
     check_features(wish, list(trained.values()))
     cache = open_cache(wish.cache)
     return {name: plan(experiment_of(wish, row), cache) for name, row in trained.items()}

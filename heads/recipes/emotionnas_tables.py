@@ -13,7 +13,11 @@ NOTES = (
     "which person of a session validates is not said; ours is F, and --protocol emotionnas-swap or -both are the others",
     "the paper takes a recurrent cell of NAS-Bench-NLP; its list is not at hand, so cells are drawn after its rules, each fold keeps the "
     "one with the lowest validation loss of its own, and all are of the family that the printed sizes allow",
-    "not printed, and our choice: first order of the search, batches of 64 and 32, gradients no longer than 5, ReLU between dense layers",
+    "not printed, and our choice: first order of the search, batches of 64 and 32, gradients no longer than 5, ReLU between dense layers; "
+    "as in DARTS's code: a learning rate that falls to 0.001, betas and decay of the architecture weights, the cell of the last epoch",
+    "the model that is best on the validation part is that of the lowest validation loss",
+    "what the 140 numbers of a frame are is not printed: ours are the lowest of 201 FFT bins in dB, z-normed by utterance; of wav2vec ours "
+    "are the context features, with zeros up to the longest utterance of the corpus before they are averaged to 727",
     "a paper-size run of 5 folds trains 20 recurrent cells and searches 50 epochs in each: see the benchmarks for how long that takes",
 )
 RNN = recurrent(2, 256)

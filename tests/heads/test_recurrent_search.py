@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from emocache.errors import UsageError
-from heads import finished, fuse, recipes, stored, sweep
+from heads import finished, fuse, recipes, reproduce, stored, sweep
 from heads.emotionnas import cellfile, fusion
 from heads.emotionnas.fusion import Pairs
+from heads.recipes.emotionnas import RECIPE as CELL
+from heads.recipes.emotionnas import fused
+from heads.wish import Wish
 from tests.heads.toy import EMOTIONS, corpus, extract, utterances
 from tests.shell import Shell
 
@@ -88,11 +91,62 @@ def test_the_test_part_has_no_say_in_a_search(ready: Shell) -> None:
 
 @pytest.mark.parametrize(
     ("more", "words"),
-    [("--recipes 0", "expected 1 to 1000"), ("--set genotype=x.json", "a search draws its cells"), ("--layers all", "give --layers last")],
+    [
+        ("--recipes 0", "expected 1 to 1000"),
+        ("--set genotype=x.json", "a search draws its cells"),
+        ("--layers all", "give --layers last"),
+    ],
 )
 def test_what_cannot_be_searched_is_one_line(ready: Shell, more: str, words: str) -> None:
     assert ready.run(f"{SEARCH} {more}") == 2
     assert words in ready.err
+
+
+PARTS = "--corpus toy --encoders spectrogram-140=enc,wav2vec1-large=other --cells 1 --max-epochs 1 --set frames=2 -q"
+
+
+def test_nothing_that_learns_from_the_validation_part_takes_the_test_part_for_it(ready: Shell) -> None:
+    """The network of the search learns its architecture weights from it, a recurrent search its cell, the fusion its weights."""
+    assert ready.run("train supernet --corpus toy --encoders enc --layers last --protocol emotionnas --select test -q") == 2
+    assert "supernet learns from the validation part, and would from the test part" in ready.err
+    assert ready.run(f"reproduce emotionnas-table2 {PARTS} --rows derived-3-6 --select test") == 2
+    assert "the cells would be chosen on the test part" in ready.err
+    assert ready.run(f"reproduce emotionnas-table2 {PARTS} --rows rnn-2-256 --select test") == 2
+    assert "the cells would be chosen on the test part" in ready.err
+
+
+@pytest.mark.parametrize(
+    ("option", "words"), [("--select test", "validated on its test part"), ("--set refit=true", "cannot judge the fusion")]
+)
+def test_runs_without_a_validation_part_of_their_own_are_not_fused(ready: Shell, option: str, words: str) -> None:
+    Path("cell.json").write_text(json.dumps({"format": 1, "kind": "recurrent", "cell": CELL}))
+    train = f"train cell --genotype cell.json --corpus toy --layers last --protocol emotionnas {TINY} -q {option}"
+    for name in ("enc", "other"):
+        assert ready.run(f"{train} --encoders {name} --name {name}") == 0
+    assert ready.run("fuse runs/enc runs/other --learns validation") == 2
+    assert words in ready.err
+
+
+def test_a_cell_from_a_file_says_that_its_search_may_have_seen_who_is_tested(ready: Shell) -> None:
+    Path("cell.json").write_text(json.dumps({"format": 1, "kind": "recurrent", "cell": CELL}))
+    assert (
+        ready.run(f"train cell --genotype cell.json --corpus toy --encoders enc --layers last --protocol emotionnas {TINY} -q --json") == 0
+    )
+    said = "tested utterances may have had a say in it"
+    assert any(said in note for note in json.loads(ready.out)["notes"])
+    assert ready.run(f"{SEARCH} --json") == 0
+    assert not any(said in note for note in json.loads(ready.out)["result"]["notes"])
+
+
+def test_a_table_without_weights_is_refused_before_any_training(ready: Shell) -> None:
+    assert ready.run(f"reproduce emotionnas-table2 {PARTS} --no-weights") == 2
+    assert "--no-weights: the cells of derived-3-6 are read from the weights of a search" in ready.err
+    assert not Path("runs").exists()
+    train = "train supernet --corpus toy --encoders enc --layers last --protocol emotionnas --name s -q"
+    small = "--set layers=2 --set channels=2 --set frames=2 --set epochs=1"
+    assert ready.run(f"{train} {small} --no-weights") == 0
+    assert ready.run(f"{train.replace('train supernet', 'search spectrogram')} {small}") == 2
+    assert "an earlier call had --no-weights" in ready.err
 
 
 def branches(ready: Shell) -> tuple[Path, Path]:
@@ -156,6 +210,20 @@ def test_a_row_whose_cell_is_searched_is_marked_and_beside_the_papers_number(rea
     assert {"other corpus", "other features", "reduced"} <= set(row["marks"])
     assert "1 of 20 recurrent cells" in row["reduced"]
     assert stored.read(Path(row["run"])).head == "cell"
+
+
+def test_a_fused_row_says_what_its_parts_say_and_what_is_said_of_the_fusion(ready: Shell) -> None:
+    whole = recipes.recipe("emotionnas-table4")
+    small = [replace(row, name=name, settings=(*row.settings, "layers=1", "width=4")) for row, name in zip(whole.rows, "ab", strict=True)]
+    sources = [replace(row.sources[0], encoder=encoder) for row, encoder in zip(small, ("enc", "other"), strict=True)]
+    small = [replace(row, sources=(source,)) for row, source in zip(small, sources, strict=True)]
+    table = replace(whole, corpus="toy", utterances=10, rows=(*small, fused("both", *small)))
+    wish = Wish(recipe=table, corpus="toy", encoders={}, max_epochs=1, cells=1, settings=("frames=2",))
+    both = reproduce.reproduce(wish, quiet=True).lines[-1].ours
+    assert both is not None
+    assert any(text.startswith("fusion: the paper prints neither a batch") for text in both.deviations)
+    assert any(text.startswith("18 utterances; the paper has 10") for text in both.deviations)
+    assert {"other utterances", "other settings"} <= set(both.marks)
 
 
 def test_every_table_of_the_paper_is_there_with_its_rows() -> None:

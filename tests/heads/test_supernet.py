@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from emocache.errors import UsageError
-from heads import cell, supernet
+from heads import cell, handmade, supernet
 from heads.config import override
 from heads.data import Batch
 from heads.emotionnas import genotype
@@ -14,6 +14,7 @@ from heads.emotionnas.cellfile import Cell
 from heads.emotionnas.gradients import Ahead, architecture_gradient
 from heads.emotionnas.images import images
 from heads.emotionnas.supernet import Supernet, edges_of
+from heads.recipes.emotionnas import RECIPE
 from tests.heads import toy
 from tests.heads.plain_supernet import PlainSupernet
 from tests.heads.toy_searched import GENOTYPE, batch, config, image_input
@@ -198,6 +199,26 @@ def test_the_second_order_is_what_differentiating_through_the_step_gives(order: 
 def test_a_search_that_cannot_be_is_one_line(settings: tuple[str, ...], said: str):
     with pytest.raises(UsageError, match=said):
         config(*settings)
+
+
+RECURRENT = f"genotype={Cell.of('recurrent', RECIPE).setting}"
+
+
+@pytest.mark.parametrize(
+    ("head", "settings", "said"),
+    [
+        (cell, (RECURRENT, "batch=16"), "batch is 16; our choice has 32"),
+        (cell, (RECURRENT, "weight_decay=0.1"), "weight_decay is 0.1; our choice has 0.0"),
+        (cell, (RECURRENT, "bidirectional=false"), "bidirectional is False; our reading of its sizes has True"),
+        (cell, (RECURRENT, "lr=0.1"), "lr is 0.1; the paper has 0.001"),
+        (cell, (*DERIVED, "lr=0.1"), "lr is 0.1; the search has 0.025"),
+        (cell, (*DERIVED, "normalise=global"), "normalise is global; our choice has none"),
+        (handmade, ("optimiser=sgd", "patience=3"), "training is our choice: sgd with lr 0.001, batch 32, at most 50 epochs, 3 without"),
+    ],
+)  # fmt: skip
+def test_a_change_names_the_paper_for_what_it_prints_and_no_more(head: object, settings: tuple[str, ...], said: str):
+    found = head.deviations(override(head.Config(), settings), [image_input()])  # type: ignore[attr-defined]
+    assert [line for line in found if line.startswith(said)], found
 
 
 def test_a_cell_without_a_file_is_one_line():
