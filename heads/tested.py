@@ -33,7 +33,7 @@ def others(cache: Cache, asked: str | None, sets: Sequence[Features], inputs: Se
     if len(texts) != 1:
         raise UsageError(f"--test-text {asked}: {len(texts)} of the encoders given are of text, expected one")
     (at,) = texts
-    found = _of_table(cache, asked, sets[at], material) if asked.endswith(TABLE) else _named(cache, asked)
+    found = _of_table(cache, asked, sets[at], material) if asked.lower().endswith(TABLE) else _named(cache, asked)
     _check_alike(found, sets[at], asked)
     ids = [one.id for one in originals(material.utterances)]
     held = set(found.held(inputs[at].level, inputs[at].layers))

@@ -26,7 +26,7 @@ PAIRS = (fused("emotionnas", BRANCH, RNN), fused("emotionnas-derived", AGAIN, RN
 
 table = partial(
     Recipe,
-    paper="EmotionNAS: Two-stream Neural Architecture Search for Speech Emotion Recognition",
+    paper="EmotionNAS: Two-stream Architecture Search for Speech Emotion Recognition",
     url="https://arxiv.org/abs/2203.13617",
     corpus="iemocap",
     utterances=2280,
