@@ -42,7 +42,17 @@ MMER = Entry(
     year="2023",
     url="https://arxiv.org/abs/2203.16794",
 )
-PAPERS: Mapping[str, Entry] = {entry.url: entry for entry in (FUSION, MSTR, TDFNET, MMER)}
+EMOTIONNAS = Entry(
+    key="sun2023emotionnas",
+    title="EmotionNAS: Two-stream Architecture Search for Speech Emotion Recognition",
+    authors=(
+        "Sun, Haiyang and Lian, Zheng and Liu, Bin and Li, Ying and Sun, Licai and Cai, Cong and Tao, Jianhua and Wang, Meng and Cheng, Yuan"
+    ),
+    venue="Interspeech",
+    year="2023",
+    url="https://arxiv.org/abs/2203.13617",
+)
+PAPERS: Mapping[str, Entry] = {entry.url: entry for entry in (FUSION, MSTR, TDFNET, MMER, EMOTIONNAS)}
 """By the address that a head's PAPER gives."""
 
 
