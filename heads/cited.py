@@ -46,7 +46,8 @@ EMOTIONNAS = Entry(
     key="sun2023emotionnas",
     title="EmotionNAS: Two-stream Architecture Search for Speech Emotion Recognition",
     authors=(
-        "Sun, Haiyang and Lian, Zheng and Liu, Bin and Li, Ying and Sun, Licai and Cai, Cong and Tao, Jianhua and Wang, Meng and Cheng, Yuan"
+        "Sun, Haiyang and Lian, Zheng and Liu, Bin and Li, Ying and Sun, Licai and Cai, Cong and Tao, Jianhua and Wang, Meng"
+        " and Cheng, Yuan"
     ),
     venue="Interspeech",
     year="2023",
