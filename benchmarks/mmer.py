@@ -1,6 +1,7 @@
 """MMER at the size of IEMOCAP: seconds per epoch by batch and bank, and the gradient norm of each loss.
 
-    python -m benchmarks.mmer [--ways 4x4,4x4+bank256,256x1] [--updates 2] [--utterances 5531] [--device cpu] [--precision fp32]
+    python -m benchmarks.mmer [--ways 4x4,4x4+bank256,256x1] [--updates 2] [--utterances 5531] [--device cpu] [--precision fp32] \
+        [--set NAME=VALUE]
     python -m benchmarks.mmer --ways '' --cached demo,whisper-tiny.en,all-MiniLM-L6-v2 --cache C --data D [--set NAME=VALUE]
 
 Features are random and in memory, with IEMOCAP's lengths (lognormal, 4.5 s on average, 50 rows a second) and 768 dimensions; every
@@ -63,7 +64,7 @@ def config_of(way: str, options: argparse.Namespace) -> mmer.Config:
     """'4x4+bank256' -> batch 4, accumulate 4, bank 256."""
     size, _, bank = way.partition("+bank")
     batch, accumulate = size.split("x")
-    settings = [f"batch={batch}", f"accumulate={accumulate}", f"bank={bank or 0}", f"precision={options.precision}"]
+    settings = [f"batch={batch}", f"accumulate={accumulate}", f"bank={bank or 0}", f"precision={options.precision}", *options.set]
     return override(mmer.Config(), settings)
 
 
@@ -89,7 +90,7 @@ def epoch(way: str, examples: Examples, options: argparse.Namespace) -> tuple[in
     learner.epoch()
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return config.batch * learner.most, time.perf_counter() - began
+    return min(config.batch * learner.most, len(pool)), time.perf_counter() - began
 
 
 def at_start(way: str, examples: Examples, options: argparse.Namespace) -> Norms:
